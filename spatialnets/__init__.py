@@ -1,0 +1,76 @@
+"""Recurrent neural networks whose units live somewhere."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spatialnets.errors import DeclarationError, RunError, UserError
+    from spatialnets.experiment import Experiment
+    from spatialnets.protocols import (
+        Analysis,
+        Geometry,
+        PerNetwork,
+        Recurrent,
+        RecurrentCore,
+        Regularizer,
+        Snapshot,
+        Surface,
+        Task,
+        Trials,
+        WiringRegularizer,
+    )
+    from spatialnets.run import Run
+
+__version__ = "0.1.0"
+
+# Names load on first use, so that `spatialnets --help` does not wait for NumPy, xarray and torch.
+_HOME = {
+    "Analysis": "protocols",
+    "DeclarationError": "errors",
+    "Experiment": "experiment",
+    "Geometry": "protocols",
+    "PerNetwork": "protocols",
+    "Recurrent": "protocols",
+    "RecurrentCore": "protocols",
+    "Regularizer": "protocols",
+    "Run": "run",
+    "RunError": "errors",
+    "Snapshot": "protocols",
+    "Surface": "protocols",
+    "Task": "protocols",
+    "Trials": "protocols",
+    "UserError": "errors",
+    "WiringRegularizer": "protocols",
+}
+
+__all__ = [
+    "Analysis",
+    "DeclarationError",
+    "Experiment",
+    "Geometry",
+    "PerNetwork",
+    "Recurrent",
+    "RecurrentCore",
+    "Regularizer",
+    "Run",
+    "RunError",
+    "Snapshot",
+    "Surface",
+    "Task",
+    "Trials",
+    "UserError",
+    "WiringRegularizer",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"spatialnets.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'spatialnets' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

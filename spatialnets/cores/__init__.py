@@ -1,0 +1,5 @@
+"""How the units of a network work."""
+
+from spatialnets.cores.rnn import RNN
+
+__all__ = ["RNN"]

@@ -1,0 +1,85 @@
+"""Parts by family and name, through entry points; the built-ins come in by the same door as a stranger's."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from spatialnets.errors import UserError, nearest
+
+__all__ = ["FAMILIES", "load", "name_of", "names"]
+
+FAMILIES = {
+    "geometry": "spatialnets.geometries",
+    "regularizer": "spatialnets.regularizers",
+    "core": "spatialnets.cores",
+    "task": "spatialnets.tasks",
+    "analysis": "spatialnets.analyses",
+}
+"""Each family of parts and the entry-point group in which its members are declared."""
+
+
+@cache
+def _entries(family: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=FAMILIES[family])}
+
+
+def names(family: str) -> tuple[str, ...]:
+    """Return the names of all installed parts of a family, sorted.
+
+    Examples
+    --------
+    >>> "grid" in names("geometry")
+    True
+    """
+    return tuple(sorted(_entries(family)))
+
+
+def load(family: str, name: str) -> type[Any]:
+    """Return the class of a part, by registered name or as ``"module:Class"``.
+
+    Raises
+    ------
+    UserError
+        If no such part is installed (the nearest name is given), or if it cannot be imported.
+
+    Examples
+    --------
+    >>> load("geometry", "grid").__name__
+    'Grid'
+    """
+    entry = _entries(family).get(name)
+    if entry is None and ":" not in name:
+        raise UserError(f"no {family} is called '{name}': {nearest(name, names(family))}")
+    try:
+        if entry is not None:
+            found = entry.load()
+        else:
+            module, _, attribute = name.partition(":")
+            found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"the {family} '{name}' cannot be imported: {error}") from error
+    if not isinstance(found, type):
+        raise UserError(f"the {family} '{name}' is no class but {type(found).__name__}")
+    return found
+
+
+def name_of(family: str, part: type[Any]) -> str:
+    """Return the name under which a class is registered, or ``"module:Class"`` where it is not.
+
+    Examples
+    --------
+    >>> from spatialnets.geometries import Grid
+    >>> name_of("geometry", Grid)
+    'grid'
+    """
+    full = f"{part.__module__}:{part.__qualname__}"
+    for name, entry in _entries(family).items():
+        if entry.value == full:
+            return name
+    for name, entry in _entries(family).items():  # an entry may name a re-export
+        if entry.value.rpartition(":")[2] == part.__qualname__ and entry.load() is part:
+            return name
+    return full

@@ -1,0 +1,1 @@
+"""Figures, scorecard and one page."""

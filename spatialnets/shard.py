@@ -1,0 +1,116 @@
+"""The unit of work: some networks of one group, with everything needed to train them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from spatialnets.protocols import PerNetwork, RecurrentCore, Regularizer, Task
+
+__all__ = ["Shard", "Training"]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How networks are trained: Adam on the task's loss plus the penalty.
+
+    Parameters
+    ----------
+    epochs
+        How often the training trials are gone through.
+    trials_per_epoch
+        Training trials of each network, drawn once and kept in order.
+    batch_size
+        Trials per update.
+    validation_trials
+        Trials on which validation accuracy is measured, without noise.
+    learning_rate, beta1, beta2, epsilon
+        Parameters of Adam; the learning rate may differ per network.
+    input_noise
+        Standard deviation of the Gaussian noise added to every input while training; may differ per network.
+    device
+        ``"cpu"``, or another torch device such as ``"cuda"``.
+    precision
+        Floating-point type of weights and states.
+
+    References
+    ----------
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Methods, "Training".
+    """
+
+    epochs: int = 10
+    trials_per_epoch: int = 5120
+    batch_size: int = 128
+    validation_trials: int = 2560
+    learning_rate: PerNetwork = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-7
+    input_noise: PerNetwork = 0.05
+    device: str = "cpu"
+    precision: Literal["float32", "float64"] = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "trials_per_epoch", "batch_size", "validation_trials"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, lowest in (("learning_rate", "positive"), ("input_noise", "not negative")):
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if not math.isfinite(value) or value < 0 or (value == 0 and lowest == "positive"):
+                    raise ValueError(f"{name} must be finite and {lowest}, not {value}")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if not (math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise ValueError(f"epsilon must be positive, not {self.epsilon}")
+        if self.batch_size > self.trials_per_epoch:
+            raise ValueError(
+                f"batch_size {self.batch_size} is more than trials_per_epoch {self.trials_per_epoch}"
+            )
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """How many batches an epoch has; a last, smaller batch counts."""
+        return math.ceil(self.trials_per_epoch / self.batch_size)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Some networks of one group that are trained together as one batch.
+
+    Parameters
+    ----------
+    index
+        Number of the shard in its run.
+    group
+        Name of the group.
+    networks
+        The networks' numbers within their group.
+    seeds
+        One seed per network.
+    geometry
+        The geometry's name in its run (see `Run.geometry`).
+    core, regularizer, task, training
+        The parts; a `PerNetwork` field holds one number, or one per network of this shard.
+    axes
+        The values of what varies between the networks of the group, by key path, each ``(network,)``.
+    """
+
+    index: int
+    group: str
+    networks: tuple[int, ...]
+    seeds: tuple[int, ...]
+    geometry: str
+    core: RecurrentCore
+    regularizer: Regularizer
+    task: Task
+    training: Training
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def updates(self) -> int:
+        """Updates of one network, over all epochs."""
+        return self.training.epochs * self.training.updates_per_epoch

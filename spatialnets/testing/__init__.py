@@ -1,0 +1,1 @@
+"""Public contracts that every geometry, regularizer, core, task and analysis must keep."""

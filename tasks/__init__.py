@@ -1,0 +1,5 @@
+"""What networks learn."""
+
+from spatialnets.tasks.one_choice import OneChoice
+
+__all__ = ["OneChoice"]
