@@ -1,0 +1,233 @@
+"""A run's folder: created once, continued by whoever comes with the same experiment."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spatialnets.errors import RunError, UserError
+from spatialnets.protocols import Geometry
+from spatialnets.run import Run, StoredGeometry
+from spatialnets.shard import Shard
+from spatialnets.storage import remove_leftovers, write_text
+
+if TYPE_CHECKING:
+    from spatialnets.experiment import Experiment
+
+__all__ = ["Session", "open_or_create", "record_session", "shard_size", "stored"]
+
+FORMAT = 1
+NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
+NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
+
+
+def shard_size(experiment: Experiment) -> int:
+    """Return how many networks are trained as one batch."""
+    on_processor = all(group.training.device.startswith("cpu") for group in experiment.groups.values())
+    return NETWORKS_PER_SHARD if on_processor else NETWORKS_PER_SHARD_ON_ACCELERATOR
+
+
+def stored(geometry: Geometry) -> StoredGeometry:
+    """Ask a geometry for its positions and distances, once, and check them.
+
+    Raises
+    ------
+    UserError
+        If they do not fit together or are no distances.
+    """
+    name = type(geometry).__name__
+    positions = np.asarray(geometry.positions(), dtype=np.float64)
+    distances = np.asarray(geometry.distances(), dtype=np.float64)
+    if positions.ndim != 2:
+        raise UserError(f"{name}.positions() has shape {positions.shape}; expected (unit, 3)")
+    if distances.shape != (len(positions),) * 2:
+        raise UserError(
+            f"{name}.distances() has shape {distances.shape}; its {len(positions)} positions ask for "
+            f"{(len(positions),) * 2}"
+        )
+    for what, values in (("positions", positions), ("distances", distances)):
+        if not np.isfinite(values).all():
+            raise UserError(f"{name}.{what}() has values that are not finite, first in row {_first(values)}")
+    if (distances < 0).any() or np.abs(np.diagonal(distances)).max() > 0:
+        raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
+    if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
+        raise UserError(f"{name}.distances() must be symmetric: as far there as back")
+    return StoredGeometry(positions, distances, type(geometry).length_unit)
+
+
+def _first(values: np.ndarray[Any, Any]) -> int:
+    return int(np.argwhere(~np.isfinite(values))[0][0])
+
+
+@contextmanager
+def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
+    """Open the run of an experiment, creating its folder if there is none, and hold it for this process.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else, another process works in it, it cannot be written or is damaged.
+    """
+    plan_path = folder / "plan.json"
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; a run needs a folder")
+    if folder.is_dir() and not plan_path.exists() and _holds_something_else(folder):
+        raise RunError(f"{folder} holds other files and is no run folder; give another place with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(
+            f"cannot write in {folder}: {error.strerror or error}; give another place with --out"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
+        remove_leftovers(folder)
+        if not plan_path.exists():
+            _create(experiment, folder)
+        yield _continue(experiment, folder)
+    finally:
+        os.close(lock)
+
+
+def _holds_something_else(folder: Path) -> bool:
+    ours = {"experiment.yaml", "provenance.json", "geometries", ".lock"}  # written before the plan
+    return any(path.name not in ours and not path.name.endswith(".tmp") for path in folder.iterdir())
+
+
+def _create(experiment: Experiment, folder: Path) -> None:
+    """Write everything a continuation needs; the plan last, because it makes the folder a run."""
+    geometries = {name: stored(geometry) for name, geometry in experiment.geometries.items()}
+    size = shard_size(experiment)
+    plan = {
+        "format": FORMAT,
+        "experiment": experiment.digest,
+        "networks_per_shard": size,
+        "shards": [
+            {"index": shard.index, "group": shard.group, "networks": list(shard.networks)}
+            for shard in experiment.shards(size)
+        ],
+    }
+    write_text(folder / "experiment.yaml", experiment.to_yaml())
+    run = Run(folder, {"name": experiment.name}, plan)
+    for name, geometry in geometries.items():
+        run.write_geometry(name, geometry)
+    run.write_provenance(_provenance())
+    write_text(folder / "plan.json", json.dumps(plan) + "\n")
+
+
+def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
+    run = Run.open(folder)
+    if run.plan.get("format") != FORMAT:
+        raise RunError(
+            f"{folder} was written in format {run.plan.get('format')}; this version reads format {FORMAT}"
+        )
+    if run.plan["experiment"] != experiment.digest:
+        raise RunError(
+            f"{folder} holds another experiment ('{run.name}', {run.plan['experiment'][:8]}) than the one asked for "
+            f"('{experiment.name}', {experiment.digest[:8]}); give another place with --out"
+        )
+    for name, geometry in experiment.geometries.items():
+        now, then = stored(geometry), run.geometry(name)
+        if not (
+            np.array_equal(now.positions, then.positions) and np.array_equal(now.distances, then.distances)
+        ):
+            raise RunError(
+                f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed. "
+                "Give another place with --out to start anew"
+            )
+    for record in run.shards:
+        if record.done:
+            run.check(record)
+    return run, experiment.shards(run.plan["networks_per_shard"])
+
+
+def _provenance() -> dict[str, Any]:
+    packages = ("spatialnets", "torch", "numpy", "scipy", "xarray", "h5netcdf", "h5py", "pydantic")
+    return {
+        "created": _now(),
+        "command": sys.argv,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "commit": _commit(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "sessions": [],
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def _commit() -> str | None:
+    """Return the commit of the toolkit's own source, where it runs from a checkout."""
+    try:
+        done = subprocess.run(
+            [
+                "git",
+                "-C",
+                str(Path(__file__).resolve().parent),
+                "describe",
+                "--always",
+                "--dirty",
+                "--abbrev=40",
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@dataclass
+class Session:
+    """One sitting of work on a run, noted in its provenance when it ends."""
+
+    run: Run
+    workers: int
+    started: str
+    missing: int
+
+    def close(self) -> None:
+        """Note when the sitting ended and how many shards it computed."""
+        provenance = self.run.provenance
+        provenance["sessions"].append(
+            {
+                "started": self.started,
+                "ended": _now(),
+                "workers": self.workers,
+                "shards": self.missing - len(self.run.missing),
+            }
+        )
+        self.run.write_provenance(provenance)
+
+
+def record_session(run: Run, workers: int) -> Session:
+    """Begin a sitting."""
+    return Session(run, workers, _now(), len(run.missing))

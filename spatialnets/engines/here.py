@@ -1,0 +1,199 @@
+"""The engine of this machine: shards in this process, or in one worker process per core."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatialnets.engines.folder import open_or_create, record_session
+from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.workers import Workers
+from spatialnets.errors import RunError
+from spatialnets.run import Run, ShardRecord
+from spatialnets.shard import Shard
+
+if TYPE_CHECKING:
+    from spatialnets.experiment import Experiment
+
+__all__ = ["compute", "compute_shard", "cores", "estimate_seconds"]
+
+THREADS = (
+    1  # one process a core beats threads inside products of this size; part of the plan, so of the result
+)
+TIMED_UPDATES = 4
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
+
+
+def compute(
+    experiment: Experiment,
+    out: str | Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Compute the shards of an experiment that are not yet in its folder.
+
+    Parameters
+    ----------
+    experiment
+        What to compute.
+    out
+        The run's folder; it is created, or continued if it holds the same experiment.
+    workers
+        How many shards at a time, each in a process of its own; by default one per core. 1 stays in this process.
+    progress
+        Where to report; by default nowhere.
+
+    Returns
+    -------
+    Run
+        The finished run. Nothing is computed, nor written, where it was finished already.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else, is in use, cannot be written, or a shard in it is damaged; or if every
+        network of a group diverged.
+    """
+    progress = progress or NoProgress()
+    if workers is not None and workers < 1:
+        raise RunError(f"workers must be 1 or more, not {workers}")
+    with open_or_create(experiment, Path(out)) as (run, shards):
+        missing = [(record, shards[record.index]) for record in run.shards if not record.done]
+        if missing:
+            _compute_missing(experiment, run, missing, workers, progress)
+    _refuse_if_all_diverged(run)
+    return run
+
+
+def _compute_missing(
+    experiment: Experiment,
+    run: Run,
+    missing: Sequence[tuple[ShardRecord, Shard]],
+    workers: int | None,
+    progress: Progress,
+) -> None:
+    on_accelerator = any(not shard.training.device.startswith("cpu") for _, shard in missing)
+    count = min(workers or (1 if on_accelerator else cores()), len(missing))
+    if not all(_importable_elsewhere(shard) for _, shard in missing):
+        count = 1
+    done = experiment.updates - sum(shard.updates * len(shard.networks) for _, shard in missing)
+    groups = ", ".join(run.groups)
+    progress.begin(experiment.updates, done, f"{run.name} ({groups})")
+    session = record_session(run, count)
+    try:
+        if count == 1:
+            _in_this_process(run, missing, progress)
+        else:
+            with Workers(run.folder, count, THREADS) as pool:
+                pool.compute(missing, progress)
+    finally:
+        progress.end()
+        session.close()
+
+
+def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], progress: Progress) -> None:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        for record, shard in missing:
+
+            def advance(updates: int, epoch: int, shard: Shard = shard) -> None:
+                progress.advance(updates, f"{shard.group} epoch {epoch}")
+
+            for reason in compute_shard(run, record, shard, advance):
+                progress.say(reason)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def compute_shard(
+    run: Run, record: ShardRecord, shard: Shard, advance: Callable[[int, int], None]
+) -> list[str]:
+    """Train one shard, store it, and return one line for each network that diverged."""
+    from spatialnets.training import train
+
+    checkpoint = run.checkpoint(record.index)
+    dataset = train(shard, run.geometry(shard.geometry), checkpoint, advance)
+    run.write_shard(record, dataset)
+    checkpoint.unlink(missing_ok=True)
+    return [
+        f"network {network} of group '{shard.group}' was taken out: {reason}"
+        for network, reason in zip(shard.networks, dataset["reason"].to_numpy(), strict=True)
+        if reason
+    ]
+
+
+def _importable_elsewhere(shard: Shard) -> bool:
+    """Tell whether another process can build this shard: no part is defined in a script, notebook or function."""
+    try:
+        pickle.dumps(shard)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    parts = (shard.core, shard.regularizer, shard.task)
+    return all(importlib.import_module(type(part).__module__).__name__ != "__main__" for part in parts)
+
+
+def _refuse_if_all_diverged(run: Run) -> None:
+    for group in run.groups:
+        scores = run.scores(group)
+        if bool((scores["status"] == "diverged").all()):
+            reasons = scores["reason"].to_numpy()
+            strengths = scores["strength"].to_numpy()
+            raise RunError(
+                f"every network of group '{group}' diverged (the first one: {reasons[0]}; strength "
+                f"{strengths[0]:g}); lower regularizer.strength or training.learning_rate. "
+                f"What was computed is in {run.folder}"
+            )
+
+
+def estimate_seconds(experiment: Experiment, workers: int | None = None) -> float:
+    """Return about how long an experiment will take on this machine, from a few timed updates of each ensemble.
+
+    Parameters
+    ----------
+    experiment
+        What would be computed.
+    workers
+        As in `compute`.
+    """
+    import torch
+
+    from spatialnets.engines.folder import shard_size, stored
+    from spatialnets.training import Trainer
+
+    shards = experiment.shards(shard_size(experiment))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    total, seconds_per_update = 0.0, {}
+    try:
+        for shard in shards:
+            kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
+            if kind not in seconds_per_update:
+                trainer = Trainer(shard, stored(experiment.geometries[shard.geometry]))
+                batch = trainer.training_trials.batch(0, shard.training.batch_size)
+                times = []
+                for _ in range(TIMED_UPDATES):
+                    start = time.perf_counter()
+                    trainer.update(*batch)
+                    times.append(time.perf_counter() - start)
+                seconds_per_update[kind] = float(np.median(times[1:]))
+            total += seconds_per_update[kind] * shard.updates
+    finally:
+        torch.set_num_threads(threads)
+    return total / min(workers or cores(), max(len(shards), 1))

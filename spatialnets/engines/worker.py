@@ -1,0 +1,70 @@
+"""One worker process: trains the shards it is given, one at a time, on one thread.
+
+Shards come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
+when its input does, and dies at its next report when the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
+    reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a chatty part must not spoil the reports
+
+    def report(**content: Any) -> None:
+        reports.write(json.dumps(content) + "\n")
+        reports.flush()
+
+    source = sys.stdin.buffer
+    search_path, folder, threads = pickle.load(source)
+    sys.path[:] = search_path
+
+    import torch
+
+    from spatialnets.engines.here import compute_shard
+    from spatialnets.errors import UserError
+    from spatialnets.run import Run
+
+    torch.set_num_threads(threads)
+    run = Run.open(Path(folder))
+    while True:
+        try:
+            record, shard = pickle.load(source)
+        except EOFError:
+            return
+        done, last = 0, time.monotonic()
+
+        def advance(updates: int, epoch: int) -> None:
+            nonlocal done, last
+            done += updates
+            if time.monotonic() - last > 0.25:
+                report(event="advance", updates=done, epoch=epoch)
+                done, last = 0, time.monotonic()
+
+        try:
+            reasons = compute_shard(run, record, shard, advance)
+        except UserError as error:
+            report(event="refused", message=str(error))
+        except Exception:  # the driver raises it again, with this trace
+            report(event="failed", message=traceback.format_exc())
+        else:
+            report(event="done", updates=done, reasons=reasons)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BrokenPipeError:
+        os._exit(1)  # nobody listens any more

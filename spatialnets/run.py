@@ -1,0 +1,313 @@
+"""A run: a folder of trained networks that anyone can read, years later, with nothing but netCDF."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import xarray as xr
+import yaml
+
+from spatialnets.errors import RunError, nearest
+from spatialnets.protocols import FloatArray
+from spatialnets.storage import whole_file, write_text
+
+__all__ = ["Run", "ShardRecord", "StoredGeometry"]
+
+SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One shard of a run's plan: which networks of which group it holds, and where it is or will be."""
+
+    index: int
+    group: str
+    networks: tuple[int, ...]
+    path: Path
+
+    @property
+    def done(self) -> bool:
+        """Whether the shard has been computed."""
+        return self.path.exists()
+
+
+@dataclass(frozen=True)
+class StoredGeometry:
+    """Positions ``(unit, d)`` and distances ``(pre, post)`` as they were when the run began, in `length_unit`."""
+
+    positions: FloatArray
+    distances: FloatArray
+    length_unit: str
+
+
+class Run:
+    """A folder of trained networks.
+
+    ``run["sernn"]`` is a group as `xarray.Dataset` with dimensions ``(network, epoch, pre, post)``; `scores` is
+    the same without weights; `map` goes through all groups shard by shard without holding all of them.
+
+    The folder holds ``experiment.yaml`` (the whole declaration), ``provenance.json`` (versions, times, machine),
+    ``plan.json`` (which networks are in which shard), ``geometries/*.npz``, ``shards/*.nc``, ``analyses/*.nc``
+    and, once reported, ``report.html``, ``metrics.csv`` and ``figures/``.
+
+    Examples
+    --------
+    >>> from spatialnets import Run
+    >>> run = Run.open("runs/sernn_paper-1a2b3c4d")  # doctest: +SKIP
+    >>> run["sernn"].weights.sel(network=3, epoch=9)  # doctest: +SKIP
+    """
+
+    def __init__(self, folder: Path, declaration: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.declaration = declaration
+        self.plan = plan
+        self.shards = tuple(
+            ShardRecord(
+                index=entry["index"],
+                group=entry["group"],
+                networks=tuple(entry["networks"]),
+                path=folder / "shards" / f"{entry['index']:05d}.nc",
+            )
+            for entry in plan["shards"]
+        )
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Open a run, finished or not.
+
+        Raises
+        ------
+        RunError
+            If the folder does not exist, is no run or cannot be read.
+        """
+        folder = Path(path)
+        if not folder.is_dir():
+            raise RunError(f"there is no run folder {folder}")
+        texts = {}
+        for name in ("experiment.yaml", "plan.json"):
+            try:
+                texts[name] = (folder / name).read_text(encoding="utf-8")
+            except FileNotFoundError:
+                raise RunError(
+                    f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`"
+                ) from None
+            except (OSError, UnicodeDecodeError) as error:
+                raise RunError(f"{folder / name} cannot be read: {error}") from error
+        try:
+            declaration = yaml.safe_load(texts["experiment.yaml"])
+            plan = json.loads(texts["plan.json"])
+            return cls(folder, declaration, plan)
+        except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}"
+            ) from error
+
+    def __repr__(self) -> str:
+        done = sum(len(shard.networks) for shard in self.shards if shard.done)
+        total = sum(len(shard.networks) for shard in self.shards)
+        return f"<Run {self.name!r} in {self.folder}: {done} of {total} networks, groups {', '.join(self.groups)}>"
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return str(self.declaration["name"])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups' names, in their declared order."""
+        return tuple(dict.fromkeys(shard.group for shard in self.shards))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, machine and times (``provenance.json``)."""
+        try:
+            content: dict[str, Any] = json.loads(
+                (self.folder / "provenance.json").read_text(encoding="utf-8")
+            )
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.folder / 'provenance.json'} cannot be read: {error}") from error
+        return content
+
+    @property
+    def missing(self) -> tuple[ShardRecord, ...]:
+        """The shards that are still to be computed."""
+        return tuple(shard for shard in self.shards if not shard.done)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every network has been computed."""
+        return not self.missing
+
+    def geometry(self, name: str) -> StoredGeometry:
+        """Return the positions and distances stored when the run began."""
+        path = self.folder / "geometries" / f"{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                return StoredGeometry(content["positions"], content["distances"], str(content["length_unit"]))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+
+    def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
+        """Store a geometry."""
+        with (
+            whole_file(self.folder / "geometries" / f"{name}.npz") as temporary,
+            open(temporary, "wb") as file,
+        ):
+            np.savez(
+                file,
+                positions=geometry.positions,
+                distances=geometry.distances,
+                length_unit=np.array(geometry.length_unit),
+            )
+
+    # Shards
+
+    def check(self, shard: ShardRecord) -> None:
+        """Raise `RunError` if a computed shard cannot be opened."""
+        try:
+            with h5py.File(shard.path, "r") as file:
+                if len(file["network"]) != len(shard.networks):
+                    raise OSError(f"it holds {len(file['network'])} networks, expected {len(shard.networks)}")
+        except (OSError, KeyError, RuntimeError) as error:
+            raise self._damaged(shard, error) from error
+
+    @staticmethod
+    def _damaged(shard: ShardRecord, error: Exception) -> RunError:
+        return RunError(
+            f"shard {shard.path} cannot be read ({error}); it was cut short or changed by hand. "
+            "Delete that file and give the same command again: only its networks are computed anew"
+        )
+
+    def load_shard(self, shard: ShardRecord, scores_only: bool = False) -> xr.Dataset:
+        """Load one computed shard."""
+        try:
+            with xr.open_dataset(shard.path, engine="h5netcdf") as dataset:
+                if scores_only:
+                    dataset = dataset[[*SCORES, "status", "reason"]]
+                return dataset.load()
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise self._damaged(shard, error) from error
+
+    def write_shard(self, shard: ShardRecord, dataset: xr.Dataset) -> None:
+        """Store one computed shard."""
+        with whole_file(shard.path) as temporary:
+            dataset.to_netcdf(temporary, engine="h5netcdf")
+
+    def _done(self, group: str) -> list[ShardRecord]:
+        if group not in self.groups:
+            raise RunError(f"this run has no group '{group}': {nearest(group, self.groups)}")
+        return [shard for shard in self.shards if shard.group == group and shard.done]
+
+    def _group(self, group: str, scores_only: bool) -> xr.Dataset:
+        parts = [self.load_shard(shard, scores_only) for shard in self._done(group)]
+        if not parts:
+            raise RunError(f"no network of group '{group}' has been computed yet in {self.folder}")
+        sizes = {tuple(part.sizes.get(name) for name in ("epoch", "gate", "pre", "post")) for part in parts}
+        if len(sizes) > 1:
+            raise RunError(
+                f"the networks of group '{group}' differ in size; use run.map(function) or run.load_shard(shard)"
+            )
+        return _concatenate(parts)
+
+    def __getitem__(self, group: str) -> xr.Dataset:
+        """Load a group: weights ``(network, epoch, pre, post)``, scores, strengths, seeds, positions.
+
+        Raises
+        ------
+        RunError
+            If there is no such group, nothing of it is computed yet, or a shard cannot be read.
+        """
+        return self._group(group, scores_only=False)
+
+    def scores(self, group: str) -> xr.Dataset:
+        """Load accuracy, loss, penalty and status of a group, without weights."""
+        return self._group(group, scores_only=True)
+
+    def map(self, function: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+        """Apply a function to every computed shard, one at a time, and join the results along ``network``.
+
+        Parameters
+        ----------
+        function
+            Takes a shard as `__getitem__` gives it and returns variables over ``(network, epoch)``.
+
+        Returns
+        -------
+        xarray.Dataset
+            All networks of all groups, with coordinates ``group``, ``network`` (the number within the group),
+            ``strength``, ``seed`` and one for each declared axis.
+        """
+        parts = []
+        for shard in self.shards:
+            if not shard.done:
+                continue
+            dataset = self.load_shard(shard)
+            part = function(dataset)
+            along = {
+                name: coordinate
+                for name, coordinate in dataset.coords.items()
+                if coordinate.dims == ("network",) and name != "network"
+            }
+            part = part.assign_coords(along)
+            part = part.assign_coords(
+                network=dataset["network"], group=("network", [shard.group] * len(shard.networks))
+            )
+            parts.append(part)
+        if not parts:
+            raise RunError(f"no network has been computed yet in {self.folder}")
+        return _concatenate(parts)
+
+    # Checkpoints
+
+    def checkpoint(self, index: int) -> Path:
+        """Return where the unfinished shard keeps what it has computed so far."""
+        return self.folder / "checkpoints" / f"{index:05d}.npz"
+
+    # Analyses
+
+    def measurements(self) -> tuple[str, ...]:
+        """Return the names of the analyses that have been stored."""
+        return tuple(sorted(path.stem for path in (self.folder / "analyses").glob("*.nc")))
+
+    def measurement(self, name: str) -> xr.Dataset:
+        """Load a stored analysis."""
+        path = self.folder / "analyses" / f"{name}.nc"
+        if not path.exists():
+            raise RunError(f"this run has no analysis '{name}': {nearest(name, self.measurements())}")
+        try:
+            return xr.load_dataset(path, engine="h5netcdf")
+        except (OSError, ValueError, RuntimeError) as error:
+            raise RunError(
+                f"{path} cannot be read ({error}); delete it and give the command again"
+            ) from error
+
+    def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
+        """Store an analysis."""
+        with whole_file(self.folder / "analyses" / f"{name}.nc") as temporary:
+            dataset.to_netcdf(temporary, engine="h5netcdf")
+
+    def write_provenance(self, provenance: Mapping[str, Any]) -> None:
+        """Store versions, machine and times."""
+        write_text(self.folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
+
+
+def _concatenate(parts: list[xr.Dataset]) -> xr.Dataset:
+    """Join along network; what does not vary by network is taken from the first part."""
+    along = {name: part[name] for part in parts for name in part.coords if part[name].dims == ("network",)}
+    completed = []
+    for part in parts:
+        absent = {name: coordinate for name, coordinate in along.items() if name not in part.coords}
+        fill = {
+            name: ("network", [np.nan if coordinate.dtype.kind in "iuf" else ""] * part.sizes["network"])
+            for name, coordinate in absent.items()
+        }
+        completed.append(part.assign_coords(fill))
+    return xr.concat(
+        completed, dim="network", data_vars="minimal", coords="minimal", compat="override", join="override"
+    )

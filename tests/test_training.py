@@ -1,0 +1,181 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from spatialnets.cores import RNN
+from spatialnets.errors import RunError
+from spatialnets.geometries import Grid
+from spatialnets.regularizers import L1, Both, Communicability, Distance
+from spatialnets.run import StoredGeometry
+from spatialnets.shard import Shard, Training
+from spatialnets.tasks import OneChoice
+from spatialnets.training import Trainer, train
+
+GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
+GRID = StoredGeometry(Grid().positions(), Grid().distances(), "step")
+SHORT = Training(epochs=2, trials_per_epoch=256, batch_size=64, validation_trials=128)
+SMALL_GRID = StoredGeometry(Grid((3, 3, 2)).positions(), Grid((3, 3, 2)).distances(), "step")
+
+
+def shard(seeds: tuple[int, ...] = (0, 1, 2), strength: tuple[float, ...] | float = 0.05) -> Shard:
+    return Shard(
+        index=0,
+        group="sernn",
+        networks=tuple(range(len(seeds))),
+        seeds=seeds,
+        geometry="grid",
+        core=RNN(),
+        regularizer=Both(strength=strength),
+        task=OneChoice(),
+        training=SHORT,
+    )
+
+
+# Oracle: the authors' own code
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_ten_steps_of_training_are_those_of_the_authors(which: int) -> None:
+    def given(name: str) -> NDArray[np.float32]:
+        return GOLDEN[f"train{which}__{name}"]
+
+    strength = float(given("strength"))
+    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[str(given("kind"))]
+    trainer = Trainer(replace(shard(seeds=(0,)), regularizer=regularizer), GRID)
+    parameters = {name.rpartition(".")[2]: value for name, value in trainer.ensemble.named_parameters()}
+    names = {
+        "input": "input",
+        "recurrent": "recurrent",
+        "bias": "hidden_bias",
+        "readout": "readout",
+        "readout_bias": "readout_bias",
+    }
+    assert set(parameters) == set(names)
+    with torch.no_grad():
+        for ours, theirs in names.items():
+            parameters[ours][0] = torch.tensor(given(f"{theirs}_before"))
+    inputs, targets = torch.tensor(GOLDEN["task__inputs"]), torch.tensor(GOLDEN["task__targets"])
+    with torch.no_grad():
+        states = trainer.ensemble.recurrent(inputs[None])[0]
+    # float32 rounding over 50 steps
+    np.testing.assert_allclose(states.numpy(), given("states_before"), rtol=1e-4, atol=1e-5)
+    losses = []
+    for problems in torch.tensor(given("problems")):
+        mask = torch.ones(1, len(problems), 1)
+        loss, _ = trainer.update(inputs[None, problems], targets[None, problems, None], mask)
+        losses.append(float(loss))
+    # the stated closeness: Adam divides gradients that are zero but for rounding by their own size
+    np.testing.assert_allclose(losses, given("loss"), rtol=1e-4)
+    for ours, theirs in names.items():
+        error = np.abs(parameters[ours][0].detach().numpy() - given(f"{theirs}_after"))
+        assert np.quantile(error, 0.99) < 2e-4  # a fifth of one step of size 0.001, for the same reason
+
+
+# Properties
+
+
+def test_a_network_is_the_same_alone_and_among_others() -> None:
+    strengths = (0.02, 0.1, 0.3, 0.05, 0.2)
+    together = train(shard(seeds=(3, 4, 5, 6, 7), strength=strengths), GRID)
+    alone = train(replace(shard(seeds=(5,), strength=0.3), networks=(2,)), GRID)
+    np.testing.assert_array_equal(alone["weights"].sel(epoch=0)[0], together["weights"].sel(epoch=0)[2])
+    # Adam may blow rounding up to one step (0.001) where a gradient is nearly zero; the bulk agrees closely
+    error = np.abs(alone["weights"][0, -1].to_numpy() - together["weights"][2, -1].to_numpy())
+    assert np.quantile(error, 0.99) < 1e-4
+    np.testing.assert_allclose(alone["loss"][0], together["loss"][2], rtol=1e-4)
+
+
+def test_networks_differ_by_seed_and_by_strength() -> None:
+    data = train(shard(seeds=(1, 1, 2), strength=(0.05, 0.5, 0.05)), SMALL_GRID)
+    first = data["weights"].sel(epoch=0).to_numpy()
+    last = data["weights"].sel(epoch=2).to_numpy()
+    np.testing.assert_array_equal(first[0], first[1])
+    assert not np.allclose(first[0], first[2])
+    assert np.abs(last[1]).sum() < np.abs(last[0]).sum()
+
+
+def test_training_teaches_the_task() -> None:
+    task = OneChoice(goal_steps=2, delay_steps=1, choice_steps=2)
+    training = Training(epochs=10, trials_per_epoch=2560, batch_size=64, learning_rate=0.003)
+    data = train(
+        replace(shard(strength=1e-4), task=task, training=training, regularizer=Distance(1e-4)), SMALL_GRID
+    )
+    assert float(data["validation_accuracy"][:, 0].mean()) < 0.6
+    assert float(data["validation_accuracy"][:, -1].mean()) > 0.9
+    assert float(data["loss"][:, -1].mean()) < float(data["loss"][:, 0].mean())
+
+
+def test_the_kept_numbers_are_those_of_the_kept_weights() -> None:
+    data = train(shard(strength=(0.05, 0.1, 0.2)), GRID)
+    from spatialnets import Snapshot
+
+    for epoch in (0, 2):
+        snapshot = Snapshot(weights=data["weights"].sel(epoch=epoch).to_numpy(), distances=GRID.distances)
+        penalty = Both((0.05, 0.1, 0.2)).penalty(snapshot).numpy()
+        np.testing.assert_allclose(data["penalty"].sel(epoch=epoch), penalty, rtol=1e-5)  # float32
+    assert data["weights"].dims == ("network", "epoch", "pre", "post")
+    assert data["weights_input"].dims == ("network", "epoch", "input", "post")
+    assert data["weights_readout"].dims == ("network", "epoch", "pre", "output")
+    assert data["weights"].dtype == np.float32
+    assert data.attrs["length_unit"] == "step"
+    np.testing.assert_array_equal(data["strength"], [0.05, 0.1, 0.2])
+
+
+def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+    whole = train(shard(), GRID)
+    checkpoint = tmp_path / "checkpoint.npz"
+    first = Trainer(shard(), GRID)
+    first.run_epoch(lambda updates, epoch: None)
+    first.save(checkpoint)
+    continued = train(shard(), GRID, checkpoint)
+    assert whole.identical(continued)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.npz"
+    trainer = Trainer(shard(), SMALL_GRID)
+    trainer.save(checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(RunError, match="cannot be read"):
+        train(shard(), SMALL_GRID, checkpoint)
+
+
+def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:
+    strengths = (0.05, 1e38, 0.1)
+    data = train(shard(strength=strengths), GRID)
+    assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
+    assert "no longer finite in epoch 1" in str(data["reason"][1].item())
+    assert data["reason"].to_numpy().tolist()[::2] == ["", ""]
+    assert np.isnan(data["weights"][1, -1]).all()
+    assert np.isfinite(data["weights"][1, 0]).all()
+    assert np.isnan(data["validation_accuracy"][1, -1])
+    alone = train(replace(shard(seeds=(0, 2), strength=(0.05, 0.1)), networks=(0, 2)), GRID)
+    error = np.abs(alone["weights"][1, -1].to_numpy() - data["weights"][2, -1].to_numpy())
+    assert np.quantile(error, 0.99) < 1e-4  # as above
+
+
+def test_a_gradient_that_stops_adam_counts_as_diverged() -> None:
+    data = train(shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID)  # the loss is finite, the gradient's square is not
+    assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
+
+
+def test_input_noise_is_only_in_training() -> None:
+    silent = replace(shard(), training=replace(SHORT, input_noise=0.0))
+    data, noiseless = train(shard(), SMALL_GRID), train(silent, SMALL_GRID)
+    np.testing.assert_array_equal(data["validation_loss"][:, 0], noiseless["validation_loss"][:, 0])
+    assert not np.allclose(data["loss"][:, 1], noiseless["loss"][:, 1])
+    mixed = replace(shard(), training=replace(SHORT, input_noise=(0.05, 0.0, 0.0)))
+    np.testing.assert_allclose(train(mixed, SMALL_GRID)["loss"][:1], data["loss"][:1], rtol=1e-5)
+    np.testing.assert_allclose(train(mixed, SMALL_GRID)["loss"][1:], noiseless["loss"][1:], rtol=1e-5)
+
+
+def test_the_weights_of_float64_are_near_those_of_float32() -> None:
+    double = replace(shard(), training=replace(SHORT, precision="float64"), regularizer=Communicability(0.1))
+    single = replace(shard(), regularizer=Communicability(0.1))
+    np.testing.assert_allclose(
+        train(double, SMALL_GRID)["loss"], train(single, SMALL_GRID)["loss"], rtol=1e-3
+    )  # rounding, enlarged by Adam
