@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -148,9 +149,9 @@ class Run:
         """Return the positions and distances stored when the run began."""
         path = self.folder / "geometries" / f"{name}.npz"
         try:
-            with np.load(path, allow_pickle=False) as content:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 return StoredGeometry(content["positions"], content["distances"], str(content["length_unit"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -261,7 +262,7 @@ class Trainer:
             If the file cannot be read or belongs to other networks.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
                 content = dict(file)
             progress = json.loads(str(content["progress"]))
             self.ensemble.load_state_dict(_section(content, "state", torch.from_numpy))
@@ -276,7 +277,7 @@ class Trainer:
             self.epoch = progress["epoch"]
             self.optimizer.updates = progress["updates"]
             self.reasons = progress["reasons"]
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile) as error:
             raise RunError(
                 f"checkpoint {path} cannot be read ({error}); delete it and give the same command again: "
                 "its shard starts anew"

@@ -1,0 +1,146 @@
+"""Units at any given points."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import cdist
+
+from spatialnets.protocols import FloatArray, Geometry
+
+__all__ = ["Points"]
+
+Coordinates = str | tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Points(Geometry):
+    """Units at given points, straight lines between them.
+
+    Parameters
+    ----------
+    coordinates
+        An array-like ``(unit, d)``, or the path of a file that holds one: ``.npy``, or ``.csv`` with one unit a line
+        (commas, semicolons, tabs or spaces between numbers; a first line of names is skipped). In steps.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read (the line is named), a coordinate is not finite, the array is not ``(unit, d)`` with
+        two units or more, or two units share a place.
+
+    Examples
+    --------
+    >>> points = Points([[0, 0, 0], [3, 4, 0]])
+    >>> points.distances()
+    array([[0., 5.],
+           [5., 0.]])
+    """
+
+    references: ClassVar[tuple[str, ...]] = ()
+
+    coordinates: Coordinates = field(repr=False)
+
+    def __post_init__(self) -> None:
+        given: object = self.coordinates
+        if isinstance(given, (str, Path)):
+            object.__setattr__(self, "coordinates", str(given))
+        else:
+            values = _numbers(given)  # type: ignore[arg-type]
+            object.__setattr__(self, "coordinates", tuple(map(tuple, values.tolist())))
+        self._check(self.positions())
+
+    def __repr__(self) -> str:
+        if isinstance(self.coordinates, str):
+            return f"Points({self.coordinates!r})"
+        return f"Points(<{len(self.coordinates)} units>)"
+
+    def _source(self) -> str:
+        return self.coordinates if isinstance(self.coordinates, str) else "coordinates"
+
+    def _check(self, positions: FloatArray) -> None:
+        source = self._source()
+        if positions.ndim != 2 or len(positions) < 2 or positions.shape[1] < 1:
+            raise ValueError(f"{source} must be (unit, d) with two units or more, not {positions.shape}")
+        bad = np.argwhere(~np.isfinite(positions))
+        if len(bad):
+            unit, axis = (int(place) for place in bad[0])
+            raise ValueError(
+                f"{source}: unit {unit} has coordinate {positions[unit, axis]} on axis {axis}; all must be finite"
+            )
+        _, first, counts = np.unique(positions, axis=0, return_index=True, return_counts=True)
+        if (counts > 1).any():
+            unit = int(first[counts > 1].min())
+            same = np.flatnonzero((positions == positions[unit]).all(axis=1))
+            raise ValueError(
+                f"{source}: units {same[0]} and {same[1]} share a place; distances must be positive"
+            )
+
+    def positions(self) -> FloatArray:
+        """Return the points ``(unit, d)`` in steps."""
+        if isinstance(self.coordinates, str):
+            return _read(Path(self.coordinates))
+        return np.array(self.coordinates, dtype=np.float64)
+
+    def distances(self) -> FloatArray:
+        """Return Euclidean distances ``(pre, post)`` in steps."""
+        positions = self.positions()
+        return cdist(positions, positions)
+
+
+def _numbers(values: ArrayLike) -> FloatArray:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"coordinates must be numbers (unit, d): {error}") from error
+    if array.ndim != 2:
+        raise ValueError(f"coordinates must be (unit, d), not {array.shape}")
+    return array
+
+
+def _read(path: Path) -> FloatArray:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    if path.suffix == ".npy":
+        try:
+            return _numbers(np.load(path, allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"{path} is no array of coordinates: {error}") from error
+    if path.suffix not in (".csv", ".tsv", ".txt"):
+        raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv or .npy")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    return _parse(path, lines)
+
+
+def _parse(path: Path, lines: list[str]) -> FloatArray:
+    rows: list[list[float]] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        separator = next((mark for mark in ",;\t" if mark in line), " ")
+        words = [
+            word.strip()
+            for word in next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True))
+        ]
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            if not rows and number == 1:
+                continue  # a line of names
+            raise ValueError(f"{path}:{number}: expected numbers, not {line.strip()!r}") from None
+        if rows and len(row) != len(rows[0]):
+            raise ValueError(
+                f"{path}:{number}: {len(row)} numbers where the lines before have {len(rows[0])}"
+            )
+        rows.append(row)
+    if not rows:
+        raise ValueError(f"{path} holds no coordinates")
+    return np.array(rows, dtype=np.float64)

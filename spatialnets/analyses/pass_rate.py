@@ -1,0 +1,48 @@
+"""Which networks have learned the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from spatialnets.protocols import Analysis
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from spatialnets.run import Run
+
+__all__ = ["PassRate"]
+
+
+@dataclass(frozen=True)
+class PassRate(Analysis):
+    """Whether the validation accuracy of a network reaches a threshold; a diverged network does not.
+
+    Parameters
+    ----------
+    threshold
+        Fraction of correct validation trials; the paper takes 0.9.
+
+    References
+    ----------
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 2a.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("achterberg2023",)
+
+    threshold: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
+
+    def measure(self, run: Run) -> xr.Dataset:
+        return run.map(self.of_shard)
+
+    def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
+        """Measure one shard."""
+        passed = shard["validation_accuracy"] >= self.threshold
+        long_name = f"validation accuracy of {self.threshold:g} or more"
+        kept = passed.drop_vars([str(name) for name in passed.coords if name not in passed.dims])
+        return kept.assign_attrs(long_name=long_name, units="1").to_dataset(name="passed")

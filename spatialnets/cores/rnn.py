@@ -1,0 +1,63 @@
+"""The plain recurrent network of the paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from spatialnets.protocols import Recurrent, RecurrentCore
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["RNN"]
+
+
+@dataclass(frozen=True)
+class RNN(RecurrentCore):
+    r"""Units that sum their inputs: :math:`h_t = f(x_t W_x + h_{t-1} W_h + b)`, :math:`h_0 = 0`.
+
+    Input weights start Glorot-uniform, recurrent weights orthogonal, biases at zero, as in Keras.
+
+    Parameters
+    ----------
+    nonlinearity
+        :math:`f`: ``"relu"`` (the paper) or ``"tanh"``.
+    gain
+        Factor of the initial orthogonal recurrent weights.
+    n_units
+        How many units; by default as many as the geometry holds.
+
+    References
+    ----------
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, eqs 7-8; Saxe et al. (2014), arXiv:1312.6120;
+    Glorot & Bengio (2010).
+
+    Examples
+    --------
+    >>> import torch
+    >>> generators = [torch.Generator().manual_seed(seed) for seed in range(3)]
+    >>> recurrent = RNN(nonlinearity="tanh").build(n_inputs=8, n_units=100, generators=generators)
+    >>> recurrent(torch.zeros(3, 16, 50, 8)).shape
+    torch.Size([3, 16, 50, 100])
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("achterberg2023", "saxe2014", "glorot2010")
+
+    nonlinearity: Literal["relu", "tanh"] = "relu"
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.nonlinearity not in ("relu", "tanh"):
+            raise ValueError(f"nonlinearity must be relu or tanh, not {self.nonlinearity!r}")
+        if not (math.isfinite(self.gain) and self.gain > 0):
+            raise ValueError(f"gain must be finite and positive, not {self.gain}")
+        if self.n_units is not None and self.n_units < 1:
+            raise ValueError(f"n_units must be 1 or more, not {self.n_units}")
+
+    def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
+        from spatialnets.cores.rnn_module import RNNModule
+
+        return RNNModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)

@@ -1,0 +1,53 @@
+"""How answers are scored: weighted means over trials and steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["cross_entropy", "fraction_correct"]
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    r"""Return the mean cross-entropy between targets and the softmax of outputs, for each network.
+
+    .. math:: -\frac{\sum_{kt} m_{kt} \sum_o y_{kto} \log \mathrm{softmax}(z_{kt})_o}{\sum_{kt} m_{kt}}
+
+    Parameters
+    ----------
+    outputs
+        :math:`z`, ``(network, trial, time, output)``, before the softmax.
+    targets
+        :math:`y`, probabilities, same shape.
+    mask
+        :math:`m`, ``(network, trial, time)``, not negative: 0 where nothing is asked; also counts of equal trials.
+
+    Returns
+    -------
+    Tensor
+        ``(network,)``, in nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> cross_entropy(torch.zeros(1, 1, 1, 4), torch.tensor([[[[1.0, 0, 0, 0]]]]), torch.ones(1, 1, 1))
+    tensor([1.3863])
+    """
+    surprise = -(targets * outputs.log_softmax(dim=-1)).sum(dim=-1)
+    return (mask * surprise).sum(dim=(1, 2)) / mask.sum(dim=(1, 2))
+
+
+def fraction_correct(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return how often the largest output is the right one, for each network; arguments as in `cross_entropy`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> outputs, targets = torch.tensor([[[[0.2, 0.9]], [[0.8, 0.1]]]]), torch.tensor([[[[0.0, 1]], [[0.0, 1]]]])
+    >>> fraction_correct(outputs, targets, torch.ones(1, 2, 1))
+    tensor([0.5000])
+    """
+    right = (outputs.argmax(dim=-1) == targets.argmax(dim=-1)).to(mask)
+    return (mask * right).sum(dim=(1, 2)) / mask.sum(dim=(1, 2))

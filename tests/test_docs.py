@@ -1,0 +1,163 @@
+"""What README and docs say works: their Python runs, their YAML and commands are valid experiments."""
+
+import re
+import shlex
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from spatialnets import DeclarationError, Experiment, registry
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(
+    r"(?:<!-- (?P<mark>\w+) -->\n)?^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^ *```$", re.M | re.S
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of code on a page; `mark` is the word in a comment above it, such as slow or wrong."""
+
+    page: Path
+    line: int
+    language: str
+    mark: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    """Return the code of a language on a page, in order."""
+    content = page.read_text(encoding="utf-8")
+    return [
+        Block(
+            page,
+            content.count("\n", 0, found.start("text")) + 1,
+            found["language"],
+            found["mark"] or "",
+            textwrap.dedent(found["text"]),
+        )
+        for found in FENCE.finditer(content)
+        if found["language"] == language
+    ]
+
+
+def pages_with(language: str, mark: str | None = None) -> list[Any]:
+    """Return the pages that have a block of a language (with a mark), as parameters with readable names."""
+    return [
+        pytest.param(page, id=str(page.relative_to(ROOT)))
+        for page in PAGES
+        if any(mark in (None, block.mark) for block in blocks(page, language))
+    ]
+
+
+def run_page(page: Path, slow: bool, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a page's Python from top to bottom, as a reader would; return how many blocks there were."""
+    # In a module of its own, because dataclasses look their module up.
+    module = ModuleType("page_of_the_docs")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    count = 0
+    for block in blocks(page, "python"):
+        if slow or block.mark != "slow":
+            padded = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's line
+            exec(compile(padded, str(page), "exec"), module.__dict__)
+            count += 1
+    return count
+
+
+@pytest.mark.parametrize("page", pages_with("python", mark=""))
+def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, slow=False, monkeypatch=monkeypatch) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", pages_with("python", mark="slow"))
+def test_the_python_of_a_page_that_trains_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, slow=True, monkeypatch=monkeypatch) > 0
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_the_python_of_a_page_compiles(page: Path) -> None:
+    for block in blocks(page, "python"):
+        compile(block.text, str(block), "exec")
+
+
+@pytest.mark.parametrize("page", pages_with("yaml"))
+def test_the_yaml_of_a_page_is_an_experiment(page: Path, tmp_path: Path) -> None:
+    for block in blocks(page, "yaml"):
+        file = tmp_path / "mine.yaml"
+        file.write_text(block.text, encoding="utf-8")
+        if block.mark != "wrong":
+            assert Experiment.from_yaml(file).groups, block
+            continue
+        with pytest.raises(DeclarationError) as found:
+            Experiment.from_yaml(file)
+        # The page shows what is said; only the folder is the reader's own.
+        assert str(found.value).replace(str(file), file.name) in page.read_text(encoding="utf-8")
+
+
+def commands() -> list[Any]:
+    """Return every `spatialnets` command in a shell block, without its comment."""
+    found = []
+    for page in PAGES:
+        for block in blocks(page, "bash"):
+            for offset, line in enumerate(block.text.splitlines()):
+                words = shlex.split(line, comments=True)
+                if words and words[0] == "spatialnets":
+                    found.append(
+                        pytest.param(words[1:], id=f"{page.relative_to(ROOT)}:{block.line + offset}")
+                    )
+    return found
+
+
+@pytest.mark.parametrize("words", commands())
+def test_a_command_in_the_docs_is_one(words: list[str]) -> None:
+    from spatialnets.cli.app import app
+
+    known = {
+        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
+    }
+    assert words[0].startswith("--") or words[0] in known
+
+
+@pytest.mark.parametrize(
+    "words", [param for param in commands() if param.values[0][0] in ("run", "validate")]
+)
+def test_an_experiment_in_a_command_is_valid(words: list[str]) -> None:
+    changes = [word for word in words[1:] if "=" in word and not word.startswith("-")]
+    presets = [word.removeprefix("preset=") for word in changes if word.startswith("preset=")]
+    if not presets:
+        pytest.skip("starts from a file of the reader's")
+    others = [word for word in changes if not word.startswith("preset=")]
+    experiment = Experiment.from_preset(presets[0]).override(*others)
+    assert experiment.groups
+
+
+@pytest.mark.parametrize("family", registry.FAMILIES)
+def test_every_built_in_part_is_in_the_docs(family: str) -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    built_in = [
+        name
+        for name in registry.names(family)
+        if registry.load(family, name).__module__.startswith("spatialnets.")
+    ]
+    assert [name for name in built_in if f"`{name}`" not in text] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []

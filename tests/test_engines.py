@@ -1,0 +1,213 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from spatialnets import Experiment, Geometry, Run, RunError
+from spatialnets.engines.here import compute, estimate_seconds
+from spatialnets.protocols import FloatArray
+
+WORDS = (
+    "networks=6",
+    "training.epochs=2",
+    "training.trials_per_epoch=256",
+    "training.validation_trials=64",
+    "task.goal_steps=2",
+    "task.delay_steps=1",
+    "task.choice_steps=2",
+)
+
+
+def experiment(*words: str) -> Experiment:
+    return Experiment.from_preset("sernn_demo").override(*WORDS, *words)
+
+
+def same_weights(one: Run, other: Run) -> bool:
+    return all(one[group].identical(other[group]) for group in one.groups)
+
+
+class Recorder:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.total = self.done = 0
+        self.ended = False
+        self.said: list[str] = []
+
+    def begin(self, total: int, done: int, label: str) -> None:
+        self.total, self.done = total, done
+
+    def advance(self, count: int, status: str) -> None:
+        self.done += count
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def test_workers_and_one_process_give_the_same_bits(tmp_path: Path) -> None:
+    alone, together = Recorder(), Recorder()
+    one = compute(experiment(), tmp_path / "one", workers=1, progress=alone)
+    two = compute(experiment(), tmp_path / "two", workers=2, progress=together)
+    assert same_weights(one, two)
+    for recorder in (alone, together):
+        assert recorder.done == recorder.total == 2 * 6 * 2 * 2
+        assert recorder.ended
+    assert not list((tmp_path / "two" / "checkpoints").iterdir())
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    compute(experiment(), tmp_path, workers=1)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    compute(experiment(), tmp_path, workers=1)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+
+
+def test_only_missing_shards_are_computed(tmp_path: Path) -> None:
+    run = compute(experiment(), tmp_path, workers=1)
+    kept, lost = run.shards[0].path, run.shards[1].path
+    before, content = kept.stat().st_mtime_ns, run.load_shard(run.shards[1])
+    lost.unlink()
+    recorder = Recorder()
+    compute(experiment(), tmp_path, workers=1, progress=recorder)
+    assert kept.stat().st_mtime_ns == before
+    assert run.load_shard(run.shards[1]).identical(content)
+    assert recorder.done == recorder.total
+
+
+def test_a_folder_with_another_experiment_is_refused(tmp_path: Path) -> None:
+    compute(experiment(), tmp_path, workers=1)
+    with pytest.raises(RunError, match="holds another experiment"):
+        compute(experiment("seed=5"), tmp_path, workers=1)
+
+
+def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match="holds other files"):
+        compute(experiment(), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="is a file"):
+        compute(experiment(), tmp_path / "file")
+
+
+def test_a_damaged_shard_is_named_and_nothing_else_touched(tmp_path: Path) -> None:
+    run = compute(experiment(), tmp_path, workers=1)
+    run.shards[1].path.write_bytes(run.shards[1].path.read_bytes()[:3000])
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    with pytest.raises(RunError, match="00001.nc cannot be read"):
+        compute(experiment(), tmp_path, workers=1)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+
+
+def test_two_processes_do_not_compute_in_one_folder(tmp_path: Path) -> None:
+    import fcntl
+
+    compute(experiment(), tmp_path, workers=1)
+    with open(tmp_path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RunError, match="another process is computing"):
+            compute(experiment(), tmp_path, workers=1)
+
+
+def test_a_group_that_diverges_altogether_is_an_error_that_teaches(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="every network of group 'sernn' diverged.*lower regularizer.strength"):
+        compute(experiment("groups.sernn.regularizer.strength=1e38"), tmp_path, workers=1)
+
+
+def test_a_network_that_diverges_is_reported_and_the_others_finish(tmp_path: Path) -> None:
+    recorder = Recorder()
+    words = "groups.sernn.regularizer.strength={list: [0.1, 1e38, 0.1, 0.1, 0.1, 0.1]}"
+    run = compute(experiment(words, "networks=1"), tmp_path, workers=2, progress=recorder)
+    assert (run["sernn"]["status"] == "diverged").to_numpy().tolist() == [False, True] + [False] * 4
+    assert any("was taken out" in line for line in recorder.said)
+
+
+@dataclass(frozen=True)
+class Line(Geometry):
+    length_unit: ClassVar[str] = "mm"
+    n: int = 10
+
+    def positions(self) -> FloatArray:
+        return np.column_stack([np.arange(self.n, dtype=float), np.zeros(self.n), np.zeros(self.n)])
+
+    def distances(self) -> FloatArray:
+        return np.abs(np.subtract.outer(np.arange(self.n, dtype=float), np.arange(self.n)))
+
+
+@dataclass(frozen=True)
+class OneWay(Line):
+    def distances(self) -> FloatArray:
+        return np.triu(super().distances())
+
+
+def test_a_geometry_of_ones_own_needs_no_registration(tmp_path: Path) -> None:
+    run = experiment().replace(geometry=Line()).run(out=tmp_path, workers=2, report=False)
+    assert run["sernn"].attrs["length_unit"] == "mm"
+    assert run["sernn"]["weights"].shape[2:] == (10, 10)
+
+
+def test_distances_that_are_none_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="must be symmetric"):
+        compute(experiment().replace(geometry=OneWay()), tmp_path / "run")
+    assert not (tmp_path / "run" / "plan.json").exists()
+
+
+def test_the_estimate_is_a_positive_time_that_workers_divide() -> None:
+    assert estimate_seconds(experiment(), workers=1) > 0
+
+
+SCRIPT = """
+import sys
+from spatialnets import Experiment
+words = sys.argv[2:]
+Experiment.from_preset("sernn_demo").override(*words).run(out=sys.argv[1], workers=2, report=False)
+"""
+
+
+def start(out: Path, *words: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), *words], start_new_session=True)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
+    words = ("networks=6", "training.epochs=4", "training.trials_per_epoch=2560")
+    whole = Experiment.from_preset("sernn_demo").override(*words).run(tmp_path / "whole", report=False)
+    moments = np.random.default_rng(5).uniform(2.5, 6.0, size=10)  # from the imports into the training
+    for moment in moments:
+        process = start(tmp_path / "killed", *words)
+        time.sleep(moment)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert start(tmp_path / "killed", *words).wait() == 0
+    killed = Run.open(tmp_path / "killed")
+    assert killed.finished
+    assert same_weights(whole, killed)
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    words = ("networks=6", "training.epochs=2", "training.trials_per_epoch=640")
+    process = start(tmp_path / "run", *words)
+    victim = None
+    while victim is None and process.poll() is None:
+        time.sleep(0.1)
+        if (tmp_path / "run" / "checkpoints").is_dir():
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            victim = next((int(child) for child in children), None)
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+    assert process.wait() == 0
+    whole = Experiment.from_preset("sernn_demo").override(*words).run(tmp_path / "whole", report=False)
+    assert same_weights(whole, Run.open(tmp_path / "run"))

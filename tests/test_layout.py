@@ -1,0 +1,159 @@
+"""The tree, its packaging and its papers say the same."""
+
+import importlib
+import importlib.metadata
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import spatialnets
+from spatialnets import registry
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
+AT_THE_ROOT = ("geometries", "tasks", "cli")
+ENTRIES = [
+    (group, name, value)
+    for group, entries in PROJECT["entry-points"].items()
+    for name, value in entries.items()
+]
+
+
+def folder_of(package: str) -> Path:
+    """Return where a package's files lie, as setuptools looks for them: the longest mapped prefix decides."""
+    prefix, rest = package, ""
+    while prefix not in SETUPTOOLS["package-dir"]:
+        prefix, _, last = prefix.rpartition(".")
+        rest = f"{last}/{rest}"
+    return ROOT / SETUPTOOLS["package-dir"][prefix] / rest
+
+
+def packages_in_the_tree() -> set[str]:
+    """Return every package of the tree under its import name; rglob follows no links."""
+    found = set()
+    for top in ("spatialnets", *AT_THE_ROOT):
+        for file in (ROOT / top).rglob("__init__.py"):
+            package = ".".join(file.parent.relative_to(ROOT).parts)
+            found.add(package if top == "spatialnets" else f"spatialnets.{package}")
+    return found
+
+
+def pins() -> dict[str, list[Requirement]]:
+    """Return the pins of constraints.txt by canonical name; there may be one per range of Pythons."""
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            requirement = Requirement(line)
+            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+@pytest.mark.parametrize("name", AT_THE_ROOT)
+def test_each_link_leads_to_its_folder(name: str) -> None:
+    link = ROOT / "spatialnets" / name
+    if not link.is_symlink():
+        pytest.skip("this clone has no links; they serve only tools that read the tree")
+    assert link.resolve() == ROOT / name
+
+
+def test_every_folder_with_an_init_is_a_declared_package_and_no_other() -> None:
+    assert set(SETUPTOOLS["packages"]) == packages_in_the_tree()
+    assert len(SETUPTOOLS["packages"]) == len(set(SETUPTOOLS["packages"]))
+
+
+@pytest.mark.parametrize("package", SETUPTOOLS["packages"])
+def test_a_package_is_imported_from_the_folder_that_is_declared(package: str) -> None:
+    file = importlib.import_module(package).__file__
+    assert file is not None
+    assert Path(file).resolve() == (folder_of(package) / "__init__.py").resolve()
+
+
+def test_every_file_that_is_no_module_goes_into_the_wheel() -> None:
+    patterns = SETUPTOOLS["package-data"]["*"]
+    others = [
+        file
+        for package in SETUPTOOLS["packages"]
+        for file in folder_of(package).iterdir()
+        if file.is_file() and file.suffix not in (".py", ".pyc") and not file.name.startswith(".")
+    ]
+    assert [file for file in others if not any(fnmatch(file.name, pattern) for pattern in patterns)] == []
+
+
+@pytest.mark.parametrize("pattern", SETUPTOOLS["package-data"]["*"])
+def test_every_kind_of_package_data_exists(pattern: str) -> None:
+    assert any(True for package in SETUPTOOLS["packages"] for _ in folder_of(package).glob(pattern))
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value"), ENTRIES, ids=[f"{group}:{name}" for group, name, _ in ENTRIES]
+)
+def test_every_entry_point_leads_to_a_class(group: str, name: str, value: str) -> None:
+    module, _, attribute = value.partition(":")
+    assert isinstance(getattr(importlib.import_module(module), attribute), type)
+
+
+def test_every_entry_point_belongs_to_a_family() -> None:
+    assert set(PROJECT["entry-points"]) == set(registry.FAMILIES.values())
+
+
+def test_the_installed_entry_points_are_those_of_pyproject() -> None:
+    # Entry points are metadata of the installation: after a change in pyproject.toml, `make install`.
+    installed = {
+        (entry.group, entry.name, entry.value)
+        for entry in importlib.metadata.distribution("spatialnets").entry_points
+        if entry.group != "console_scripts"
+    }
+    assert installed == set(ENTRIES)
+
+
+@pytest.mark.parametrize("script", PROJECT["scripts"].values())
+def test_every_script_leads_to_a_function(script: str) -> None:
+    module, _, attribute = script.partition(":")
+    assert callable(getattr(importlib.import_module(module), attribute))
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = PROJECT["version"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert spatialnets.__version__ == version
+    assert citation["version"] == version
+    assert re.search(rf"^## \[{re.escape(version)}\]", changelog, re.MULTILINE)
+
+
+def test_every_public_name_loads() -> None:
+    assert [name for name in spatialnets.__all__ if not hasattr(spatialnets, name)] == []
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        *PROJECT["dependencies"],
+        *(line for lines in PROJECT["optional-dependencies"].values() for line in lines),
+        *PYPROJECT["build-system"]["requires"],
+    ],
+)
+def test_every_dependency_is_pinned_within_its_bounds(dependency: str) -> None:
+    wanted = Requirement(dependency)
+    pinned = pins().get(canonicalize_name(wanted.name), [])
+    assert pinned, f"constraints.txt has no line for {wanted.name}"
+    for pin in pinned:
+        (exact,) = pin.specifier
+        assert exact.operator == "=="
+        assert wanted.specifier.contains(exact.version)
+
+
+def test_constraints_name_one_exact_version_each() -> None:
+    for name, pinned in pins().items():
+        assert all(pin.url is None and not pin.extras for pin in pinned), name
+        assert all([spec.operator for spec in pin.specifier] == ["=="] for pin in pinned), name
+        assert len(pinned) == 1 or all(pin.marker for pin in pinned), f"{name}: two pins need markers"
