@@ -9,7 +9,7 @@ from typing import Any
 
 from spatialnets.errors import UserError, nearest
 
-__all__ = ["FAMILIES", "load", "name_of", "names"]
+__all__ = ["FAMILIES", "distribution", "load", "name_of", "names"]
 
 FAMILIES = {
     "geometry": "spatialnets.geometries",
@@ -35,6 +35,18 @@ def names(family: str) -> tuple[str, ...]:
     True
     """
     return tuple(sorted(_entries(family)))
+
+
+def distribution(family: str, name: str) -> str:
+    """Return the installed package that a registered part comes from.
+
+    Examples
+    --------
+    >>> distribution("geometry", "grid")
+    'spatialnets'
+    """
+    found = _entries(family)[name].dist
+    return found.name if found is not None else "?"
 
 
 def load(family: str, name: str) -> type[Any]:

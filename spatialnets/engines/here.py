@@ -22,7 +22,7 @@ from spatialnets.shard import Shard
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["compute", "compute_shard", "cores", "estimate_seconds"]
+__all__ = ["compute", "compute_shard", "cores", "estimate_bytes", "estimate_seconds"]
 
 THREADS = (
     1  # one process a core beats threads inside products of this size; part of the plan, so of the result
@@ -197,3 +197,15 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
     finally:
         torch.set_num_threads(threads)
     return total / min(workers or cores(), max(len(shards), 1))
+
+
+def estimate_bytes(experiment: Experiment) -> float:
+    """Return about how much disk an experiment will take: every block of weights, at every epoch, in float32."""
+    total = 0.0
+    for group in experiment.groups.values():
+        for ensemble in group.ensembles:
+            units = ensemble.geometry.n_units
+            weights = units * (units + ensemble.task.n_inputs + ensemble.task.n_outputs)
+            kept = len(ensemble.numbers) * (ensemble.training.epochs + 1)
+            total += 4 * weights * kept
+    return 1.02 * total

@@ -1,0 +1,66 @@
+"""The command `spatialnets`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from spatialnets import __version__
+from spatialnets.cli.cite import cite
+from spatialnets.cli.describe import describe
+from spatialnets.cli.list import list_parts
+from spatialnets.cli.report import report
+from spatialnets.cli.resume import resume
+from spatialnets.cli.run import run
+from spatialnets.cli.show import show
+from spatialnets.cli.validate import validate
+from spatialnets.errors import UserError
+
+app = typer.Typer(
+    name="spatialnets",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
+)
+for command in (run, resume, validate, describe, show, report, cite):
+    app.command()(command)
+app.command("list")(list_parts)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"spatialnets {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"error: {line}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""`spatialnets run`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spatialnets.cli.words import Words, experiment_of
+
+if TYPE_CHECKING:
+    from spatialnets.experiment import Experiment
+
+WorkerCount = Annotated[
+    int | None,
+    typer.Option("--workers", help="Processes that train at the same time; by default one per core."),
+]
+
+
+def run(
+    words: Words,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The run's folder; by default runs/<name>-<hash of the experiment>."),
+    ] = None,
+    workers: WorkerCount = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Train only.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
+    experiment = experiment_of(words)
+    compute(experiment, out or experiment.folder, workers, not no_report, quiet)
+
+
+def compute(experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool) -> None:
+    """Train, report, and print what came of it."""
+    from spatialnets.engines.progress import NoProgress, terminal_progress
+
+    groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
+    print(f"{experiment.name}: {groups}, in {out}", flush=True)
+    try:
+        run = experiment.run(
+            out, workers=workers, progress=NoProgress() if quiet else terminal_progress(), report=report
+        )
+    except KeyboardInterrupt:
+        print(
+            f"\nstopped; what was computed is kept. Go on with: spatialnets resume {out}",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(130)
+    if report:
+        print_scorecard(run.folder)
+        print(f"report: {run.folder / 'report.html'}")
+    else:
+        print(f"done: {run.folder}")
+
+
+def print_scorecard(folder: Path) -> None:
+    """Print the scorecard that the report has written, if there is one."""
+    import csv
+
+    from rich.console import Console
+    from rich.table import Table
+
+    path = folder / "scorecard.csv"
+    if not path.exists():
+        return
+    table = Table(title="The paper's claims")
+    for column in ("claim", "published", "ours (95 % interval)", "met"):
+        table.add_column(column)
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            table.add_row(row["claim"], row["published"], row["ours"], row["met"])
+    Console().print(table)

@@ -1,0 +1,41 @@
+"""The words of a command line that name an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spatialnets.errors import UserError
+
+if TYPE_CHECKING:
+    from spatialnets.experiment import Experiment
+
+__all__ = ["Words", "experiment_of"]
+
+Words = Annotated[
+    list[str],
+    typer.Argument(
+        help="A file such as my.yaml, or preset=NAME; then any key=value, such as networks=16 or geometry=sphere.",
+        show_default=False,
+    ),
+]
+
+
+def experiment_of(words: Sequence[str]) -> Experiment:
+    """Return the experiment that the words declare."""
+    from spatialnets.experiment import Experiment
+
+    files = [word for word in words if "=" not in word]
+    if len(files) > 1:
+        raise UserError(f"expected one file at most, got {' and '.join(files)}; other words are key=value")
+    if files and Path(files[0]).suffix not in (".yaml", ".yml") and not Path(files[0]).exists():
+        from spatialnets.declaration import preset_names
+
+        hint = f"; did you mean preset={files[0]}?" if files[0] in preset_names() else ""
+        raise UserError(f"'{files[0]}' is no file and no key=value{hint}")
+    return Experiment.from_command(
+        Path(files[0]) if files else None, [word for word in words if word not in files]
+    )
