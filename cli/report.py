@@ -17,6 +17,6 @@ def report(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) ->
     from spatialnets.run import Run
 
     run = Run.open(folder)
-    path = write_report(run, Experiment.from_yaml(folder / "experiment.yaml").analyses)
+    path = write_report(run, Experiment.from_yaml(folder / "experiment.yaml"))
     print_scorecard(folder)
     print(f"report: {path}")

@@ -310,7 +310,7 @@ class Experiment:
         if report:
             from spatialnets.report.page import write_report
 
-            write_report(run, self.analyses)
+            write_report(run, self)
         return run
 
     @property

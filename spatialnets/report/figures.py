@@ -1,0 +1,224 @@
+"""The figures of a report; each comes with the values it shows."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from spatialnets.report.measured import PASS_ACCURACY, passing, scored_epoch
+from spatialnets.storage import write_bytes, write_text
+
+__all__ = ["Picture", "colors_of", "curves", "strengths", "style"]
+
+# Okabe & Ito's palette, told apart by readers with any colour vision
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+PANELS = {
+    "validation_accuracy": "Validation accuracy",
+    "total_weight": "Total weight Σ|W|",
+    "weight_distance_correlation": "corr(W, D)",
+    "weighted_edge_length": "Connection length ({unit})",
+    "communicability": "Communicability (off-diagonal sum)",
+    "modularity": "Modularity Q",
+}
+STYLE = {
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "legend.frameon": False,
+    "svg.hashsalt": "spatialnets",  # the same figure gives the same file
+    "figure.constrained_layout.use": True,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure, what it shows in words, and the values in it.
+
+    Parameters
+    ----------
+    name
+        File name without ending.
+    title
+        A heading.
+    caption
+        What is drawn, from how many networks, and what error bars are.
+    figure
+        The drawing.
+    values
+        Every plotted value.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+    values: pd.DataFrame
+
+    def png(self) -> bytes:
+        """Return the drawing as PNG."""
+        return self._drawn("png")
+
+    def _drawn(self, kind: str) -> bytes:
+        buffer = io.BytesIO()
+        FigureCanvasAgg(self.figure)
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        with mpl.rc_context(STYLE):
+            self.figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+        return buffer.getvalue()
+
+    def save(self, folder: Path) -> None:
+        """Write PNG, SVG and the values as CSV."""
+        write_bytes(folder / f"{self.name}.png", self.png())
+        write_bytes(folder / f"{self.name}.svg", self._drawn("svg"))
+        write_text(folder / f"{self.name}.csv", self.values.to_csv(index=False))
+
+
+def style() -> Any:
+    """Return a context in which figures look alike."""
+    return mpl.rc_context(STYLE)
+
+
+def colors_of(groups: list[str]) -> dict[str, str]:
+    """Return one colour per group."""
+    return {group: PALETTE[place % len(PALETTE)] for place, group in enumerate(groups)}
+
+
+def groups_of(table: xr.Dataset) -> list[str]:
+    """Return the groups in their declared order."""
+    return list(dict.fromkeys(str(group) for group in table["group"].to_numpy()))
+
+
+def curves(table: xr.Dataset, unit: str) -> Picture:
+    """Draw what changes while networks train: mean over the networks that pass, with two standard errors.
+
+    Parameters
+    ----------
+    table
+        As `spatialnets.report.measured.measured` gives it.
+    unit
+        The geometry's unit of length.
+    """
+    groups, passes = groups_of(table), passing(table)
+    colors = colors_of(groups)
+    shown = {name: label.format(unit=unit) for name, label in PANELS.items() if name in table}
+    epochs = table["epoch"].to_numpy()
+    rows: list[pd.DataFrame] = []
+    labels = {}
+    with style():
+        figure = Figure(figsize=(10, 3.0 * int(np.ceil(len(shown) / 3)) + 0.4))
+        axes = figure.subplots(int(np.ceil(len(shown) / 3)), 3, squeeze=False)
+        for place, group in enumerate(groups):
+            member = table["group"].to_numpy() == group
+            chosen = member & passes if (member & passes).any() else member
+            what = "that pass" if (member & passes).any() else "of all, as none passes"
+            labels[group] = f"{group} ({int(chosen.sum())} {what}, of {int(member.sum())})"
+            for axis, name in zip(axes.flat, shown, strict=False):
+                values = table[name].to_numpy()[chosen]
+                count = np.isfinite(values).sum(axis=0)
+                mean, error = _mean_and_error(values)
+                axis.plot(
+                    epochs, mean, color=colors[group], marker=MARKERS[place % len(MARKERS)], markersize=4
+                )
+                axis.fill_between(
+                    epochs, mean - error, mean + error, color=colors[group], alpha=0.25, linewidth=0
+                )
+                rows.append(
+                    pd.DataFrame(
+                        {
+                            "measure": name,
+                            "group": group,
+                            "epoch": epochs,
+                            "mean": mean,
+                            "two_standard_errors": error,
+                            "n": count,
+                        }
+                    )
+                )
+        for axis, (name, label) in zip(axes.flat, shown.items(), strict=False):
+            axis.set(title=label, xlabel="Epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            if name == "weight_distance_correlation":
+                axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+            if name == "validation_accuracy":
+                axis.axhline(PASS_ACCURACY, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+        for axis in list(axes.flat)[len(shown) :]:
+            axis.set_visible(False)
+        handles = [
+            mpl.lines.Line2D(
+                [], [], color=colors[group], marker=MARKERS[place % len(MARKERS)], label=labels[group]
+            )
+            for place, group in enumerate(groups)
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 3))
+    caption = (
+        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {scored_epoch(table)}). Lines are "
+        "means, bands two standard errors of the networks shown. Epoch 0 is before training."
+    )
+    return Picture("curves", "While the networks train", caption, figure, pd.concat(rows, ignore_index=True))
+
+
+def _mean_and_error(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return mean and two standard errors along networks, without those that are not finite."""
+    finite = np.isfinite(values)
+    count = finite.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(finite, values, 0).sum(axis=0) / count
+        variance = (np.where(finite, values - mean, 0) ** 2).sum(axis=0) / (count - 1)
+        error = 2 * np.sqrt(variance / count)
+    return mean, np.where(count > 1, error, 0)
+
+
+def strengths(table: xr.Dataset) -> Picture:
+    """Draw, for every network, accuracy, corr(W, D) and modularity against its strength."""
+    shown = {
+        name: PANELS[name]
+        for name in ("validation_accuracy", "weight_distance_correlation", "modularity")
+        if name in table
+    }
+    epoch, passes, groups = scored_epoch(table), passing(table), groups_of(table)
+    last, colors = table.sel(epoch=epoch), colors_of(groups)
+    frame = pd.DataFrame(
+        {
+            "group": table["group"].to_numpy(),
+            "network": table["network"].to_numpy(),
+            "seed": table["seed"].to_numpy(),
+            "strength": table["strength"].to_numpy(),
+            "passed": passes,
+            **{name: last[name].to_numpy() for name in shown},
+        }
+    )
+    largest = frame.groupby("group")["strength"].transform("max")
+    frame.insert(4, "strength_percent", 100 * frame["strength"] / largest.where(largest > 0, 1))
+    with style():
+        figure = Figure(figsize=(10, 3.4))
+        axes = figure.subplots(1, len(shown), squeeze=False)[0]
+        for place, group in enumerate(groups):
+            rows = frame[frame["group"] == group]
+            for axis, name in zip(axes, shown, strict=True):
+                for passed in (False, True):
+                    some = rows[rows["passed"] == passed]
+                    axis.scatter(
+                        some["strength_percent"], some[name], s=16, marker=MARKERS[place % len(MARKERS)],
+                        facecolors=colors[group] if passed else "none", edgecolors=colors[group], linewidths=0.8, alpha=0.8,
+                    )  # fmt: skip
+        for axis, label in zip(axes, shown.values(), strict=True):
+            axis.set(title=label, xlabel="Strength (% of the group's largest)")
+        handles = [
+            mpl.lines.Line2D([], [], linestyle="none", color=colors[group], marker=MARKERS[place % len(MARKERS)],
+                             label=f"{group} (to {frame.loc[frame['group'] == group, 'strength'].max():.3g})")
+            for place, group in enumerate(groups)
+        ]  # fmt: skip
+        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 4))
+    caption = f"Every network at epoch {epoch}; filled where it passes, open where it does not."
+    return Picture("strengths", "How strength shapes a network", caption, figure, frame)

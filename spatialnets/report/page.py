@@ -1,0 +1,150 @@
+"""The report: one page, with the figures and tables beside it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from spatialnets.experiment import Experiment
+from spatialnets.report.citations import bibliography, entries, keys_of
+from spatialnets.report.example import example_networks, in_space, weight_against_distance
+from spatialnets.report.figures import Picture, curves, strengths
+from spatialnets.report.measured import PASS_ACCURACY, measured, passing, scored_epoch
+from spatialnets.report.scorecard import scorecard, table_of
+from spatialnets.run import Run
+from spatialnets.storage import write_text
+
+__all__ = ["write_report"]
+
+
+def write_report(run: Run, experiment: Experiment) -> Path:
+    """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
+
+    Parameters
+    ----------
+    run
+        A run, finished or not: what it holds so far is shown.
+    experiment
+        The experiment that it holds.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs no other and no network.
+    """
+    table = measured(run, experiment.analyses)
+    unit = run.load_shard(next(shard for shard in run.shards if shard.done)).attrs["length_unit"]
+    pictures = [curves(table, unit), strengths(table)]
+    examples = example_networks(run, table)
+    if examples:
+        pictures += [in_space(examples), weight_against_distance(examples)]
+    for picture in pictures:
+        picture.save(run.folder / "figures")
+    scores = scorecard(table)
+    write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
+    write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
+    write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
+    page = _template().render(
+        run=run,
+        experiment=experiment,
+        groups=_groups(experiment, table),
+        scores=scores,
+        epoch=scored_epoch(table),
+        threshold=PASS_ACCURACY,
+        pictures=[_embedded(picture) for picture in pictures],
+        diverged=_diverged(run),
+        done=sum(len(shard.networks) for shard in run.shards if shard.done),
+        total=sum(len(shard.networks) for shard in run.shards),
+        provenance=run.provenance,
+        references=[_reference(entries()[key]) for key in keys_of(experiment) if key in entries()],
+    )
+    path = run.folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spatialnets.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template("page.html")
+
+
+def _embedded(picture: Picture) -> dict[str, str]:
+    return {
+        "name": picture.name,
+        "title": picture.title,
+        "caption": picture.caption,
+        "png": base64.b64encode(picture.png()).decode(),
+    }
+
+
+def _metrics(table: xr.Dataset) -> pd.DataFrame:
+    frame = table.reset_coords(drop=False).to_dataframe().reset_index()
+    first = ["group", "network", "seed", "strength", "epoch"]
+    return frame[[*first, *(name for name in frame.columns if name not in first)]]
+
+
+def _groups(experiment: Experiment, table: xr.Dataset) -> list[dict[str, Any]]:
+    rows = []
+    passes, diverged = passing(table), ~np.isfinite(table["loss"].isel(epoch=-1).to_numpy())
+    for name, group in experiment.groups.items():
+        member = table["group"].to_numpy() == name
+        first = group.ensembles[0]
+        strength = table["strength"].to_numpy()[member]
+        rows.append(
+            {
+                "name": name,
+                "networks": f"{int(member.sum()):,} of {group.networks:,}",
+                "geometry": repr(first.geometry),
+                "regularizer": type(first.regularizer).__name__,
+                "strength": f"{strength.min():.3g} to {strength.max():.3g}"
+                if np.isfinite(strength).all() and len(strength)
+                else "–",
+                "core": repr(first.core),
+                "task": repr(first.task),
+                "passed": int((member & passes).sum()),
+                "diverged": int((member & diverged).sum()),
+            }
+        )
+    return rows
+
+
+def _diverged(run: Run) -> list[str]:
+    lines = []
+    for group in run.groups:
+        if not any(shard.done for shard in run.shards if shard.group == group):
+            continue
+        scores = run.scores(group)
+        for network, strength, reason in zip(
+            scores["network"].to_numpy(),
+            scores["strength"].to_numpy(),
+            scores["reason"].to_numpy(),
+            strict=True,
+        ):
+            if reason:
+                lines.append(f"{group}, network {network} (strength {strength:.3g}): {reason}")
+    return lines
+
+
+def _reference(entry: str) -> dict[str, str]:
+    """Take author, title, year and DOI out of a BibTeX entry of our own list."""
+    fields = {}
+    for line in entry.splitlines()[1:]:
+        name, equals, value = line.partition("=")
+        if equals:
+            fields[name.strip()] = value.strip().rstrip(",").strip("{}").replace("{", "").replace("}", "")
+    authors = [author.partition(",")[0].strip() for author in fields["author"].split(" and ")]
+    fields["author"] = f"{authors[0]} et al." if len(authors) > 3 else ", ".join(authors)
+    fields["author"] = fields["author"].replace("\\'a", "á").replace("\\'A", "Á")
+    return {"journal": "", "booktitle": "", "doi": "", "eprint": "", **fields}
