@@ -298,10 +298,9 @@ def apply_word(root: Node, word: str) -> Node:
     if first not in TOP or first == "extends":
         valid = [*BLOCKS, *(name for name in TOP if name != "extends")]
         raise DeclarationError([f"{mark}: unknown key '{first}': {nearest(first, valid)}"])
-    if first == "groups":
-        if len(path) < 2 or path[1] not in named:
-            given = path[1] if len(path) > 1 else ""
-            raise DeclarationError([f"{mark}: no group is called '{given}': {nearest(given, named)}"])
+    if first == "groups" and len(path) > 1:
+        if path[1] not in named:
+            raise DeclarationError([f"{mark}: no group is called '{path[1]}': {nearest(path[1], named)}"])
         if len(path) == 2 and value.value is None:
             rest = {name: group for name, group in named.items() if name != path[1]}
             return Node({**content, "groups": Node(rest, mark)}, root.mark)

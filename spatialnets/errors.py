@@ -38,7 +38,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     'valid: grid, sphere'
     """
     valid = sorted(valid)
-    close = difflib.get_close_matches(word, valid, n=1)
+    close = difflib.get_close_matches(word, valid, n=1, cutoff=0.5)
     if close:
         return f"did you mean '{close[0]}'? (valid: {', '.join(valid)})"
     return f"valid: {', '.join(valid) or 'nothing'}"

@@ -19,7 +19,7 @@ from spatialnets.run import Run
 
 __all__ = ["Example", "example_networks", "in_space", "weight_against_distance"]
 
-SHOWN_CONNECTIONS = 150
+SHOWN_CONNECTIONS = 100
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def in_space(examples: list[Example]) -> Picture:
     colors = colors_of([example.group for example in examples])
     rows = []
     with style():
-        figure = Figure(figsize=(5 * min(len(examples), 2), 4.9 * int(np.ceil(len(examples) / 2))))
+        figure = Figure(figsize=(5 * min(len(examples), 2), 4.4 * int(np.ceil(len(examples) / 2))))
         for place, example in enumerate(examples):
             axis = figure.add_subplot(
                 int(np.ceil(len(examples) / 2)), min(len(examples), 2), place + 1, projection="3d"
@@ -137,7 +137,7 @@ def _draw(axis: Any, example: Example, pre: Any, post: Any, color: str) -> None:
     weights = example.weights[pre, post]
     share = weights / weights.max() if len(weights) else weights
     lines = np.stack([positions[pre], positions[post]], axis=1)
-    shades = [(*mpl.colors.to_rgb(color), 0.12 + 0.8 * part) for part in share]
+    shades = [(*mpl.colors.to_rgb(color), 0.1 + 0.7 * part**2) for part in share]
     axis.add_collection3d(Line3DCollection(lines, colors=shades, linewidths=0.4 + 2.4 * share), autolim=False)
     strength = example.weights.sum(axis=0) + example.weights.sum(axis=1)
     sizes = 8 + 90 * strength / max(strength.max(), 1e-30)
@@ -146,8 +146,8 @@ def _draw(axis: Any, example: Example, pre: Any, post: Any, color: str) -> None:
     for name, low, span in zip("xyz", positions.min(axis=0), spans, strict=True):
         getattr(axis, f"set_{name}lim")(low - 0.05 * span, low + 1.05 * span)
         getattr(axis, f"set_{name}label")(f"{name} ({example.unit})")
-        getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4))
-    axis.set_box_aspect(spans, zoom=0.85)
+        getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axis.set_box_aspect(spans, zoom=1.1)
     axis.view_init(elev=18, azim=-60)
     axis.set_title(f"{example.group}, strength {example.strength:.3g}")
 
