@@ -49,7 +49,7 @@ def _options(
 def main() -> None:
     """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
     try:
-        app()
+        app(prog_name="spatialnets")
     except UserError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -31,7 +32,7 @@ class Training:
     input_noise
         Standard deviation of the Gaussian noise added to every input while training; may differ per network.
     device
-        ``"cpu"``, or another torch device such as ``"cuda"``.
+        Where to train: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, ``"mps"``, ``"xpu"``.
     precision
         Floating-point type of weights and states.
 
@@ -66,6 +67,8 @@ class Training:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
             raise ValueError(f"epsilon must be positive, not {self.epsilon}")
+        if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device must be cpu, cuda, cuda:N, mps or xpu, not {self.device!r}")
         if self.batch_size > self.trials_per_epoch:
             raise ValueError(
                 f"batch_size {self.batch_size} is more than trials_per_epoch {self.trials_per_epoch}"

@@ -15,7 +15,9 @@ def test_the_readout_starts_glorot_uniform() -> None:
     readout = Ensemble(RNN(), 8, 100, 4, seeds=range(20)).readout
     limit = (6 / 104) ** 0.5
     assert float(readout.detach().abs().max()) <= limit
-    assert abs(float(readout.detach().std()) / (limit / 3**0.5) - 1) < 0.02  # 8,000 draws: 0.5 % standard error
+    assert (
+        abs(float(readout.detach().std()) / (limit / 3**0.5) - 1) < 0.02
+    )  # 8,000 draws: 0.5 % standard error
 
 
 def test_outputs_are_the_readout_of_the_asked_steps() -> None:

@@ -57,7 +57,9 @@ def test_every_preset_can_be_written_out_and_read_again(name: str, tmp_path: Pat
     assert again.to_yaml() == preset.to_yaml()
     assert again.shards(4) == preset.shards(4)
     # other YAML readers, which follow YAML 1.1, take numbers for numbers
-    strength = yaml.safe_load(preset.to_yaml())["groups"][next(iter(preset.groups))]["regularizer"]["strength"]
+    strength = yaml.safe_load(preset.to_yaml())["groups"][next(iter(preset.groups))]["regularizer"][
+        "strength"
+    ]
     assert all(isinstance(value, float) for value in strength["linspace"])
 
 
@@ -151,7 +153,9 @@ def test_a_shape_or_delay_divides_a_group_into_ensembles() -> None:
 
 
 def test_noise_and_learning_rate_batch() -> None:
-    experiment = declared().override("training.input_noise=list(0, 0.1)", "training.learning_rate=list(1e-3, 1e-2)")
+    experiment = declared().override(
+        "training.input_noise=list(0, 0.1)", "training.learning_rate=list(1e-3, 1e-2)"
+    )
     (ensemble,) = experiment.groups["mine"].ensembles
     assert len(ensemble.numbers) == 16
     assert ensemble.training.input_noise == (0.0,) * 8 + (0.1,) * 8
@@ -159,8 +163,13 @@ def test_noise_and_learning_rate_batch() -> None:
 
 
 def test_geometries_can_be_an_axis() -> None:
-    experiment = declared().override("geometry={list: [{kind: sphere, n: 8}, {kind: grid, shape: [2, 2, 2]}]}")
-    assert [ensemble.geometry for ensemble in experiment.groups["mine"].ensembles] == [Sphere(8), Grid((2, 2, 2))]
+    experiment = declared().override(
+        "geometry={list: [{kind: sphere, n: 8}, {kind: grid, shape: [2, 2, 2]}]}"
+    )
+    assert [ensemble.geometry for ensemble in experiment.groups["mine"].ensembles] == [
+        Sphere(8),
+        Grid((2, 2, 2)),
+    ]
     assert len(experiment.geometries) == 2
     assert all(name.split("-")[0] in ("sphere", "grid") for name in experiment.geometries)
 

@@ -44,7 +44,9 @@ def test_ten_steps_of_training_are_those_of_the_authors(which: int) -> None:
         return GOLDEN[f"train{which}__{name}"]
 
     strength = float(given("strength"))
-    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[str(given("kind"))]
+    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[
+        str(given("kind"))
+    ]
     trainer = Trainer(replace(shard(seeds=(0,)), regularizer=regularizer), GRID)
     parameters = {name.rpartition(".")[2]: value for name, value in trainer.ensemble.named_parameters()}
     names = {
@@ -159,7 +161,9 @@ def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:
 
 
 def test_a_gradient_that_stops_adam_counts_as_diverged() -> None:
-    data = train(shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID)  # the loss is finite, the gradient's square is not
+    data = train(
+        shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID
+    )  # the loss is finite, the gradient's square is not
     assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
 
 

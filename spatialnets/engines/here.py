@@ -15,7 +15,7 @@ import numpy as np
 from spatialnets.engines.folder import open_or_create, record_session
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.workers import Workers
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
 
@@ -71,6 +71,7 @@ def compute(
     progress = progress or NoProgress()
     if workers is not None and workers < 1:
         raise RunError(f"workers must be 1 or more, not {workers}")
+    _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out)) as (run, shards):
         missing = [(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
@@ -147,6 +148,22 @@ def _importable_elsewhere(shard: Shard) -> bool:
         return False
     parts = (shard.core, shard.regularizer, shard.task)
     return all(importlib.import_module(type(part).__module__).__name__ != "__main__" for part in parts)
+
+
+def _refuse_absent_devices(experiment: Experiment) -> None:
+    wanted = {group.training.device for group in experiment.groups.values()} - {"cpu"}
+    if not wanted:
+        return
+    import torch
+
+    for device in sorted(wanted):
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(
+                f"training.device={device}: torch {torch.__version__} finds no such device here "
+                f"({str(error).splitlines()[0]}); write training.device=cpu"
+            ) from error
 
 
 def _refuse_if_all_diverged(run: Run) -> None:

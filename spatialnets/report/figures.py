@@ -216,7 +216,7 @@ def strengths(table: xr.Dataset) -> Picture:
             axis.set(title=label, xlabel="Strength (% of the group's largest)")
         handles = [
             mpl.lines.Line2D([], [], linestyle="none", color=colors[group], marker=MARKERS[place % len(MARKERS)],
-                             label=f"{group} (to {frame.loc[frame['group'] == group, 'strength'].max():.3g})")
+                             label=f"{group} (strength to {frame.loc[frame['group'] == group, 'strength'].max():.3g})")
             for place, group in enumerate(groups)
         ]  # fmt: skip
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 4))

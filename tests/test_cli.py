@@ -1,0 +1,288 @@
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spatialnets.cli.app import main
+
+SMALL = (
+    "networks=1",
+    "training.epochs=1",
+    "training.trials_per_epoch=128",
+    "training.validation_trials=64",
+    "task.goal_steps=2",
+    "task.delay_steps=1",
+    "task.choice_steps=2",
+    "geometry.shape=[2, 2, 2]",
+)
+
+
+class Outcome:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Outcome]:
+    """Run the command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "140")
+
+    def call(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["spatialnets", *words])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with its report."""
+    folder = tmp_path_factory.mktemp("cli") / "run"
+    argv = [sys.executable, "-m", "spatialnets", "run", "preset=sernn_demo", *SMALL, "--out", str(folder)]
+    done = subprocess.run([*argv, "--workers", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "report: " in done.stdout
+    assert "updates" in done.stderr  # plain lines, as this is no terminal
+    return folder
+
+
+# What works
+
+
+def test_help_and_version_load_nothing_heavy() -> None:
+    for option in ("--help", "--version"):
+        script = (
+            "import sys\nsys.argv = ['spatialnets', sys.argv[1]]\nfrom spatialnets.cli.app import main\n"
+            "try:\n    main()\nexcept SystemExit:\n    pass\n"
+            "heavy = {'torch', 'numpy', 'xarray', 'scipy', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
+            "assert not heavy, heavy\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, option], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "spatialnets" in done.stdout
+
+
+def test_naming_an_experiment_does_not_load_torch() -> None:
+    script = (
+        "import sys\nfrom spatialnets import Experiment\nExperiment.from_preset('sernn_paper')\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_finished_run_is_a_no_op(finished: Path, command: Callable[..., Outcome]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (finished / "shards").iterdir()}
+    outcome = command("run", "preset=sernn_demo", *SMALL, "--out", str(finished))
+    assert outcome.code == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (finished / "shards").iterdir()}
+
+
+def test_the_default_folder_is_found_again(command: Callable[..., Outcome]) -> None:
+    for _ in range(2):
+        outcome = command("run", "preset=sernn_demo", *SMALL, "--workers", "1", "--no-report", "--quiet")
+        assert outcome.code == 0
+    (folder,) = Path("runs").iterdir()
+    assert folder.name.startswith("sernn_demo-")
+
+
+def test_a_file_of_ones_own_runs(command: Callable[..., Outcome]) -> None:
+    Path("my.yaml").write_text("extends: sernn_demo\nname: mine\nnetworks: 1\n")
+    outcome = command("run", "my.yaml", *SMALL, "--workers", "1", "--no-report", "--quiet")
+    assert outcome.code == 0
+    assert [path.name.split("-")[0] for path in Path("runs").iterdir()] == ["mine"]
+
+
+def test_show_report_resume_and_cite_read_a_run(finished: Path, command: Callable[..., Outcome]) -> None:
+    shown = command("show", str(finished))
+    assert shown.code == 0
+    assert "2 of 2 networks" in shown.out
+    assert "report.html" in shown.out
+    assert "report: " in command("report", str(finished)).out
+    assert command("resume", str(finished)).code == 0
+    assert "achterberg2023" in command("cite", str(finished)).out
+
+
+def test_show_and_resume_take_an_unfinished_run(
+    finished: Path, command: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "half")
+    (tmp_path / "half" / "shards" / "00001.nc").unlink()
+    shown = command("show", "half")
+    assert shown.code == 0
+    assert "1 of 2 networks (unfinished)" in shown.out
+    assert "not finished" in (Path("half") / "report.html").read_text() or command("report", "half").code == 0
+    assert "This run is not finished: 1 of 2" in (Path("half") / "report.html").read_text()
+    assert command("resume", "half", "--workers", "1").code == 0
+    assert "2 of 2 networks" in command("show", "half").out
+
+
+def test_validate_says_time_and_disk_and_trains_nothing(command: Callable[..., Outcome]) -> None:
+    outcome = command("validate", "preset=sernn_demo", *SMALL)
+    assert outcome.code == 0
+    for words in ("networks: 2", "updates: 2", "time: about", "disk: about"):
+        assert words in outcome.out
+    assert not Path("runs").exists()
+
+
+def test_list_and_describe_know_every_part(command: Callable[..., Outcome]) -> None:
+    listed = command("list").out
+    for word in ("grid", "sphere", "points", "l1", "both", "rnn", "one_choice", "wiring", "sernn_controls"):
+        assert word in listed
+        assert command("describe", word).code == 0
+    assert "one_choice" not in command("list", "geometries").out
+    described = command("describe", "regularizer:both").out
+    assert "strength: number, or one per network (required)" in described
+    assert "10.1038/s42256-023-00748-9" in described
+    assert "linspace" in command("describe", "sernn_paper").out
+
+
+def test_cite_names_the_works_behind_the_parts(command: Callable[..., Outcome]) -> None:
+    paper, sphere = command("cite", "preset=sernn_paper").out, command("cite", "preset=sernn_sphere").out
+    for key in ("achterberg2023", "kingma2015", "estrada2008", "newman2006"):
+        assert f"{{{key}," in paper
+    assert "{gonzalez2010," in sphere
+    assert "{gonzalez2010," not in paper
+
+
+# What does not: exit code 2, a message that teaches, no traceback, nothing written
+
+RUN = ("run", "preset=sernn_demo", *SMALL)
+WRONG: list[tuple[tuple[str, ...], str]] = [
+    (("runn",), "run"),
+    (("run",), "Missing argument"),
+    (("run", "--outt", "x"), "No such option"),
+    (("run", "networks=3"), "give one experiment"),
+    (("run", "preset=sernn_papre"), "did you mean 'sernn_paper'"),
+    (("run", "sernn_paper"), "did you mean preset=sernn_paper"),
+    (("run", "absent.yaml"), "there is no file absent.yaml"),
+    (("run", "empty.yaml"), "it is empty"),
+    (("run", "broken.yaml"), "broken.yaml:2: this is no YAML"),
+    (("run", "binary.yaml"), "is no text"),
+    (("run", "a.yaml", "b.yaml"), "expected one file at most"),
+    ((*RUN, "netwroks=3"), "did you mean 'networks'"),
+    ((*RUN, "training.epocs=3"), "did you mean 'epochs'"),
+    ((*RUN, "training.epochs=three"), "expected a whole number, got 'three'"),
+    ((*RUN, "training.epochs=0"), "epochs must be 1 or more"),
+    ((*RUN, "geometry=sfere"), "did you mean 'sphere'"),
+    ((*RUN, "geometry={kind: points, coordinates: absent.csv}"), "there is no file absent.csv"),
+    ((*RUN, "geometry={kind: points, coordinates: nan.csv}"), "unit 1 has coordinate nan"),
+    ((*RUN, "geometry={kind: points, coordinates: words.csv}"), "words.csv:3: expected numbers"),
+    ((*RUN, "geometry={kind: points, coordinates: same.csv}"), "units 0 and 1 share a place"),
+    ((*RUN, "core.n_units=100"), "100 units, but the geometry grid holds 8"),
+    ((*RUN, "regularizer.strength=-1"), "strength must be finite and not negative"),
+    ((*RUN, "regularizer.strength=.nan"), "strength must be finite"),
+    ((*RUN, "regularizer.strength=[1, 2, 3]"), "3 values for 1 networks"),
+    ((*RUN, "regularizer.strength=1e38", "--workers", "1"), "every network of group 'sernn' diverged"),
+    ((*RUN, "task.delay_steps=-5"), "delay_steps must be 0 or more"),
+    ((*RUN, "analyses=[wring]"), "did you mean 'wiring'"),
+    ((*RUN, "training.device=warp"), "device must be cpu"),
+    ((*RUN, "training.device=mps"), "finds no such device here"),
+    ((*RUN, "--workers", "0"), "workers must be 1 or more"),
+    ((*RUN, "--out", "notes"), "holds other files and is no run folder"),
+    ((*RUN, "--out", "words.csv"), "is a file; a run needs a folder"),
+    ((*RUN, "--out", "words.csv/below"), "cannot write"),
+    (("show", "absent"), "there is no run folder absent"),
+    (("show", "notes"), "is no run folder"),
+    (("resume", "notes"), "is no run folder"),
+    (("report", "torn"), "torn is damaged"),
+    (("describe", "spere"), "did you mean 'sphere'"),
+    (("list", "geometrie"), "did you mean"),
+    (("cite", "notes"), "is no run folder"),
+    (("validate", "preset=sernn_demo", "networks=-1"), "expected a whole number, 1 or more, got -1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), WRONG, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_a_wrong_command_is_answered_and_nothing_is_written(
+    words: tuple[str, ...], said: str, command: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    contents = {
+        "empty.yaml": "",
+        "broken.yaml": "name: x\nbase: [1, 2",
+        "a.yaml": "name: a",
+        "b.yaml": "name: b",
+        "nan.csv": "0,0,0\nnan,0,0\n",
+        "words.csv": "x,y\n0,0\n1,one\n",
+        "same.csv": "0 0\n0 0\n",
+        "notes/thesis.tex": "precious",
+        "torn/experiment.yaml": "name: x",
+        "torn/plan.json": "{",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
+    before = sorted(tmp_path.rglob("*"))
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert said in " ".join(outcome.err.replace("│", " ").split())
+    assert "Traceback" not in outcome.out + outcome.err
+    if "diverged" not in said:  # that one has trained before it can know
+        assert sorted(path for path in tmp_path.rglob("*") if "runs" not in path.parts) == before
+        assert not list(tmp_path.glob("runs/*/shards/*"))
+
+
+def test_a_folder_that_may_not_be_written_is_said(command: Callable[..., Outcome]) -> None:
+    outcome = command(*RUN, "--out", "/proc/nowhere/run")
+    assert outcome.code == 2
+    assert "cannot write in /proc/nowhere/run" in outcome.err
+
+
+def test_a_full_disk_is_said_and_what_was_written_stays(finished: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk."""
+    shutil.copytree(finished, tmp_path / "run")
+    (tmp_path / "run" / "shards" / "00001.nc").unlink()
+    kept = (tmp_path / "run" / "shards" / "00000.nc").read_bytes()
+    script = (
+        "import resource, signal, sys\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+        "sys.argv = ['spatialnets', 'resume', sys.argv[1], '--workers', '1']\n"
+        "from spatialnets.cli.app import main\nmain()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "run")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "run" / "shards" / "00000.nc").read_bytes() == kept
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+
+
+def test_ctrl_c_stops_with_a_hint_and_the_run_goes_on(tmp_path: Path) -> None:
+    import signal
+    import time
+
+    words = ["run", "preset=sernn_demo", "networks=4", "training.epochs=40", "--out", str(tmp_path / "run")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "spatialnets", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    checkpoints = tmp_path / "run" / "checkpoints"
+    while process.poll() is None and not (checkpoints.is_dir() and list(checkpoints.iterdir())):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"spatialnets resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in err
+    assert list(checkpoints.iterdir())

@@ -1,0 +1,413 @@
+"""The report of runs that were made up, so that what must come out is known."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import yaml
+
+from spatialnets import Experiment, Run, RunError
+from spatialnets.engines.folder import open_or_create
+from spatialnets.report.citations import bibliography, entries, keys_of
+from spatialnets.report.example import example_networks, in_space, weight_against_distance
+from spatialnets.report.figures import PALETTE, colors_of, curves, strengths
+from spatialnets.report.measured import measured, passing
+from spatialnets.report.page import write_report
+from spatialnets.run import SCORES
+
+NETWORKS = 6
+LAST = 3
+SMALL = (
+    f"networks={NETWORKS}",
+    f"training.epochs={LAST}",
+    "geometry.shape=[3, 2, 2]",
+    "analyses=[wiring, modularity, pass_rate]",
+)
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+def made_up(
+    folder: Path,
+    *words: str,
+    experiment: Experiment | None = None,
+    accuracy: float | tuple[float, ...] = 1.0,
+    diverged: dict[int, int] | None = None,
+    skip: tuple[int, ...] = (),
+) -> tuple[Run, Experiment]:
+    """Write a run whose weights fall with distance in `sernn`, and not in other groups.
+
+    `accuracy` is reached from epoch 1 on, by all networks or by each; `diverged` gives the epoch at which a
+    network of each group was lost; shards in `skip` are not there.
+    """
+    if experiment is None:
+        experiment = Experiment.from_preset("sernn_paper").override(*SMALL, *words)
+    with open_or_create(experiment, folder) as (run, shards):
+        for record, shard in zip(run.shards, shards, strict=True):
+            if record.index in skip:
+                continue
+            geometry, count = run.geometry(shard.geometry), len(shard.networks)
+            units = len(geometry.positions)
+            generator = np.random.default_rng([record.index, 7])
+            weights = generator.normal(size=(count, LAST + 1, units, units))
+            if shard.group == "sernn":
+                near = np.exp(-geometry.distances)
+                for epoch in range(LAST + 1):
+                    weights[:, epoch] *= (1 - epoch / LAST) + epoch / LAST * near
+            reached = np.broadcast_to(accuracy, NETWORKS)[list(shard.networks)]
+            scores = {name: np.repeat(reached[:, None], LAST + 1, axis=1) for name in SCORES}
+            scores["validation_accuracy"][:, 0] = 0.25
+            reasons = [""] * count
+            for place, network in enumerate(shard.networks):
+                if network in (diverged or {}):
+                    lost = (diverged or {})[network]
+                    weights[place, lost:] = np.nan
+                    for values in scores.values():
+                        values[place, lost:] = np.nan
+                    reasons[place] = f"loss is nan & <not> a number at epoch {lost}"
+            status = ["diverged" if reason else "trained" for reason in reasons]
+            strength = np.broadcast_to(np.array(getattr(shard.regularizer, "strength", np.nan)), (count,))
+            dataset = xr.Dataset(
+                {
+                    "weights": (("network", "epoch", "pre", "post"), weights.astype(np.float32)),
+                    **{name: (("network", "epoch"), values) for name, values in scores.items()},
+                    "status": ("network", np.array(status, dtype=object)),
+                    "reason": ("network", np.array(reasons, dtype=object)),
+                    "distances": (("pre", "post"), geometry.distances),
+                },
+                {
+                    "network": list(shard.networks),
+                    "epoch": np.arange(LAST + 1),
+                    "strength": ("network", strength.copy()),
+                    "seed": ("network", list(shard.seeds)),
+                    "position": (("unit", "xyz"), geometry.positions),
+                },
+                {"group": shard.group, "length_unit": geometry.length_unit},
+            )
+            run.write_shard(record, dataset)
+    return run, experiment
+
+
+class Page(HTMLParser):
+    """Reads a page, noting its text, its tags and whether they close in order."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] != "style":
+            self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Experiment, Page]:
+    accuracy = (1.0, 0.95, 1.0, 0.9, 0.6, 1.0)
+    run, experiment = made_up(tmp_path_factory.mktemp("runs") / "run", accuracy=accuracy, diverged={5: 2})
+    return run, experiment, Page(write_report(run, experiment))
+
+
+# The folder
+
+
+def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(
+    reported: tuple[Run, Experiment, Page],
+) -> None:
+    folder = reported[0].folder
+    for name in ("report.html", "metrics.csv", "scorecard.csv", "references.bib"):
+        assert (folder / name).stat().st_size > 0
+    drawn = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    assert len(drawn) >= 4
+    for ending, start in (("png", b"\x89PNG\r\n"), ("svg", b"<?xml"), ("csv", b"")):
+        assert sorted(path.stem for path in (folder / "figures").glob(f"*.{ending}")) == drawn
+        for path in (folder / "figures").glob(f"*.{ending}"):
+            assert path.read_bytes().startswith(start)
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_metrics_hold_one_row_for_every_network_and_epoch(reported: tuple[Run, Experiment, Page]) -> None:
+    run = reported[0]
+    metrics = pd.read_csv(run.folder / "metrics.csv")
+    assert len(metrics) == 2 * NETWORKS * (LAST + 1)
+    assert not metrics.duplicated(["group", "network", "epoch"]).any()
+    assert {"seed", "strength", *SCORES, "total_weight", "modularity", "passed"} <= set(metrics.columns)
+    for group in run.groups:
+        rows = metrics[metrics["group"] == group].set_index(["network", "epoch"])["total_weight"]
+        weights = np.abs(run[group]["weights"].to_numpy().astype(float)).sum(axis=(-2, -1))
+        # Text keeps every digit, sums differ by the order of 144 terms in float64.
+        np.testing.assert_allclose(rows.to_numpy(), weights.ravel(), rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_a_report_written_again_is_the_same(reported: tuple[Run, Experiment, Page]) -> None:
+    run, experiment, _ = reported
+    kept = [
+        run.folder / "report.html",
+        *run.folder.glob("*.csv"),
+        *(run.folder / "figures").iterdir(),
+    ]
+    before = {path: path.read_bytes() for path in kept}
+    write_report(run, experiment)
+    assert [path for path in kept if path.read_bytes() != before[path]] == []
+
+
+# The page
+
+
+def test_the_page_is_whole_and_loads_nothing(reported: tuple[Run, Experiment, Page]) -> None:
+    page = reported[2]
+    assert page.open == []
+    assert page.all("link") == page.all("script") == page.all("iframe") == []
+    assert len(page.all("img")) >= 4
+    for image in page.all("img"):
+        assert (image["src"] or "").startswith("data:image/png;base64,")
+        assert image["alt"]
+    source = (reported[0].folder / "report.html").read_text(encoding="utf-8")
+    assert "@import" not in source
+    assert "url(" not in source
+    assert any("viewport" in (meta.get("name") or "") for meta in page.all("meta"))
+
+
+def test_the_page_says_who_passed_and_who_was_lost(reported: tuple[Run, Experiment, Page]) -> None:
+    text = " ".join(reported[2].text.split())
+    assert "sernn (4 that pass, of 6)" in " ".join(_legends(reported[0], reported[1]))
+    assert "loss is nan & <not> a number at epoch 2" in text  # escaped in the source, so a reader sees it
+    assert "not finished" not in text
+
+
+def _legends(run: Run, experiment: Experiment) -> list[str]:
+    figure = curves(measured(run, experiment.analyses), "step").figure
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def test_text_is_escaped(tmp_path: Path) -> None:
+    words = ("description=<script>alert(1)</script> & more", "analyses=[wiring]")
+    run, experiment = made_up(tmp_path / "run", *words)
+    page = Page(write_report(run, experiment))
+    assert page.all("script") == []
+    assert "<script>alert(1)</script> & more" in page.text
+
+
+def test_an_unfinished_run_says_how_much_is_there(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(1,))
+    assert not run.finished
+    there = sum(len(shard.networks) for shard in run.shards if shard.done)
+    text = " ".join(Page(write_report(run, experiment)).text.split())
+    assert f"{there} of {2 * NETWORKS} networks" in text
+
+
+def test_a_group_of_which_nothing_is_there_yet_is_shown_as_empty(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(2, 3))
+    assert not any(shard.done for shard in run.shards if shard.group == "l1")
+    text = " ".join(Page(write_report(run, experiment)).text.split())
+    assert "0 of 6" in text
+
+
+def test_a_run_of_which_nothing_is_there_is_refused(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(0, 1, 2, 3))
+    with pytest.raises(RunError, match="no network has been computed yet"):
+        write_report(run, experiment)
+
+
+@pytest.mark.slow
+def test_an_analysis_is_measured_once_and_anew_when_networks_have_come(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(1,))
+    write_report(run, experiment)
+    stored = run.folder / "analyses" / "wiring.nc"
+    before = stored.stat().st_mtime_ns
+    write_report(run, experiment)
+    assert stored.stat().st_mtime_ns == before
+    run, experiment = made_up(tmp_path / "run")
+    write_report(run, experiment)
+    assert run.measurement("wiring").sizes["network"] == 2 * NETWORKS
+
+
+def test_a_run_of_one_group_has_a_page_without_scorecard(tmp_path: Path) -> None:
+    declaration = Experiment.from_preset("sernn_paper").override(*SMALL)
+    blocks = yaml.safe_load(declaration.to_yaml())
+    blocks["groups"] = {"cortex": blocks["groups"]["sernn"]}
+    run, experiment = made_up(tmp_path / "run", experiment=Experiment.from_declaration(blocks))
+    page = Page(write_report(run, experiment))
+    assert run.groups == ("cortex",)
+    assert "does not hold both" in page.text
+    assert pd.read_csv(run.folder / "metrics.csv")["group"].unique().tolist() == ["cortex"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("accuracy", [0.5, (0.5, 1.0, 0.5, 0.5, 0.5, 0.5)])
+def test_a_run_in_which_hardly_a_network_learns_is_reported(
+    tmp_path: Path, accuracy: float | tuple[float, ...]
+) -> None:
+    run, experiment = made_up(tmp_path / "run", accuracy=accuracy)
+    page = Page(write_report(run, experiment))
+    assert "too few networks" in page.text
+    if accuracy == 0.5:
+        assert all("none passes" in legend for legend in _legends(run, experiment))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("geometry=sphere", "geometry.n=12"),
+        ("geometry.shape=[4, 3]",),
+        ("geometry.shape=[12]",),
+        ("regularizer.strength=0.0",),
+        ("analyses=[]",),
+        ("analyses=[pass_rate]",),
+        ("networks=1",),
+    ],
+    ids=" ".join,
+)
+def test_any_run_can_be_reported(tmp_path: Path, words: tuple[str, ...]) -> None:
+    run, experiment = made_up(tmp_path / "run", *words)
+    assert Page(write_report(run, experiment)).open == []
+
+
+# Figures
+
+
+def test_curves_show_the_mean_of_passing_networks_and_two_standard_errors(
+    reported: tuple[Run, Experiment, Page],
+) -> None:
+    run, experiment, _ = reported
+    table = measured(run, experiment.analyses)
+    picture = curves(table, "step")
+    shown = picture.values.set_index(["measure", "group", "epoch"]).sort_index()
+    for group in run.groups:
+        chosen = (table["group"] == group).to_numpy() & passing(table)
+        assert chosen.sum() == 4
+        values = table["modularity"].to_numpy()[chosen]
+        rows = shown.loc["modularity", group]
+        np.testing.assert_allclose(rows["mean"], values.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(
+            rows["two_standard_errors"], 2 * values.std(axis=0, ddof=1) / np.sqrt(4), rtol=1e-10
+        )
+        assert (rows["n"] == 4).all()
+    drawn = picture.figure.axes[0].lines[0]
+    np.testing.assert_array_equal(
+        drawn.get_ydata(), shown.loc["validation_accuracy", run.groups[0]]["mean"].to_numpy()
+    )
+    stored = pd.read_csv(run.folder / "figures" / f"{picture.name}.csv")
+    pd.testing.assert_frame_equal(stored, picture.values, check_dtype=False, rtol=1e-12)
+
+
+def test_the_example_is_the_passing_network_of_median_strength(
+    reported: tuple[Run, Experiment, Page],
+) -> None:
+    run, experiment, _ = reported
+    table = measured(run, experiment.analyses)
+    chosen = {example.group: example for example in example_networks(run, table)}
+    assert set(chosen) == {"sernn", "l1"}
+    for group, example in chosen.items():
+        assert example.passes
+        assert example.network in (1, 2)  # in the middle of 0, 1, 2 and 3, which pass
+        data = run[group].sel(network=example.network, epoch=LAST)
+        np.testing.assert_array_equal(example.weights, np.abs(data["weights"].to_numpy().astype(float)))
+        assert example.strength == float(data["strength"])
+
+
+def test_the_strongest_connections_are_drawn(reported: tuple[Run, Experiment, Page]) -> None:
+    run, experiment, _ = reported
+    examples = example_networks(run, measured(run, experiment.analyses))
+    values = in_space(examples).values
+    for example in examples:
+        rows = values[values["group"] == example.group]
+        assert (rows["pre"] != rows["post"]).all()
+        off_diagonal = example.weights[~np.eye(len(example.weights), dtype=bool)]
+        strongest = np.sort(off_diagonal)[::-1][: len(rows)]
+        np.testing.assert_array_equal(np.sort(rows["weight"])[::-1], strongest)
+        np.testing.assert_array_equal(rows["distance"], example.distances[rows["pre"], rows["post"]])
+
+
+def test_the_correlation_in_the_title_is_the_one_that_was_measured(
+    reported: tuple[Run, Experiment, Page],
+) -> None:
+    run, experiment, _ = reported
+    table = measured(run, experiment.analyses)
+    examples = example_networks(run, table)
+    picture = weight_against_distance(examples)
+    for axis, example in zip(picture.figure.axes, examples, strict=True):
+        place = np.flatnonzero(
+            ((table["group"] == example.group) & (table["network"] == example.network)).to_numpy()
+        )[0]
+        known = float(table["weight_distance_correlation"][place].sel(epoch=example.epoch))
+        assert axis.get_title() == f"{example.group}: corr(W, D) = {known:.2f}"
+    sernn = table["weight_distance_correlation"].sel(epoch=LAST)[(table["group"] == "sernn").to_numpy()]
+    assert float(sernn.mean()) < -0.2  # as it was planted
+
+
+def test_strengths_show_every_network(reported: tuple[Run, Experiment, Page]) -> None:
+    run, experiment, _ = reported
+    table = measured(run, experiment.analyses)
+    values = strengths(table).values
+    assert len(values) == 2 * NETWORKS
+    np.testing.assert_array_equal(values["passed"], passing(table))
+    assert values.groupby("group")["strength_percent"].max().tolist() == [100.0, 100.0]
+
+
+def test_groups_keep_their_colours(reported: tuple[Run, Experiment, Page]) -> None:
+    assert colors_of(["sernn", "l1"]) == {"sernn": PALETTE[0], "l1": PALETTE[1]}
+    assert len(set(PALETTE)) == len(PALETTE)
+
+
+# Citations
+
+
+def test_every_entry_has_an_author_a_title_a_year_and_a_place() -> None:
+    for key, text in entries().items():
+        assert text.startswith("@")
+        assert text.count("{") == text.count("}"), key
+        for field in ("author", "title", "year"):
+            assert f"{field} = {{" in text, key
+        if key != "spatialnets":
+            assert any(f"{place} = {{" in text for place in ("doi", "eprint", "url")), key
+
+
+def test_an_experiment_cites_what_its_parts_name() -> None:
+    experiment = Experiment.from_preset("sernn_paper")
+    keys = keys_of(experiment)
+    assert {"spatialnets", "achterberg2023", "kingma2015", "saxe2014", "estrada2008"} <= set(keys)
+    assert "gonzalez2010" not in keys
+    assert "gonzalez2010" in keys_of(Experiment.from_preset("sernn_sphere"))
+    assert len(keys) == len(set(keys))
+    text = bibliography(experiment)
+    assert text.count("\n@") + text.startswith("@") == len(keys)
+    assert "10.1038/s42256-023-00748-9" in text
+
+
+def test_every_installed_part_cites_what_the_list_holds() -> None:
+    from spatialnets import registry
+
+    known = entries()
+    for family in registry.FAMILIES:
+        for name in registry.names(family):
+            part = registry.load(family, name)
+            if part.__module__.startswith("spatialnets."):
+                assert set(part.references) <= set(known), name
+
+
+def test_the_page_lists_the_works_and_the_file_holds_them(reported: tuple[Run, Experiment, Page]) -> None:
+    run, experiment, page = reported
+    stored = (run.folder / "references.bib").read_text(encoding="utf-8")
+    for key in keys_of(experiment):
+        assert f"{{{key}," in stored
+    links = [anchor["href"] for anchor in page.all("a")]
+    assert "https://doi.org/10.1038/s42256-023-00748-9" in links

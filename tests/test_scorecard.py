@@ -1,0 +1,248 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from spatialnets.report.scorecard import Score, cohens_d, mean_interval, scorecard, table_of
+
+EPOCHS = 11
+
+
+def table(
+    sernn: dict[str, object],
+    l1: dict[str, object],
+    accuracy: tuple[object, object] = (1.0, 1.0),
+    networks: tuple[int, int] = (10, 10),
+    epochs: int = EPOCHS,
+) -> xr.Dataset:
+    """Two groups with the given measures (one value or one per network) from epoch 1 on, 1 at epoch 0."""
+    group = np.repeat(["sernn", "l1"], networks)
+    columns = {
+        "validation_accuracy": accuracy,
+        **{name: (sernn.get(name, 1.0), l1.get(name, 1.0)) for name in {*sernn, *l1}},
+    }
+    variables = {}
+    for name, values in columns.items():
+        of_networks = np.concatenate(
+            [
+                np.broadcast_to(np.asarray(value, dtype=float), count)
+                for value, count in zip(values, networks, strict=True)
+            ]
+        )
+        over_epochs = np.repeat(of_networks[:, None], epochs, axis=1)
+        over_epochs[:, 0] = 1.0
+        variables[name] = (("network", "epoch"), over_epochs)
+    return xr.Dataset(
+        variables,
+        {
+            "group": ("network", group),
+            "network": np.concatenate([np.arange(count) for count in networks]),
+            "epoch": np.arange(epochs),
+        },
+    )
+
+
+def score(scores: list[Score], words: str) -> Score:
+    found = [one for one in scores if words in one.claim]
+    assert len(found) == 1, [one.claim for one in scores]
+    return found[0]
+
+
+def spread(mean: float, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Values with exactly this mean and variance 1 (n - 1 below the line)."""
+    values = np.random.default_rng(count).normal(size=count)
+    return mean + (values - values.mean()) / values.std(ddof=1)
+
+
+# Closed forms
+
+
+def test_cohens_d_pools_variances_with_equal_weight_whatever_the_sizes() -> None:
+    # By hand: means 1 and 8, variances 2 and 20/3, so d = -7 / sqrt((2 + 20/3) / 2).
+    d = cohens_d(np.array([0.0, 2.0]), np.array([5.0, 7.0, 9.0, 11.0]))
+    assert float(d) == pytest.approx(-7 / np.sqrt(13 / 3), rel=1e-12)  # a few roundings in float64
+
+
+def test_cohens_d_changes_sign_with_its_groups_and_not_with_their_unit() -> None:
+    one, other = spread(1, 12), spread(0, 9)
+    assert float(cohens_d(one, other)) == pytest.approx(1.0, rel=1e-12)
+    assert float(cohens_d(other, one)) == pytest.approx(-1.0, rel=1e-12)
+    assert float(cohens_d(7 * one + 3, 7 * other + 3)) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_the_interval_of_a_rate_is_wilsons() -> None:
+    accuracy = np.where(np.arange(100) < 39, 0.95, 0.5)
+    rate = score(scorecard(table({}, {}, (accuracy, accuracy), (100, 100))), "sernn: networks that learn")
+    assert rate.value == pytest.approx(39.0)
+    assert rate.n == "100"
+    # By hand: centre (p + z²/2n) / (1 + z²/n), half width z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n).
+    p, n, z = 0.39, 100, 1.959963984540054
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    assert rate.interval is not None
+    np.testing.assert_allclose(rate.interval, (100 * (centre - half), 100 * (centre + half)), rtol=1e-10)
+
+
+def test_the_interval_of_a_mean_covers_it_nineteen_times_in_twenty() -> None:
+    generator = np.random.default_rng(5)
+    covered = 0
+    for _ in range(200):
+        interval = mean_interval(generator.normal(3.0, 2.0, size=40))
+        assert interval is not None
+        covered += interval[0] <= 3.0 <= interval[1]
+    # Binomial(200, 0.95) has standard deviation 3; the bootstrap of 40 values is one per cent too narrow.
+    assert 178 <= covered <= 199
+
+
+def test_the_interval_of_a_mean_narrows_with_the_root_of_n() -> None:
+    widths = []
+    for count in (50, 200, 800):
+        interval = mean_interval(spread(0, count))
+        assert interval is not None
+        widths.append(interval[1] - interval[0])
+    # 2 * 1.96 / sqrt(n); 4,999 resamples leave about three per cent of chance in a quantile.
+    np.testing.assert_allclose(widths, 3.92 / np.sqrt([50, 200, 800]), rtol=0.1)
+
+
+def test_an_interval_is_the_same_every_time() -> None:
+    assert mean_interval(spread(0, 20)) == mean_interval(spread(0, 20))
+
+
+# Claims
+
+
+def test_a_planted_effect_is_found() -> None:
+    planted = table({"modularity": spread(1.07, 390)}, {"modularity": spread(0, 479)}, networks=(390, 479))
+    planted["modularity_directed"] = planted["modularity"]
+    d = score(scorecard(planted), "d of modularity")
+    assert d.value == pytest.approx(1.07, rel=1e-12)
+    assert d.interval is not None
+    # d = 1.07 of 390 + 479 has standard error sqrt(1/390 + 1/479 + d²/(2·869)) = 0.073.
+    np.testing.assert_allclose(d.interval, (1.07 - 1.96 * 0.073, 1.07 + 1.96 * 0.073), atol=0.03)
+    assert d.met is True
+    assert d.n == "390 + 479"
+
+
+@pytest.mark.parametrize(
+    ("words", "sernn", "l1", "met"),
+    [
+        ("d of modularity", {"modularity": spread(0.51, 10)}, {"modularity": spread(0, 10)}, True),
+        ("d of modularity", {"modularity": spread(0.49, 10)}, {"modularity": spread(0, 10)}, False),
+        ("sernn prunes", {"weight_distance_correlation": -0.21}, {}, True),
+        ("sernn prunes", {"weight_distance_correlation": -0.19}, {}, False),
+        ("l1 does not", {}, {"weight_distance_correlation": 0.04}, True),
+        ("l1 does not", {}, {"weight_distance_correlation": -0.06}, False),
+        ("communicates less", {"communicability": spread(1, 10)}, {"communicability": spread(2, 10)}, True),
+        ("communicates less", {"communicability": spread(2, 10)}, {"communicability": spread(1, 10)}, False),
+        ("sernn: weights shrink", {"total_weight": 0.9}, {}, True),
+        ("sernn: weights shrink", {"total_weight": 1.1}, {}, False),
+        ("l1: weights shrink", {}, {"total_weight": 0.5}, True),
+    ],
+)
+def test_a_claim_is_met_on_one_side_of_its_criterion_only(
+    words: str, sernn: dict[str, object], l1: dict[str, object], met: bool
+) -> None:
+    measured = table(sernn, l1)
+    if "modularity" in measured:
+        measured["modularity_directed"] = measured["modularity"]
+    found = score(scorecard(measured), words)
+    assert found.met is met
+    assert found.verdict == ("yes" if met else "no")
+
+
+@pytest.mark.parametrize(
+    ("passing", "sernn", "l1"), [(29, False, False), (30, True, False), (36, True, True), (51, False, True)]
+)
+def test_a_rate_is_met_within_its_band(passing: int, sernn: bool, l1: bool) -> None:
+    accuracy = np.where(np.arange(100) < passing, 0.9, 0.89)
+    scores = scorecard(table({}, {}, (accuracy, accuracy), (100, 100)))
+    assert score(scores, "sernn: networks that learn").met is sernn
+    assert score(scores, "l1: networks that learn").met is l1
+
+
+def test_networks_that_fail_or_diverged_count_in_the_rate_and_nowhere_else() -> None:
+    accuracy = np.array([1.0, 0.95, 0.9, 0.6, np.nan])
+    correlation = np.array([-0.4, -0.3, -0.5, 9.0, np.nan])
+    scores = scorecard(table({"weight_distance_correlation": correlation}, {}, (accuracy, 1.0), (5, 5)))
+    assert score(scores, "sernn: networks that learn").value == pytest.approx(60.0)
+    pruned = score(scores, "sernn prunes")
+    assert pruned.value == pytest.approx(-0.4)
+    assert pruned.n == "3"
+
+
+def test_networks_are_compared_at_epoch_nine_or_at_the_last() -> None:
+    long, short = table({"weight_distance_correlation": -0.4}, {}), table({}, {}, epochs=4)
+    long["weight_distance_correlation"][:, 10] = 5.0
+    assert score(scorecard(long), "sernn prunes").value == pytest.approx(-0.4)
+    short["weight_distance_correlation"] = short["validation_accuracy"] * 0 - 0.3
+    short["weight_distance_correlation"][:, :3] = 5.0
+    assert score(scorecard(short), "sernn prunes").value == pytest.approx(-0.3)
+
+
+def test_directed_modularity_is_told_without_a_verdict() -> None:
+    measured = table({"modularity": spread(1, 10)}, {"modularity": spread(0, 10)})
+    measured["modularity_directed"] = measured["modularity"]
+    directed = score(scorecard(measured), "truly directed")
+    assert directed.met is None
+    assert directed.value == pytest.approx(1.0)
+    assert directed.verdict not in ("yes", "no", "too few networks")
+
+
+# What cannot be told
+
+
+@pytest.mark.parametrize("learned", [0, 1])
+def test_fewer_than_two_passing_networks_are_too_few(learned: int) -> None:
+    accuracy = np.where(np.arange(10) < learned, 1.0, 0.5)
+    measured = table(
+        {"modularity": spread(1, 10), "weight_distance_correlation": -0.4},
+        {"modularity": spread(0, 10)},
+        (accuracy, 1.0),
+    )
+    measured["modularity_directed"] = measured["modularity"]
+    scores = scorecard(measured)
+    for words in ("d of modularity", "sernn prunes"):
+        assert score(scores, words).met is None
+        assert score(scores, words).verdict == score(scores, words).ours == "too few networks"
+        assert score(scores, words).interval is None
+    assert score(scores, "l1 does not").met is not None
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_few_networks_give_a_value_without_a_warning(count: int) -> None:
+    names = ("modularity", "modularity_directed", "communicability", "total_weight")
+    measured = table(
+        {name: spread(1, count) for name in names},
+        {name: spread(0, count) for name in names},
+        networks=(count, count),
+    )
+    for one in scorecard(measured):
+        assert np.isfinite(one.value)
+        if one.interval is not None:
+            assert one.interval[0] <= one.value <= one.interval[1]
+
+
+def test_networks_that_are_all_alike_have_no_d() -> None:
+    names = ("modularity", "modularity_directed", "communicability")
+    scores = scorecard(table(dict.fromkeys(names, 0.3), dict.fromkeys(names, 0.3)))
+    assert score(scores, "d of modularity").met is None
+    assert np.isnan(score(scores, "d of modularity").value)
+
+
+def test_claims_that_were_not_measured_are_not_in_the_scorecard() -> None:
+    assert {one.figure for one in scorecard(table({}, {}))} == {"2a"}
+
+
+def test_a_run_without_both_groups_has_no_scorecard() -> None:
+    measured = table({}, {})
+    measured["group"] = measured["group"].where(measured["group"] != "l1", "cortex")
+    assert scorecard(measured) == []
+
+
+def test_the_scorecards_table_holds_every_score() -> None:
+    measured = table({"modularity": spread(1.07, 10)}, {"modularity": spread(0, 10)})
+    measured["modularity_directed"] = measured["modularity"]
+    scores = scorecard(measured)
+    frame = table_of(scores)
+    assert frame["claim"].tolist() == [one.claim for one in scores]
+    np.testing.assert_array_equal(frame["value"], [one.value for one in scores])
+    assert frame["met"].tolist() == [one.verdict for one in scores]
