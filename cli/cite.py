@@ -14,9 +14,7 @@ from spatialnets.errors import UserError
 def cite(
     words: Annotated[
         list[str],
-        typer.Argument(
-            help="A run's folder, or an experiment as for run: a file or preset=NAME.", show_default=False
-        ),
+        typer.Argument(help="A run's folder, or an experiment as for run: a file or preset=NAME.", show_default=False),
     ],
 ) -> None:
     """Print BibTeX for everything that an experiment uses."""

@@ -10,9 +10,7 @@ from spatialnets.errors import UserError, nearest
 
 
 def describe(
-    name: Annotated[
-        str, typer.Argument(help="A part or preset, such as grid or sernn_paper; or family:name.")
-    ],
+    name: Annotated[str, typer.Argument(help="A part or preset, such as grid or sernn_paper; or family:name.")],
 ) -> None:
     """Print what a part does and which fields it has, or what a preset declares."""
     import dataclasses
@@ -30,9 +28,7 @@ def describe(
         every = [part for known in registry.FAMILIES for part in registry.names(known)]
         raise UserError(f"nothing is called '{name}': {nearest(word, [*every, *preset_names()])}")
     if len(found) > 1:
-        raise UserError(
-            f"'{name}' is in several families: write {' or '.join(f'{known}:{word}' for known in found)}"
-        )
+        raise UserError(f"'{name}' is in several families: write {' or '.join(f'{known}:{word}' for known in found)}")
     part = registry.load(found[0], word)
     print(f"{word} ({found[0]}, {part.__module__}.{part.__qualname__})\n")
     print(inspect.getdoc(part) or "")

@@ -25,9 +25,7 @@ def list_parts(
     singular = {"geometries": "geometry", "analyses": "analysis", "preset": "presets"}
     wanted = family and singular.get(family, family.removesuffix("s") if family != "presets" else family)
     if wanted not in (None, "presets", *registry.FAMILIES):
-        raise UserError(
-            f"no family is called '{family}': {nearest(str(family), ['presets', *registry.FAMILIES])}"
-        )
+        raise UserError(f"no family is called '{family}': {nearest(str(family), ['presets', *registry.FAMILIES])}")
     console = Console()
     if wanted in (None, "presets"):
         table = Table("preset", "what it is", title="presets", title_justify="left", expand=False)
@@ -41,7 +39,5 @@ def list_parts(
             table = Table("name", "what it is", "from", title=known, title_justify="left")
             for name in registry.names(known):
                 summary, _, _ = (registry.load(known, name).__doc__ or "").partition("\n")
-                table.add_row(
-                    name, summary.split(": :math:")[0].rstrip("."), registry.distribution(known, name)
-                )
+                table.add_row(name, summary.split(": :math:")[0].rstrip("."), registry.distribution(known, name))
             console.print(table)

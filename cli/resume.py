@@ -10,9 +10,7 @@ import typer
 from spatialnets.cli.run import WorkerCount, compute
 
 
-def resume(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")], workers: WorkerCount = None
-) -> None:
+def resume(folder: Annotated[Path, typer.Argument(help="The run's folder.")], workers: WorkerCount = None) -> None:
     """Go on with a run that was stopped."""
     from spatialnets.experiment import Experiment
     from spatialnets.run import Run

@@ -18,13 +18,8 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
     run = Run.open(folder)
     done = sum(len(shard.networks) for shard in run.shards if shard.done)
     total = sum(len(shard.networks) for shard in run.shards)
-    print(
-        f"{run.name} in {run.folder}: {done:,} of {total:,} networks"
-        + ("" if run.finished else " (unfinished)")
-    )
-    table = Table(
-        "group", "networks", "epochs", "strength", "mean validation accuracy", "at least 0.9", "diverged"
-    )
+    print(f"{run.name} in {run.folder}: {done:,} of {total:,} networks" + ("" if run.finished else " (unfinished)"))
+    table = Table("group", "networks", "epochs", "strength", "mean validation accuracy", "at least 0.9", "diverged")
     diverged = []
     for group in run.groups:
         if not any(shard.done for shard in run.shards if shard.group == group):

@@ -31,7 +31,5 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
     Console().print(table)
     seconds = estimate_seconds(experiment, workers)
     print(f"networks: {experiment.networks:,}; updates: {experiment.updates:,} (each of one network)")
-    print(
-        f"time: about {clock_words(seconds)} (hours:minutes:seconds) on this machine, from a few timed updates"
-    )
+    print(f"time: about {clock_words(seconds)} (hours:minutes:seconds) on this machine, from a few timed updates")
     print(f"disk: about {estimate_bytes(experiment) / 1e6:,.0f} MB in {experiment.folder}")

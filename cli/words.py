@@ -36,6 +36,4 @@ def experiment_of(words: Sequence[str]) -> Experiment:
 
         hint = f"; did you mean preset={files[0]}?" if files[0] in preset_names() else ""
         raise UserError(f"'{files[0]}' is no file and no key=value{hint}")
-    return Experiment.from_command(
-        Path(files[0]) if files else None, [word for word in words if word not in files]
-    )
+    return Experiment.from_command(Path(files[0]) if files else None, [word for word in words if word not in files])

@@ -77,9 +77,7 @@ class Points(Geometry):
         if (counts > 1).any():
             unit = int(first[counts > 1].min())
             same = np.flatnonzero((positions == positions[unit]).all(axis=1))
-            raise ValueError(
-                f"{source}: units {same[0]} and {same[1]} share a place; distances must be positive"
-            )
+            raise ValueError(f"{source}: units {same[0]} and {same[1]} share a place; distances must be positive")
 
     def positions(self) -> FloatArray:
         """Return the points ``(unit, d)`` in steps."""
@@ -126,10 +124,7 @@ def _parse(path: Path, lines: list[str]) -> FloatArray:
         if not line.strip():
             continue
         separator = next((mark for mark in ",;\t" if mark in line), " ")
-        words = [
-            word.strip()
-            for word in next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True))
-        ]
+        words = [word.strip() for word in next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True))]
         try:
             row = [float(word) for word in words]
         except ValueError:
@@ -137,9 +132,7 @@ def _parse(path: Path, lines: list[str]) -> FloatArray:
                 continue  # a line of names
             raise ValueError(f"{path}:{number}: expected numbers, not {line.strip()!r}") from None
         if rows and len(row) != len(rows[0]):
-            raise ValueError(
-                f"{path}:{number}: {len(row)} numbers where the lines before have {len(rows[0])}"
-            )
+            raise ValueError(f"{path}:{number}: {len(row)} numbers where the lines before have {len(rows[0])}")
         rows.append(row)
     if not rows:
         raise ValueError(f"{path} holds no coordinates")

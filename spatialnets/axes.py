@@ -68,8 +68,7 @@ def read_axis(node: Node) -> Axis:
     assert isinstance(node.value, dict)
     kind, given = next((key, plain(value)) for key, value in node.value.items())
     numbers = isinstance(given, list) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        for value in given
+        isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) for value in given
     )
     match kind:
         case "linspace":
@@ -95,9 +94,7 @@ def _count(given: Sequence[Any]) -> bool:
     return len(given) == 2 or (isinstance(given[2], int) and given[2] >= 1)
 
 
-def network_values(
-    axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], networks: int
-) -> list[dict[str, Any]]:
+def network_values(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], networks: int) -> list[dict[str, Any]]:
     """Return the value of every axis for each network of a group.
 
     Axes with a length of their own are crossed, the last one fastest; those that are zipped move together. Within
@@ -139,9 +136,7 @@ def network_values(
             raise ValueError(f"zip: axes that move together need the same explicit length: {said}")
         taken.update(together)
         values = {other: axes[other].values(networks) for other in together}
-        bundles.append(
-            [{other: values[other][place] for other in together} for place in range(axis.length or 0)]
-        )
+        bundles.append([{other: values[other][place] for other in together} for place in range(axis.length or 0)])
     spread = {path: axis.values(networks) for path, axis in along.items()}
     result = []
     for combination in product(*bundles):

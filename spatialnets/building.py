@@ -28,8 +28,7 @@ FAMILY_OF = {
 Part = TypeVar("Part")
 
 
-@cache
-def _hints(part: type[Any]) -> dict[str, Any]:
+def _hints(part: Any) -> dict[str, Any]:
     hints = get_type_hints(part, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(part) if field.init}
 
@@ -92,9 +91,7 @@ class Builder:
             self.note(kind, f"{path}.kind", f"expected the name of a {family}, got {plain(kind)!r}")
             return None
         try:
-            found = (
-                self.classes[kind.value] if kind.value in self.classes else registry.load(family, kind.value)
-            )
+            found = self.classes[kind.value] if kind.value in self.classes else registry.load(family, kind.value)
         except UserError as error:
             self.note(kind, f"{path}.kind", str(error))
             return None
@@ -192,8 +189,7 @@ def _expected(error: ValidationError, value: Any) -> str:
     for detail in error.errors():
         if detail["type"] == "literal_error":
             valid = [
-                word.strip().strip("'")
-                for word in str(detail["ctx"]["expected"]).replace(" or ", ", ").split(",")
+                word.strip().strip("'") for word in str(detail["ctx"]["expected"]).replace(" or ", ", ").split(",")
             ]
             words = "one of " + ", ".join(valid)
             if isinstance(value, str) and "did you mean" in (hint := nearest(value, valid)):
@@ -215,9 +211,7 @@ def _kind(block: Node, family: str) -> str:
     return f"{family} {plain(block.value['kind'])}" if "kind" in block.value else family
 
 
-def block_of(
-    part: Any, family: str, kind_of: Callable[[str, type[Any]], str] = registry.name_of
-) -> dict[str, Any]:
+def block_of(part: Any, family: str, kind_of: Callable[[str, type[Any]], str] = registry.name_of) -> dict[str, Any]:
     """Return the block that declares a part, every field written out.
 
     Raises
@@ -259,8 +253,6 @@ def take(part: Part, networks: slice) -> Part:
             changes[name] = value[networks]
         elif _family_of_hint(hint) is not None:
             changes[name] = (
-                tuple(take(item, networks) for item in value)
-                if isinstance(value, tuple)
-                else take(value, networks)
+                tuple(take(item, networks) for item in value) if isinstance(value, tuple) else take(value, networks)
             )
     return dataclasses.replace(part, **changes) if changes else part  # type: ignore[type-var]

@@ -176,28 +176,20 @@ def load_preset(name: str, seen: tuple[Path, ...] = ()) -> Node:
 def preset_names() -> tuple[str, ...]:
     """Return the names of all presets."""
     return tuple(
-        sorted(
-            entry.name[:-5]
-            for entry in files("spatialnets.presets").iterdir()
-            if entry.name.endswith(".yaml")
-        )
+        sorted(entry.name[:-5] for entry in files("spatialnets.presets").iterdir() if entry.name.endswith(".yaml"))
     )
 
 
 def _extended(node: Node, path: Path, seen: tuple[Path, ...]) -> Node:
     if not isinstance(node.value, dict):
         what = "it is empty" if node.value is None else "not a single value or list"
-        raise DeclarationError(
-            [f"{node.mark}: an experiment is a mapping of keys such as base and groups; {what}"]
-        )
+        raise DeclarationError([f"{node.mark}: an experiment is a mapping of keys such as base and groups; {what}"])
     if "extends" not in node.value:
         return node
     parent, here = node.value["extends"], (*seen, path.resolve())
     rest = Node({key: value for key, value in node.value.items() if key != "extends"}, node.mark)
     if not isinstance(parent.value, str):
-        raise DeclarationError(
-            [f"{parent.mark}: extends: expected a preset or a file, not {plain(parent)!r}"]
-        )
+        raise DeclarationError([f"{parent.mark}: extends: expected a preset or a file, not {plain(parent)!r}"])
     beside = path.parent / parent.value
     try:
         if parent.value in preset_names():
@@ -209,9 +201,7 @@ def _extended(node: Node, path: Path, seen: tuple[Path, ...]) -> Node:
         else:
             raise UserError(f"no preset is called '{parent.value}': {nearest(parent.value, preset_names())}")
     except UserError as error:
-        raise DeclarationError(
-            [f"{parent.mark}: extends: {line}" for line in str(error).splitlines()]
-        ) from error
+        raise DeclarationError([f"{parent.mark}: extends: {line}" for line in str(error).splitlines()]) from error
     return merge(below, rest)
 
 
@@ -231,11 +221,7 @@ def merge(below: Node, above: Node, family: str = "") -> Node:
     """
     if family in PART_FAMILIES:
         below, above = as_block(below), as_block(above)
-    if (
-        not (isinstance(below.value, dict) and isinstance(above.value, dict))
-        or is_axis(below)
-        or is_axis(above)
-    ):
+    if not (isinstance(below.value, dict) and isinstance(above.value, dict)) or is_axis(below) or is_axis(above):
         return above
     kind = above.value.get("kind")
     if family and kind is not None and ("kind" not in below.value or below.value["kind"].value != kind.value):
@@ -280,18 +266,13 @@ def apply_word(root: Node, word: str) -> Node:
     groups = content.get("groups")
     named = groups.value if groups is not None and isinstance(groups.value, dict) else {}
     if first in BLOCKS:
-        holders = [
-            name for name, group in named.items() if isinstance(group.value, dict) and first in group.value
-        ]
+        holders = [name for name, group in named.items() if isinstance(group.value, dict) and first in group.value]
         base = content.get("base", Node({}, mark))
         if not holders or (isinstance(base.value, dict) and first in base.value):
             content["base"] = _set(base, path, value, mark)
         if holders:
             content["groups"] = Node(
-                {
-                    name: _set(group, path, value, mark) if name in holders else group
-                    for name, group in named.items()
-                },
+                {name: _set(group, path, value, mark) if name in holders else group for name, group in named.items()},
                 mark,
             )
         return Node(content, root.mark)

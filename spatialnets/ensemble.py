@@ -43,9 +43,7 @@ class Ensemble(nn.Module):
     torch.Size([3, 16, 1, 4])
     """
 
-    def __init__(
-        self, core: RecurrentCore, n_inputs: int, n_units: int, n_outputs: int, seeds: Sequence[int]
-    ) -> None:
+    def __init__(self, core: RecurrentCore, n_inputs: int, n_units: int, n_outputs: int, seeds: Sequence[int]) -> None:
         super().__init__()
         self.recurrent = core.build(
             n_inputs, n_units, [torch_stream(seed, "initial recurrent weights") for seed in seeds]
@@ -66,10 +64,7 @@ class Ensemble(nn.Module):
     def forward(self, inputs: Tensor, steps: Sequence[int]) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to outputs ``(network, trial, step, output)`` at some steps."""
         states = self.recurrent(inputs)
-        if len(steps) == 1:
-            asked = states[:, :, steps[0]]
-        else:
-            asked = states[:, :, list(steps)].flatten(1, 2)
+        asked = states[:, :, steps[0]] if len(steps) == 1 else states[:, :, list(steps)].flatten(1, 2)
         outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
         return outputs.view(len(outputs), inputs.shape[1], len(steps), -1)
 

@@ -105,9 +105,7 @@ class Run:
             plan = json.loads(texts["plan.json"])
             return cls(folder, declaration, plan)
         except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}"
-            ) from error
+            raise RunError(f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}") from error
 
     def __repr__(self) -> str:
         done = sum(len(shard.networks) for shard in self.shards if shard.done)
@@ -128,9 +126,7 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """Versions, machine and times (``provenance.json``)."""
         try:
-            content: dict[str, Any] = json.loads(
-                (self.folder / "provenance.json").read_text(encoding="utf-8")
-            )
+            content: dict[str, Any] = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{self.folder / 'provenance.json'} cannot be read: {error}") from error
         return content
@@ -284,9 +280,7 @@ class Run:
         try:
             return xr.load_dataset(path, engine="h5netcdf")
         except (OSError, ValueError, RuntimeError) as error:
-            raise RunError(
-                f"{path} cannot be read ({error}); delete it and give the command again"
-            ) from error
+            raise RunError(f"{path} cannot be read ({error}); delete it and give the command again") from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
         """Store an analysis."""

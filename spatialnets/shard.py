@@ -70,9 +70,7 @@ class Training:
         if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", self.device):
             raise ValueError(f"device must be cpu, cuda, cuda:N, mps or xpu, not {self.device!r}")
         if self.batch_size > self.trials_per_epoch:
-            raise ValueError(
-                f"batch_size {self.batch_size} is more than trials_per_epoch {self.trials_per_epoch}"
-            )
+            raise ValueError(f"batch_size {self.batch_size} is more than trials_per_epoch {self.trials_per_epoch}")
 
     @property
     def updates_per_epoch(self) -> int:

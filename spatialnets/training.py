@@ -82,9 +82,9 @@ class Trainer:
         self.shard, self.geometry = shard, geometry
         dtype = torch.float64 if training.precision == "float64" else torch.float32
         device = torch.device(training.device)
-        self.ensemble = Ensemble(
-            shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds
-        ).to(device, dtype)
+        self.ensemble = Ensemble(shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds).to(
+            device, dtype
+        )
         count = len(shard.seeds)
         like = torch.zeros((), dtype=dtype, device=device)
         self.distances = torch.tensor(geometry.distances, dtype=dtype, device=device)
@@ -136,9 +136,7 @@ class Trainer:
             stop = min(start + training.batch_size, training.trials_per_epoch)
             inputs, targets, mask = self.training_trials.batch(start, stop)
             if noisy:
-                noise = torch.stack(
-                    [torch.randn(inputs.shape[1:], generator=generator) for generator in generators]
-                )
+                noise = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for generator in generators])
                 inputs = inputs + noise.to(inputs) * self.noise[:, None, None, None]
             loss, accuracy = self.update(inputs, targets, mask)
             self._take_out_diverged(loss, update)
@@ -173,9 +171,7 @@ class Trainer:
         for network in (~finite).nonzero().flatten().tolist():
             if not self.reasons[network]:
                 what = "the loss" if not bool(torch.isfinite(loss[network])) else "the gradient or a weight"
-                self.reasons[network] = (
-                    f"{what} was no longer finite in epoch {self.epoch}, update {update + 1}"
-                )
+                self.reasons[network] = f"{what} was no longer finite in epoch {self.epoch}, update {update + 1}"
             with torch.no_grad():
                 for name, parameter in self.ensemble.named_parameters():
                     parameter[network] = 0
@@ -223,10 +219,7 @@ class Trainer:
     def _blocks(self) -> dict[str, Tensor]:
         """Return everything that is kept: projections as ``weights…``, other parameters as ``parameter_…``."""
         projections = self.ensemble.projections()
-        blocks = {
-            "weights" if name == "recurrent" else f"weights_{name}": block
-            for name, block in projections.items()
-        }
+        blocks = {"weights" if name == "recurrent" else f"weights_{name}": block for name, block in projections.items()}
         for name, parameter in self.ensemble.named_parameters():
             last = name.rpartition(".")[2]
             if last not in projections:
@@ -267,9 +260,7 @@ class Trainer:
             progress = json.loads(str(content["progress"]))
             self.ensemble.load_state_dict(_section(content, "state", torch.from_numpy))
             for moment in (self.optimizer.first, self.optimizer.second):
-                section = _section(
-                    content, "first" if moment is self.optimizer.first else "second", torch.from_numpy
-                )
+                section = _section(content, "first" if moment is self.optimizer.first else "second", torch.from_numpy)
                 for name, value in section.items():
                     moment[name].copy_(value)
             self.weights = _section(content, "weights", list)
@@ -316,9 +307,7 @@ class Trainer:
             {"long_name": "distance between units", "units": geometry.length_unit},
         )
         count = len(shard.networks)
-        strength = getattr(
-            shard.regularizer, "strength", np.nan
-        )  # a sum has one strength per term, none of its own
+        strength = getattr(shard.regularizer, "strength", np.nan)  # a sum has one strength per term, none of its own
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
             "epoch": ("epoch", np.arange(self.epoch + 1)),
@@ -326,20 +315,16 @@ class Trainer:
             "seed": ("network", list(shard.seeds)),
             "position": (("unit", "xyz"), geometry.positions, {"units": geometry.length_unit}),
         }
-        for path, values in shard.axes.items():
+        for path, along in shard.axes.items():
             if path not in coordinates:
-                coordinates[path] = ("network", _axis(values))
-        return xr.Dataset(
-            variables, coordinates, attrs={"group": shard.group, "length_unit": geometry.length_unit}
-        )
+                coordinates[path] = ("network", _axis(along))
+        return xr.Dataset(variables, coordinates, attrs={"group": shard.group, "length_unit": geometry.length_unit})
 
 
 _ATTRIBUTES = {
     "accuracy": {"long_name": "training accuracy, mean over the epoch's updates (epoch 0: without noise)"},
     "validation_accuracy": {"long_name": "validation accuracy, without noise"},
-    "loss": {
-        "long_name": "training loss with penalty, mean over the epoch's updates (epoch 0: without noise)"
-    },
+    "loss": {"long_name": "training loss with penalty, mean over the epoch's updates (epoch 0: without noise)"},
     "validation_loss": {"long_name": "validation loss with penalty, without noise"},
     "penalty": {"long_name": "penalty of the weights kept at this epoch"},
 }
@@ -351,12 +336,6 @@ def _axis(values: tuple[Any, ...]) -> NDArray[Any]:
     return np.array([str(value) for value in values], dtype=object)
 
 
-def _section(
-    content: Mapping[str, NDArray[Any]], section: str, convert: Callable[[Any], Any]
-) -> dict[str, Any]:
+def _section(content: Mapping[str, NDArray[Any]], section: str, convert: Callable[[Any], Any]) -> dict[str, Any]:
     prefix = f"{section}/"
-    return {
-        name.removeprefix(prefix): convert(value)
-        for name, value in content.items()
-        if name.startswith(prefix)
-    }
+    return {name.removeprefix(prefix): convert(value) for name, value in content.items() if name.startswith(prefix)}

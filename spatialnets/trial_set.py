@@ -54,9 +54,7 @@ class TrialSet:
         rows = np.concatenate([rows for rows, _, _ in drawn])
         _, first, place = np.unique(rows, return_index=True, return_inverse=True)
         offsets = np.cumsum([0] + [len(rows) for rows, _, _ in drawn])
-        index = np.stack(
-            [place[offset + which] for offset, (_, which, _) in zip(offsets[:-1], drawn, strict=True)]
-        )
+        index = np.stack([place[offset + which] for offset, (_, which, _) in zip(offsets[:-1], drawn, strict=True)])
         inputs, targets, mask = (
             np.concatenate([getattr(trials, name) for _, _, trials in drawn])[first]
             for name in ("inputs", "targets", "mask")

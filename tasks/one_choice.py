@@ -122,12 +122,8 @@ class OneChoice(Task):
         choice_start = goal_end + self.delay_steps
         end = choice_start + self.choice_steps
         goals = np.array([[goal == name for name in GOALS] for goal, _, _ in PROBLEMS], dtype=np.float32)
-        options = np.array(
-            [[name in offered for name in DIRECTIONS] for _, offered, _ in PROBLEMS], dtype=np.float32
-        )
-        answers = np.array(
-            [[name == right for name in DIRECTIONS] for *_, right in PROBLEMS], dtype=np.float32
-        )
+        options = np.array([[name in offered for name in DIRECTIONS] for _, offered, _ in PROBLEMS], dtype=np.float32)
+        answers = np.array([[name == right for name in DIRECTIONS] for *_, right in PROBLEMS], dtype=np.float32)
 
         inputs = np.zeros((len(drawn), end, self.n_inputs), dtype=np.float32)
         inputs[:, :goal_end, : len(GOALS)] = goals[drawn][:, None]

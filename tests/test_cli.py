@@ -70,9 +70,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
             "heavy = {'torch', 'numpy', 'xarray', 'scipy', 'pydantic', 'matplotlib'} & set(sys.modules)\n"
             "assert not heavy, heavy\n"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", script, option], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run([sys.executable, "-c", script, option], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert "spatialnets" in done.stdout
 

@@ -81,9 +81,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", pages_with("python", mark="slow"))
-def test_the_python_of_a_page_that_trains_runs(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_python_of_a_page_that_trains_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert run_page(page, slow=True, monkeypatch=monkeypatch) > 0
 
@@ -116,9 +114,7 @@ def commands() -> list[Any]:
             for offset, line in enumerate(block.text.splitlines()):
                 words = shlex.split(line, comments=True)
                 if words and words[0] == "spatialnets":
-                    found.append(
-                        pytest.param(words[1:], id=f"{page.relative_to(ROOT)}:{block.line + offset}")
-                    )
+                    found.append(pytest.param(words[1:], id=f"{page.relative_to(ROOT)}:{block.line + offset}"))
     return found
 
 
@@ -126,15 +122,11 @@ def commands() -> list[Any]:
 def test_a_command_in_the_docs_is_one(words: list[str]) -> None:
     from spatialnets.cli.app import app
 
-    known = {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-    }
+    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     assert words[0].startswith("--") or words[0] in known
 
 
-@pytest.mark.parametrize(
-    "words", [param for param in commands() if param.values[0][0] in ("run", "validate")]
-)
+@pytest.mark.parametrize("words", [param for param in commands() if param.values[0][0] in ("run", "validate")])
 def test_an_experiment_in_a_command_is_valid(words: list[str]) -> None:
     changes = [word for word in words[1:] if "=" in word and not word.startswith("-")]
     presets = [word.removeprefix("preset=") for word in changes if word.startswith("preset=")]
@@ -149,9 +141,7 @@ def test_an_experiment_in_a_command_is_valid(words: list[str]) -> None:
 def test_every_built_in_part_is_in_the_docs(family: str) -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     built_in = [
-        name
-        for name in registry.names(family)
-        if registry.load(family, name).__module__.startswith("spatialnets.")
+        name for name in registry.names(family) if registry.load(family, name).__module__.startswith("spatialnets.")
     ]
     assert [name for name in built_in if f"`{name}`" not in text] == []
 

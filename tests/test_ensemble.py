@@ -15,9 +15,7 @@ def test_the_readout_starts_glorot_uniform() -> None:
     readout = Ensemble(RNN(), 8, 100, 4, seeds=range(20)).readout
     limit = (6 / 104) ** 0.5
     assert float(readout.detach().abs().max()) <= limit
-    assert (
-        abs(float(readout.detach().std()) / (limit / 3**0.5) - 1) < 0.02
-    )  # 8,000 draws: 0.5 % standard error
+    assert abs(float(readout.detach().std()) / (limit / 3**0.5) - 1) < 0.02  # 8,000 draws: 0.5 % standard error
 
 
 def test_outputs_are_the_readout_of_the_asked_steps() -> None:
@@ -30,8 +28,5 @@ def test_outputs_are_the_readout_of_the_asked_steps() -> None:
 
 
 def test_every_block_of_weights_is_a_projection() -> None:
-    shapes = {
-        name: tuple(block.shape)
-        for name, block in Ensemble(RNN(), 8, 20, 4, seeds=(1, 2)).projections().items()
-    }
+    shapes = {name: tuple(block.shape) for name, block in Ensemble(RNN(), 8, 20, 4, seeds=(1, 2)).projections().items()}
     assert shapes == {"recurrent": (2, 1, 20, 20), "input": (2, 1, 8, 20), "readout": (2, 1, 20, 4)}

@@ -22,9 +22,7 @@ PROJECT = PYPROJECT["project"]
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 AT_THE_ROOT = ("geometries", "tasks", "cli")
 ENTRIES = [
-    (group, name, value)
-    for group, entries in PROJECT["entry-points"].items()
-    for name, value in entries.items()
+    (group, name, value) for group, entries in PROJECT["entry-points"].items() for name, value in entries.items()
 ]
 
 
@@ -93,9 +91,7 @@ def test_every_kind_of_package_data_exists(pattern: str) -> None:
     assert any(True for package in SETUPTOOLS["packages"] for _ in folder_of(package).glob(pattern))
 
 
-@pytest.mark.parametrize(
-    ("group", "name", "value"), ENTRIES, ids=[f"{group}:{name}" for group, name, _ in ENTRIES]
-)
+@pytest.mark.parametrize(("group", "name", "value"), ENTRIES, ids=[f"{group}:{name}" for group, name, _ in ENTRIES])
 def test_every_entry_point_leads_to_a_class(group: str, name: str, value: str) -> None:
     module, _, attribute = value.partition(":")
     assert isinstance(getattr(importlib.import_module(module), attribute), type)

@@ -297,14 +297,10 @@ def test_curves_show_the_mean_of_passing_networks_and_two_standard_errors(
         values = table["modularity"].to_numpy()[chosen]
         rows = shown.loc["modularity", group]
         np.testing.assert_allclose(rows["mean"], values.mean(axis=0), rtol=1e-12)
-        np.testing.assert_allclose(
-            rows["two_standard_errors"], 2 * values.std(axis=0, ddof=1) / np.sqrt(4), rtol=1e-10
-        )
+        np.testing.assert_allclose(rows["two_standard_errors"], 2 * values.std(axis=0, ddof=1) / np.sqrt(4), rtol=1e-10)
         assert (rows["n"] == 4).all()
     drawn = picture.figure.axes[0].lines[0]
-    np.testing.assert_array_equal(
-        drawn.get_ydata(), shown.loc["validation_accuracy", run.groups[0]]["mean"].to_numpy()
-    )
+    np.testing.assert_array_equal(drawn.get_ydata(), shown.loc["validation_accuracy", run.groups[0]]["mean"].to_numpy())
     stored = pd.read_csv(run.folder / "figures" / f"{picture.name}.csv")
     pd.testing.assert_frame_equal(stored, picture.values, check_dtype=False, rtol=1e-12)
 
@@ -345,9 +341,9 @@ def test_the_correlation_in_the_title_is_the_one_that_was_measured(
     examples = example_networks(run, table)
     picture = weight_against_distance(examples)
     for axis, example in zip(picture.figure.axes, examples, strict=True):
-        place = np.flatnonzero(
-            ((table["group"] == example.group) & (table["network"] == example.network)).to_numpy()
-        )[0]
+        place = np.flatnonzero(((table["group"] == example.group) & (table["network"] == example.network)).to_numpy())[
+            0
+        ]
         known = float(table["weight_distance_correlation"][place].sel(epoch=example.epoch))
         assert axis.get_title() == f"{example.group}: corr(W, D) = {known:.2f}"
     sernn = table["weight_distance_correlation"].sel(epoch=LAST)[(table["group"] == "sernn").to_numpy()]

@@ -47,9 +47,7 @@ def test_a_group_is_a_labelled_dataset(finished: Run) -> None:
 
 
 def test_networks_of_both_groups_start_from_the_same_weights(finished: Run) -> None:
-    np.testing.assert_array_equal(
-        finished["sernn"]["weights"].sel(epoch=0), finished["l1"]["weights"].sel(epoch=0)
-    )
+    np.testing.assert_array_equal(finished["sernn"]["weights"].sel(epoch=0), finished["l1"]["weights"].sel(epoch=0))
 
 
 def test_scores_are_the_group_without_its_weights(finished: Run) -> None:

@@ -19,9 +19,14 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), whole_file(path) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+
+    def write_half() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["text.txt"]
 

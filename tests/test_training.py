@@ -44,9 +44,7 @@ def test_ten_steps_of_training_are_those_of_the_authors(which: int) -> None:
         return GOLDEN[f"train{which}__{name}"]
 
     strength = float(given("strength"))
-    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[
-        str(given("kind"))
-    ]
+    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[str(given("kind"))]
     trainer = Trainer(replace(shard(seeds=(0,)), regularizer=regularizer), GRID)
     parameters = {name.rpartition(".")[2]: value for name, value in trainer.ensemble.named_parameters()}
     names = {
@@ -103,9 +101,7 @@ def test_networks_differ_by_seed_and_by_strength() -> None:
 def test_training_teaches_the_task() -> None:
     task = OneChoice(goal_steps=2, delay_steps=1, choice_steps=2)
     training = Training(epochs=10, trials_per_epoch=2560, batch_size=64, learning_rate=0.003)
-    data = train(
-        replace(shard(strength=1e-4), task=task, training=training, regularizer=Distance(1e-4)), SMALL_GRID
-    )
+    data = train(replace(shard(strength=1e-4), task=task, training=training, regularizer=Distance(1e-4)), SMALL_GRID)
     assert float(data["validation_accuracy"][:, 0].mean()) < 0.6
     assert float(data["validation_accuracy"][:, -1].mean()) > 0.9
     assert float(data["loss"][:, -1].mean()) < float(data["loss"][:, 0].mean())
@@ -116,7 +112,8 @@ def test_the_kept_numbers_are_those_of_the_kept_weights() -> None:
     from spatialnets import Snapshot
 
     for epoch in (0, 2):
-        snapshot = Snapshot(weights=data["weights"].sel(epoch=epoch).to_numpy(), distances=GRID.distances)
+        weights = torch.from_numpy(data["weights"].sel(epoch=epoch).to_numpy())
+        snapshot = Snapshot(weights=weights, distances=torch.from_numpy(GRID.distances))
         penalty = Both((0.05, 0.1, 0.2)).penalty(snapshot).numpy()
         np.testing.assert_allclose(data["penalty"].sel(epoch=epoch), penalty, rtol=1e-5)  # float32
     assert data["weights"].dims == ("network", "epoch", "pre", "post")
@@ -161,9 +158,7 @@ def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:
 
 
 def test_a_gradient_that_stops_adam_counts_as_diverged() -> None:
-    data = train(
-        shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID
-    )  # the loss is finite, the gradient's square is not
+    data = train(shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID)  # the loss is finite, the gradient's square is not
     assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
 
 

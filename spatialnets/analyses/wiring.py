@@ -19,8 +19,8 @@ __all__ = ["Wiring", "magnitudes", "weight_distance_correlation"]
 
 
 def magnitudes(shard: xr.Dataset) -> FloatArray:
-    """Return |weights| of a shard, ``(network, epoch, pre, post)`` in float64, summed over gates if there are several."""
-    weights = np.abs(shard["weights"].astype(np.float64))
+    """Return |weights| of a shard, ``(network, epoch, pre, post)``, float64, summed over gates if there are several."""
+    weights = abs(shard["weights"].astype(np.float64))
     return (weights.sum("gate") if "gate" in weights.dims else weights).to_numpy()
 
 

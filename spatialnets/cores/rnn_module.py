@@ -51,7 +51,8 @@ class RNNModule(nn.Module):
         by_step = inputs.permute(0, 2, 1, 3).reshape(n_networks, n_steps * n_trials, n_inputs)
         drive = torch.baddbmm(self.bias[:, None], by_step, self.input)
         drive = drive.view(n_networks, n_steps, n_trials, -1)
-        return _Unroll.apply(drive, self.recurrent, self.nonlinearity).permute(0, 2, 1, 3)
+        states: Tensor = _Unroll.apply(drive, self.recurrent, self.nonlinearity)  # type: ignore[no-untyped-call]
+        return states.permute(0, 2, 1, 3)
 
     def projections(self) -> dict[str, Tensor]:
         """Return recurrent and input weights, ``(network, 1, pre, post)`` each."""
@@ -74,7 +75,7 @@ class _Unroll(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         states, weights = ctx.saved_tensors
         back = weights.mT.contiguous()

@@ -90,9 +90,7 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise RunError(
-            f"cannot write in {folder}: {error.strerror or error}; give another place with --out"
-        ) from error
+        raise RunError(f"cannot write in {folder}: {error.strerror or error}; give another place with --out") from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,9 +133,7 @@ def _create(experiment: Experiment, folder: Path) -> None:
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
     run = Run.open(folder)
     if run.plan.get("format") != FORMAT:
-        raise RunError(
-            f"{folder} was written in format {run.plan.get('format')}; this version reads format {FORMAT}"
-        )
+        raise RunError(f"{folder} was written in format {run.plan.get('format')}; this version reads format {FORMAT}")
     if run.plan["experiment"] != experiment.digest:
         raise RunError(
             f"{folder} holds another experiment ('{run.name}', {run.plan['experiment'][:8]}) than the one asked for "
@@ -145,9 +141,7 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
         )
     for name, geometry in experiment.geometries.items():
         now, then = stored(geometry), run.geometry(name)
-        if not (
-            np.array_equal(now.positions, then.positions) and np.array_equal(now.distances, then.distances)
-        ):
+        if not (np.array_equal(now.positions, then.positions) and np.array_equal(now.distances, then.distances)):
             raise RunError(
                 f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed. "
                 "Give another place with --out to start anew"

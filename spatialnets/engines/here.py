@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compute", "compute_shard", "cores", "estimate_bytes", "estimate_seconds"]
 
-THREADS = (
-    1  # one process a core beats threads inside products of this size; part of the plan, so of the result
-)
+THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 TIMED_UPDATES = 4
 
 
@@ -123,9 +121,7 @@ def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], pro
         torch.set_num_threads(threads)
 
 
-def compute_shard(
-    run: Run, record: ShardRecord, shard: Shard, advance: Callable[[int, int], None]
-) -> list[str]:
+def compute_shard(run: Run, record: ShardRecord, shard: Shard, advance: Callable[[int, int], None]) -> list[str]:
     """Train one shard, store it, and return one line for each network that diverged."""
     from spatialnets.training import train
 

@@ -14,19 +14,19 @@ class Progress(Protocol):
     """What an engine reports to; numbers count updates of single networks."""
 
     def begin(self, total: int, done: int, label: str) -> None:
-        """Work begins; `done` of `total` updates were made in earlier sittings."""
+        """Begin; `done` of `total` updates were made in earlier sittings."""
         ...
 
     def advance(self, count: int, status: str) -> None:
-        """Some updates have been made; `status` says where."""
+        """Note that some more updates have been made; `status` says where."""
         ...
 
     def say(self, text: str) -> None:
-        """Something happened that the user should read."""
+        """Tell the user that something happened."""
         ...
 
     def end(self) -> None:
-        """Work ends, finished or not."""
+        """End, whether the work is finished or not."""
         ...
 
 
@@ -138,9 +138,7 @@ class Bar:
             return
         self._done += count
         made, elapsed = self._done - self._earlier, time.monotonic() - self._started
-        left = (
-            f"{clock_words(elapsed * (self._total - self._done) / made)} left" if made and elapsed > 1 else ""
-        )
+        left = f"{clock_words(elapsed * (self._total - self._done) / made)} left" if made and elapsed > 1 else ""
         self._bar.update(self._task, completed=self._done, status=status, left=left)
 
     def say(self, text: str) -> None:

@@ -149,6 +149,4 @@ class Workers:
             elif event["event"] == "refused":
                 raise RunError(event["message"])
             else:
-                raise RuntimeError(
-                    f"shard {record.index} of group '{record.group}' failed:\n{event['message']}"
-                )
+                raise RuntimeError(f"shard {record.index} of group '{record.group}' failed:\n{event['message']}")

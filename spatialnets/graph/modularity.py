@@ -17,7 +17,8 @@ LEAST_GAIN = 1e-10  # a division that gains less is rounding
 def modularity(weights: ArrayLike, directed: bool = False) -> tuple[FloatArray, NDArray[np.int64]]:
     r"""Return the modularity of each network and the modules that give it.
 
-    .. math:: Q = \frac{1}{m} \sum_{ij} \left(A_{ij} - \frac{k_i k_j}{m}\right) \delta(c_i, c_j), \quad m = \sum_{ij} A_{ij}
+    .. math:: Q = \frac{1}{m} \sum_{ij} \left(A_{ij} - \frac{k_i k_j}{m}\right) \delta(c_i, c_j),
+              \quad m = \sum_{ij} A_{ij}
 
     with column sums :math:`k` (``directed=False``), or with :math:`k^{out}_i k^{in}_j` (``directed=True``), at
     resolution 1. Modules are found by Newman's spectral bisection: a module is divided by the signs of the leading

@@ -61,6 +61,4 @@ def bibliography(experiment: Experiment) -> str:
     A part from elsewhere may name works that are not in the toolkit's list; they are given as comments.
     """
     known = entries()
-    return "\n\n".join(
-        known.get(key, f"% {key}: named by a part, not in this list") for key in keys_of(experiment)
-    )
+    return "\n\n".join(known.get(key, f"% {key}: named by a part, not in this list") for key in keys_of(experiment))

@@ -90,7 +90,8 @@ def _strongest(example: Example) -> tuple[Any, Any]:
     np.fill_diagonal(weights, 0)
     count = min(SHOWN_CONNECTIONS, int((weights > 0).sum()))
     order = np.argsort(weights, axis=None)[::-1][:count]
-    return np.unravel_index(order, weights.shape)
+    pre, post = np.unravel_index(order, weights.shape)
+    return pre, post
 
 
 def in_space(examples: list[Example]) -> Picture:
@@ -124,7 +125,8 @@ def in_space(examples: list[Example]) -> Picture:
     )
     caption = (
         f"The {SHOWN_CONNECTIONS} strongest connections at epoch {examples[0].epoch}, stronger ones darker and wider; "
-        f"a unit's size is its total weight, in and out. The passing network of median strength of each group ({chosen})."
+        "a unit's size is its total weight, in and out. The passing network of median strength of each group: "
+        f"{chosen}."
     )
     values = pd.concat(rows, ignore_index=True)
     return Picture("networks_in_space", "Networks where they live", caption, figure, values)
@@ -162,13 +164,9 @@ def weight_against_distance(examples: list[Example]) -> Picture:
         for axis, example in zip(axes, examples, strict=True):
             exists = example.weights > 0
             length, weight = example.distances[exists], example.weights[exists]
-            axis.scatter(
-                length, weight, s=5, color=colors[example.group], alpha=0.25, linewidths=0, rasterized=True
-            )
+            axis.scatter(length, weight, s=5, color=colors[example.group], alpha=0.25, linewidths=0, rasterized=True)
             middle, mean = _binned(length, weight)
-            axis.plot(
-                middle, mean, color="black", marker="o", markersize=4, linewidth=1.2, label="mean by length"
-            )
+            axis.plot(middle, mean, color="black", marker="o", markersize=4, linewidth=1.2, label="mean by length")
             correlation = np.corrcoef(length, weight)[0, 1] if np.ptp(weight) > 0 < np.ptp(length) else np.nan
             axis.set(
                 title=f"{example.group}: corr(W, D) = {correlation:.2f}",

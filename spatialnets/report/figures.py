@@ -30,7 +30,7 @@ PANELS = {
     "communicability": "Communicability (off-diagonal sum)",
     "modularity": "Modularity Q",
 }
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -127,12 +127,8 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
                 values = table[name].to_numpy()[chosen]
                 count = np.isfinite(values).sum(axis=0)
                 mean, error = _mean_and_error(values)
-                axis.plot(
-                    epochs, mean, color=colors[group], marker=MARKERS[place % len(MARKERS)], markersize=4
-                )
-                axis.fill_between(
-                    epochs, mean - error, mean + error, color=colors[group], alpha=0.25, linewidth=0
-                )
+                axis.plot(epochs, mean, color=colors[group], marker=MARKERS[place % len(MARKERS)], markersize=4)
+                axis.fill_between(epochs, mean - error, mean + error, color=colors[group], alpha=0.25, linewidth=0)
                 rows.append(
                     pd.DataFrame(
                         {
@@ -155,15 +151,13 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
         for axis in list(axes.flat)[len(shown) :]:
             axis.set_visible(False)
         handles = [
-            mpl.lines.Line2D(
-                [], [], color=colors[group], marker=MARKERS[place % len(MARKERS)], label=labels[group]
-            )
+            mpl.lines.Line2D([], [], color=colors[group], marker=MARKERS[place % len(MARKERS)], label=labels[group])
             for place, group in enumerate(groups)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 3))
     caption = (
-        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {scored_epoch(table)}). Lines are "
-        "means, bands two standard errors of the networks shown. Epoch 0 is before training."
+        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {scored_epoch(table)}). "
+        "Lines are means, bands two standard errors of the networks shown. Epoch 0 is before training."
     )
     return Picture("curves", "While the networks train", caption, figure, pd.concat(rows, ignore_index=True))
 
@@ -209,9 +203,15 @@ def strengths(table: xr.Dataset) -> Picture:
                 for passed in (False, True):
                     some = rows[rows["passed"] == passed]
                     axis.scatter(
-                        some["strength_percent"], some[name], s=16, marker=MARKERS[place % len(MARKERS)],
-                        facecolors=colors[group] if passed else "none", edgecolors=colors[group], linewidths=0.8, alpha=0.8,
-                    )  # fmt: skip
+                        some["strength_percent"],
+                        some[name],
+                        s=16,
+                        marker=MARKERS[place % len(MARKERS)],
+                        facecolors=colors[group] if passed else "none",
+                        edgecolors=colors[group],
+                        linewidths=0.8,
+                        alpha=0.8,
+                    )
         for axis, label in zip(axes, shown.values(), strict=True):
             axis.set(title=label, xlabel="Strength (% of the group's largest)")
         handles = [

@@ -110,7 +110,7 @@ def _groups(experiment: Experiment, table: xr.Dataset) -> list[dict[str, Any]]:
                 "regularizer": type(first.regularizer).__name__,
                 "strength": f"{strength.min():.3g} to {strength.max():.3g}"
                 if np.isfinite(strength).all() and len(strength)
-                else "–",
+                else "-",
                 "core": repr(first.core),
                 "task": repr(first.task),
                 "passed": int((member & passes).sum()),

@@ -68,9 +68,9 @@ class Score:
 
     @property
     def verdict(self) -> str:
-        """``yes``, ``no``, ``too few networks``, or a dash where there is no criterion."""
+        """``yes``, ``no``, ``too few networks``, or a hyphen where there is no criterion."""
         if self.met is None:
-            return "–" if np.isfinite(self.value) else "too few networks"
+            return "-" if np.isfinite(self.value) else "too few networks"
         return "yes" if self.met else "no"
 
 
@@ -108,7 +108,7 @@ def _bootstrap(samples: tuple[FloatArray, ...], statistic: Callable[..., FloatAr
                 samples,
                 statistic,
                 n_resamples=RESAMPLES,
-                method=method,  # type: ignore[arg-type]
+                method=method,
                 rng=np.random.default_rng(SEED),
             )
         low, high = result.confidence_interval
