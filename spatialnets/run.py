@@ -303,6 +303,13 @@ def _concatenate(parts: list[xr.Dataset]) -> xr.Dataset:
             for name, coordinate in absent.items()
         }
         completed.append(part.assign_coords(fill))
+    flags = {str(name): False for part in parts for name in part.data_vars if part[name].dtype == bool}
     return xr.concat(
-        completed, dim="network", data_vars="minimal", coords="minimal", compat="override", join="override"
+        completed,
+        dim="network",
+        data_vars="minimal",
+        coords="minimal",
+        compat="override",
+        join="outer",  # groups may differ in epochs; what is not there is NaN, or False
+        fill_value={**dict.fromkeys(map(str, parts[0].data_vars), np.nan), **flags},
     )

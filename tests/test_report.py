@@ -226,6 +226,18 @@ def test_a_run_of_which_nothing_is_there_is_refused(tmp_path: Path) -> None:
         write_report(run, experiment)
 
 
+def test_a_stored_analysis_of_other_networks_is_not_taken(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(1, 2, 3))  # four networks of sernn
+    analyses = {"wiring": experiment.analyses["wiring"]}
+    measured(run, analyses)
+    run.shards[0].path.unlink()
+    run, _ = made_up(tmp_path / "run", skip=(0, 1, 3))  # four networks of l1
+    weights = np.abs(run["l1"]["weights"].to_numpy().astype(float)).sum(axis=(-2, -1))
+    np.testing.assert_allclose(  # terms of a sum may come in another order
+        measured(run, analyses)["total_weight"], weights, rtol=1e-12
+    )
+
+
 @pytest.mark.slow
 def test_an_analysis_is_measured_once_and_anew_when_networks_have_come(tmp_path: Path) -> None:
     run, experiment = made_up(tmp_path / "run", skip=(1,))

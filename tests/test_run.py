@@ -110,3 +110,14 @@ def test_any_netcdf_reader_can_read_a_shard(finished: Run) -> None:
     with h5py.File(finished.shards[0].path) as file:
         assert file["weights"].shape == (3, 2, 8, 8)
         assert file["strength"].shape == (3,)
+
+
+def test_groups_of_different_lengths_are_measured_together(tmp_path: Path) -> None:
+    longer = Experiment.from_preset("sernn_demo").override(*WORDS, "groups={l1: {training: {epochs: 3}}}")
+    run = longer.run(out=tmp_path, workers=1, report=False)
+    loss = run.map(lambda shard: shard[["loss"]])["loss"]
+    flag = run.map(lambda shard: (shard["loss"] > 0).to_dataset(name="flag"))["flag"]
+    assert loss.shape == (6, 4)
+    assert np.isnan(loss.sel(epoch=[2, 3])[:3]).all()
+    assert flag.dtype == bool
+    assert flag[:, 3].to_numpy().tolist() == [False] * 3 + [True] * 3

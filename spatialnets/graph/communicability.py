@@ -22,8 +22,8 @@ def communicability(magnitudes: Tensor) -> Tensor:
     directed. The matrix :math:`M = S^{-1/2} A S^{-1/2}` is similar to the row-stochastic :math:`S^{-1} A`, whose norm
     is 1 whatever the weights, so a Taylor series of fixed degree needs no scaling: its remainder is below
     :math:`1/13! \approx 2 \cdot 10^{-10}` at degree 12 (float32) and :math:`10^{-17}` at degree 18 (float64), relative
-    to :math:`S^{1/2} S^{-1/2}`. A unit without outgoing weights gets :math:`s^{-1/2} = 0` (the pseudo-inverse): it
-    then communicates with nobody, and value and gradient stay finite.
+    to :math:`S^{1/2} S^{-1/2}`. A unit without outgoing weights (in float32, with less than :math:`10^{-19}` in all)
+    gets :math:`s^{-1/2} = 0` (the pseudo-inverse): it then communicates with nobody, and value and gradient stay finite.
 
     Parameters
     ----------
@@ -57,8 +57,10 @@ def communicability(magnitudes: Tensor) -> Tensor:
         raise ValueError(
             f"communicability needs weights among one set of units (pre = post), not {tuple(magnitudes.shape[-2:])}"
         )
+    import torch
+
     strengths = magnitudes.sum(dim=-1, keepdim=True)
-    alive = strengths > 0
+    alive = strengths > torch.finfo(strengths.dtype).tiny ** 0.5  # below it, the slope of s^-1/2 overflows
     # both sides guarded: where() alone would still differentiate 1/sqrt(0)
     inverse_root = (strengths.where(alive, 1).rsqrt()).where(alive, 0)
     matrix = magnitudes * inverse_root * inverse_root.mT

@@ -151,7 +151,7 @@ def _draw(axis: Any, example: Example, pre: Any, post: Any, color: str) -> None:
         getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
     axis.set_box_aspect(spans, zoom=0.95)
     axis.view_init(elev=18, azim=-60)
-    axis.set_title(f"{example.group}, strength {example.strength:.3g}")
+    axis.set_title(f"{example.group}, strength {example.strength:.3g}", y=0.96)
 
 
 def weight_against_distance(examples: list[Example]) -> Picture:

@@ -214,6 +214,7 @@ def strengths(table: xr.Dataset) -> Picture:
                     )
         for axis, label in zip(axes, shown.values(), strict=True):
             axis.set(title=label, xlabel="Strength (% of the group's largest)")
+        axes[0].set_ylim(0, 1.04)
         handles = [
             mpl.lines.Line2D([], [], linestyle="none", color=colors[group], marker=MARKERS[place % len(MARKERS)],
                              label=f"{group} (strength to {frame.loc[frame['group'] == group, 'strength'].max():.3g})")

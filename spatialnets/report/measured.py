@@ -35,7 +35,7 @@ def measured(run: Run, analyses: Mapping[str, Analysis]) -> xr.Dataset:
                 stored = run.measurement(name)
             except RunError:  # cut short; it can be measured again
                 stored = None
-            if stored is not None and stored.sizes["network"] == scores.sizes["network"]:
+            if stored is not None and _networks(stored) == _networks(scores):
                 tables.append(stored)
                 continue
         table = analysis.measure(run)
@@ -47,6 +47,11 @@ def measured(run: Run, analyses: Mapping[str, Analysis]) -> xr.Dataset:
         join="override",
         combine_attrs="override",
     ).assign_coords({name: scores[name] for name in scores.coords})
+
+
+def _networks(table: xr.Dataset) -> list[tuple[str, int]]:
+    """Return which networks a table holds, in its order: tables are joined by place."""
+    return list(zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True))
 
 
 def scored_epoch(table: xr.Dataset) -> int:

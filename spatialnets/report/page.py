@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def write_report(run: Run, experiment: Experiment) -> Path:
         The page: one file that needs no other and no network.
     """
     table = measured(run, experiment.analyses)
-    unit = run.load_shard(next(shard for shard in run.shards if shard.done)).attrs["length_unit"]
+    firsts = {shard.group: shard for shard in reversed(run.shards) if shard.done}
+    units = [run.load_shard(firsts[group]).attrs["length_unit"] for group in run.groups if group in firsts]
+    unit = " or ".join(dict.fromkeys(units))
     pictures = [curves(table, unit), strengths(table)]
     examples = example_networks(run, table)
     if examples:
@@ -62,6 +65,7 @@ def write_report(run: Run, experiment: Experiment) -> Path:
         done=sum(len(shard.networks) for shard in run.shards if shard.done),
         total=sum(len(shard.networks) for shard in run.shards),
         provenance=run.provenance,
+        command=shlex.join(run.provenance["command"]),
         references=[_reference(entries()[key]) for key in keys_of(experiment) if key in entries()],
     )
     path = run.folder / "report.html"

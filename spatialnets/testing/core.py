@@ -1,0 +1,72 @@
+"""What every recurrent core promises."""
+
+from __future__ import annotations
+
+from spatialnets.protocols import RecurrentCore
+
+__all__ = ["check_core"]
+
+
+def check_core(core: RecurrentCore) -> None:
+    """Check that a recurrent core keeps its promises.
+
+    States of the right shape that later inputs cannot change; recurrent and input weights as projections, which
+    learning reaches; parameters with the network first; a network that depends on its own generator alone.
+
+    Parameters
+    ----------
+    core
+        A blueprint without `n_units`.
+
+    Raises
+    ------
+    AssertionError
+        Naming the promise that is broken.
+
+    Examples
+    --------
+    >>> from spatialnets.cores import RNN
+    >>> check_core(RNN())
+    """
+    import torch
+
+    name = type(core).__name__
+    n_networks, n_trials, n_steps, n_inputs, n_units = 3, 4, 6, 2, 7
+
+    def generators(*seeds: int) -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    recurrent = core.build(n_inputs, n_units, generators(5, 6, 7))
+    inputs = torch.randn(n_networks, n_trials, n_steps, n_inputs, generator=generators(0)[0])
+    states = recurrent(inputs)
+    assert states.shape == (n_networks, n_trials, n_steps, n_units), (
+        f"{name}: states must be (network, trial, time, unit), not {tuple(states.shape)}"
+    )
+    assert bool(torch.isfinite(states).all()), f"{name}: states must be finite"
+
+    later = inputs.clone()
+    later[:, :, 3:] += 1
+    assert torch.equal(recurrent(later)[:, :, :3], states[:, :, :3]), f"{name}: later inputs must not change the past"
+    assert not torch.equal(recurrent(later)[:, :, 3:], states[:, :, 3:]), f"{name}: inputs must matter"
+
+    projections = recurrent.projections()
+    for block, n_pre in (("recurrent", n_units), ("input", n_inputs)):
+        assert block in projections, f"{name}.projections() must hold '{block}'"
+        shape = tuple(projections[block].shape)
+        assert len(shape) == 4, f"{name}: projection '{block}' must be (network, gate, pre, post), not {shape}"
+        assert (shape[0], *shape[2:]) == (n_networks, n_pre, n_units), f"{name}: projection '{block}' has shape {shape}"
+    gradients = torch.autograd.grad(
+        states.square().sum() + sum(block.square().sum() for block in projections.values()),
+        [parameter for _, parameter in recurrent.named_parameters()],
+        allow_unused=True,
+    )
+    for (label, parameter), gradient in zip(recurrent.named_parameters(), gradients, strict=True):
+        assert len(parameter) == n_networks, f"{name}: parameter '{label}' must have the network first"
+        assert gradient is not None, f"{name}: learning must reach '{label}'"
+    alone = core.build(n_inputs, n_units, generators(6))
+    for (label, one), (_, many) in zip(alone.named_parameters(), recurrent.named_parameters(), strict=True):
+        assert torch.equal(one[0], many[1]), f"{name}: '{label}' must come from the network's own generator"
+    # float32 rounding of sums in another order, over a few steps
+    assert torch.allclose(alone(inputs[1:2])[0], states[1], rtol=1e-4, atol=1e-5), (
+        f"{name}: a network must be the same alone and among others"
+    )

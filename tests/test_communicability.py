@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import expm
+
+from spatialnets.graph.communicability import communicability
+
+
+def random_magnitudes(n_networks: int = 4, n_units: int = 30, spread: float = 0.0) -> torch.Tensor:
+    """Magnitudes whose out-strengths differ by factors of about exp(spread)."""
+    generator = torch.Generator().manual_seed(2)
+    magnitudes = torch.randn(n_networks, n_units, n_units, generator=generator, dtype=torch.float64).abs()
+    scale = (spread * torch.randn(n_networks, n_units, 1, generator=generator, dtype=torch.float64)).exp()
+    return magnitudes * scale
+
+
+def by_definition(magnitudes: torch.Tensor) -> torch.Tensor:
+    root = magnitudes.sum(dim=-1).sqrt()
+    matrix = magnitudes / root[..., :, None] / root[..., None, :]
+    result = torch.matrix_exp(matrix)
+    return result - torch.diag_embed(result.diagonal(dim1=-2, dim2=-1))
+
+
+def test_two_units_that_know_each_other() -> None:
+    # exp of [[0, 1], [1, 0]] is [[cosh, sinh], [sinh, cosh]]; here out-strengths are 3 and 5
+    found = communicability(torch.tensor([[0.0, 3.0], [5.0, 0.0]], dtype=torch.float64))
+    matrix = np.array([[0, 3 / np.sqrt(15)], [5 / np.sqrt(15), 0]])
+    expected = expm(matrix)
+    np.fill_diagonal(expected, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+    np.testing.assert_allclose(expected, np.sinh(1) * matrix, rtol=1e-14)
+
+
+def test_a_chain_counts_its_walks() -> None:
+    # 0 -> 1 -> 2, nobody after 2: exp(M) = 1 + M + M^2 / 2; the last unit is dead, so M is zero towards it
+    found = communicability(torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.0, 0.0]], dtype=torch.float64))
+    np.testing.assert_allclose(found, [[0, 1, 0], [0, 0, 0], [0, 0, 0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
+def test_the_series_is_the_exponential(spread: float) -> None:
+    magnitudes = random_magnitudes(spread=spread)
+    # rounding in float64, relative to the largest entry of a row: entries are sums of thousands of terms
+    torch.testing.assert_close(communicability(magnitudes), by_definition(magnitudes), rtol=1e-11, atol=1e-13)
+    single = communicability(magnitudes.float()).double()
+    # float32 rounding; the remainder of the series, 2e-10, is far below it
+    torch.testing.assert_close(single, by_definition(magnitudes), rtol=2e-5, atol=1e-6)
+
+
+def test_the_gradient_is_that_of_the_exponential() -> None:
+    magnitudes = random_magnitudes(spread=1.0).requires_grad_()
+    price = random_magnitudes(spread=0.5)
+    (found,) = torch.autograd.grad((price * communicability(magnitudes)).sum(), magnitudes)
+    (expected,) = torch.autograd.grad((price * by_definition(magnitudes)).sum(), magnitudes)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)  # float64 rounding, entries of both signs
+
+
+def test_transposing_is_another_communicability() -> None:
+    magnitudes = random_magnitudes(spread=1.0)
+    assert not torch.allclose(communicability(magnitudes.mT), communicability(magnitudes).mT, rtol=1e-2)
+
+
+def test_scaling_all_weights_changes_nothing() -> None:
+    magnitudes = random_magnitudes()
+    torch.testing.assert_close(communicability(7 * magnitudes), communicability(magnitudes), rtol=1e-12, atol=1e-14)
+
+
+def test_renumbering_units_renumbers_communicability() -> None:
+    magnitudes, order = random_magnitudes(), torch.randperm(30, generator=torch.Generator().manual_seed(1))
+    renumbered = magnitudes[:, order][:, :, order]
+    torch.testing.assert_close(
+        communicability(renumbered), communicability(magnitudes)[:, order][:, :, order], rtol=1e-12, atol=1e-14
+    )  # sums in another order
+
+
+def test_dead_units_leave_the_others_as_they_are_without_them() -> None:
+    magnitudes = random_magnitudes(n_units=10)
+    magnitudes[:, 4] = 0  # no outgoing weights; nothing reaches it either, because s^-1/2 := 0
+    magnitudes[:, :, 4] = 0
+    found = communicability(magnitudes)
+    kept = [unit for unit in range(10) if unit != 4]
+    torch.testing.assert_close(found[:, kept][:, :, kept], by_definition(magnitudes[:, kept][:, :, kept]))
+    assert bool((found[:, 4] == 0).all())
+    assert bool((found[:, :, 4] == 0).all())
+
+
+@pytest.mark.parametrize("tiny", [0.0, 1e-45, 1e-38, 1e-30])
+def test_vanishing_rows_stay_finite(tiny: float) -> None:
+    magnitudes = random_magnitudes().float()
+    magnitudes[0, 3] = tiny
+    magnitudes[1] = tiny
+    magnitudes.requires_grad_()
+    found = communicability(magnitudes)
+    (gradient,) = torch.autograd.grad((magnitudes * found).sum(), magnitudes)
+    assert bool(torch.isfinite(found).all())
+    assert bool(torch.isfinite(gradient).all())
+
+
+def test_matrices_that_are_not_square_are_refused() -> None:
+    with pytest.raises(ValueError, match="pre = post"):
+        communicability(torch.ones(2, 3, 4))

@@ -1,0 +1,165 @@
+"""The public contracts, over every installed part; and each contract can be broken."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spatialnets import Geometry, registry
+from spatialnets.geometries import Grid
+from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
+from spatialnets.regularizers import L1, Both, Communicability, Distance
+from spatialnets.tasks import OneChoice
+from spatialnets.testing import check_core, check_geometry, check_regularizer, check_task
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "points": [{"coordinates": np.random.default_rng(0).normal(size=(20, d))} for d in (1, 2, 3, 5)],
+    "grid": [{}, {"shape": (4,)}, {"shape": (3, 2), "spacing": 2.5}],
+    "sphere": [{}, {"n": 2}, {"n": 37, "radius": 60.0}],
+    "l1": [{"strength": 0.3}],
+    "l2": [{"strength": 0.3}],
+    "distance": [{"strength": 0.3}, {"strength": 0.3, "power": 0.5}],
+    "communicability": [{"strength": 0.3}, {"strength": 0.3, "factor": 2.0}, {"strength": 0.3, "factor": 0.5}],
+    "both": [{"strength": 0.3}, {"strength": 0.3, "power": 2.0, "factor": 0.5}],
+    "sum": [{"terms": (L1(0.1), Both(0.2))}],
+    "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
+    "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
+    "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+}
+CHECKS = {
+    "geometry": check_geometry,
+    "regularizer": check_regularizer,
+    "core": check_core,
+    "task": check_task,
+}
+PARTS = [
+    pytest.param(family, name, arguments, id=f"{name}-{place}")
+    for family in CHECKS
+    for name in registry.names(family)
+    for place, arguments in enumerate(EXAMPLES.get(name, [{}]))
+]
+
+
+@pytest.mark.parametrize(("family", "name", "arguments"), PARTS)
+def test_every_installed_part_keeps_its_contract(family: str, name: str, arguments: dict[str, Any]) -> None:
+    part = registry.load(family, name)(**arguments)
+    CHECKS[family](part)  # type: ignore[operator]
+
+
+@dataclass(frozen=True)
+class Twisted(Grid):
+    """A grid with something wrong."""
+
+    wrong: str = "one way"
+
+    def distances(self) -> FloatArray:
+        distances = super().distances()
+        match self.wrong:
+            case "one way":
+                return np.asarray(np.triu(distances))
+            case "detour":
+                distances[0, 1] = distances[1, 0] = 100
+            case "nan":
+                distances[0, 1] = np.nan
+            case "self":
+                distances[3, 3] = 1
+            case "single":
+                return np.asarray(distances.astype(np.float32))
+        return distances
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("one way", "as far there as back"),
+        ("detour", "no detour"),
+        ("nan", "must be finite"),
+        ("self", "no distance from itself"),
+        ("single", "must be float64"),
+    ],
+)
+def test_a_geometry_that_is_no_metric_is_found_out(wrong: str, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_geometry(Twisted(wrong=wrong))
+
+
+@dataclass(frozen=True)
+class Unequal(Grid):
+    cache: list[int] = field(default_factory=lambda: [1])
+
+
+def test_a_geometry_that_is_no_value_is_found_out() -> None:
+    with pytest.raises((AssertionError, TypeError)):
+        check_geometry(Unequal())
+
+
+@dataclass(frozen=True)
+class Mixing(L1):
+    """Lets every network pay for the first."""
+
+    def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
+        return weights[:1].mean() * weights.new_ones(())
+
+
+@dataclass(frozen=True)
+class Detached(L1):
+    """Hides its price from learning."""
+
+    def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
+        return weights.detach() ** 2
+
+
+@dataclass(frozen=True)
+class Unguarded(WiringRegularizer):
+    """Divides by out-strength."""
+
+    def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
+        return 1 / weights.sum(dim=-1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Summed(Regularizer):
+    """Gives one number for all networks."""
+
+    def penalty(self, snapshot: Snapshot) -> torch.Tensor:
+        return snapshot.weights.abs().sum()
+
+
+@pytest.mark.parametrize(
+    ("regularizer", "said"),
+    [
+        (Mixing(0.1), "batch-mates"),
+        (Unguarded(0.1), "must be finite"),
+        (Summed(), "must be"),
+    ],
+)
+def test_a_regularizer_that_breaks_a_promise_is_found_out(regularizer: Regularizer, said: str) -> None:
+    with pytest.raises(AssertionError, match=said):
+        check_regularizer(regularizer)
+
+
+def test_a_penalty_whose_gradient_is_cut_is_found_out() -> None:
+    with pytest.raises(Exception, match="(?i)gradient|jacobian"):
+        check_regularizer(Detached(0.1))
+
+
+class Careless(OneChoice):
+    """Scores every step."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return super().loss(outputs, targets, mask) + outputs.square().mean(dim=(1, 2, 3))
+
+
+def test_a_task_that_scores_where_nothing_is_asked_is_found_out() -> None:
+    with pytest.raises(AssertionError, match="must not matter"):
+        check_task(Careless())
+
+
+def test_the_abstract_classes_cannot_be_built() -> None:
+    for abstract in (Geometry, Regularizer, WiringRegularizer):
+        with pytest.raises(TypeError, match="abstract"):
+            abstract()  # type: ignore[abstract]
+    assert issubclass(Product, WiringRegularizer)
+    assert issubclass(Sum, Regularizer)
