@@ -23,7 +23,7 @@ def communicability(magnitudes: Tensor) -> Tensor:
     is 1 whatever the weights, so a Taylor series of fixed degree needs no scaling: its remainder is below
     :math:`1/13! \approx 2 \cdot 10^{-10}` at degree 12 (float32) and :math:`10^{-17}` at degree 18 (float64), relative
     to :math:`S^{1/2} S^{-1/2}`. A unit without outgoing weights (in float32, with less than :math:`10^{-19}` in all)
-    gets :math:`s^{-1/2} = 0` (the pseudo-inverse): it then communicates with nobody, and value and gradient stay finite.
+    gets :math:`s^{-1/2} = 0` (the pseudo-inverse): it then communicates with nobody; value and gradient stay finite.
 
     Parameters
     ----------
