@@ -123,7 +123,7 @@ def test_arrays_and_lists_of_networks_are_taken() -> None:
     weights = np.random.default_rng(0).normal(size=(4, 6, 6))
     several = L1(1.0).penalty(Snapshot(weights=weights, distances=np.ones((6, 6))))  # type: ignore[arg-type]
     np.testing.assert_allclose(several, np.abs(weights).sum(axis=(1, 2)))
-    one = L1(1.0).penalty(Snapshot(weights=weights[0]))  # type: ignore[arg-type]
+    one = L1(1.0).penalty(Snapshot(weights=weights[0]))
     assert one.shape == (1,)
 
 
