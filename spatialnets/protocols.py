@@ -215,7 +215,7 @@ class WiringRegularizer(Regularizer):
         """
 
     def penalty(self, snapshot: Snapshot) -> Tensor:
-        """Return the penalty ``(network,)``: strength times the sum of |weight| times price.
+        """Return the penalty ``(network,)``: strength times the sum of magnitude times price.
 
         Raises
         ------

@@ -19,7 +19,7 @@ __all__ = ["Modularity"]
 
 @dataclass(frozen=True)
 class Modularity(Analysis):
-    """Newman's modularity of |W|, as the paper computed it and truly directed.
+    """Newman's modularity of the magnitudes of the weights, as the paper computed it and truly directed.
 
     ``modularity`` treats the directed, weighted matrix as the paper did (in-strengths on both ends);
     ``modularity_directed`` tells out- and in-strengths apart. See `spatialnets.graph.modularity.modularity`.

@@ -1,0 +1,47 @@
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from spatialnets import UserError, registry
+from spatialnets.geometries import Grid
+from spatialnets.regularizers import L1
+from spatialnets.streams import numpy_stream, torch_stream
+
+
+def test_every_registered_part_has_the_name_it_is_registered_by() -> None:
+    for family in registry.FAMILIES:
+        for name in registry.names(family):
+            part = registry.load(family, name)
+            assert registry.name_of(family, part) == name
+
+
+def test_a_class_can_be_named_by_its_module() -> None:
+    assert registry.load("geometry", "spatialnets.geometries:Grid") is Grid
+    assert registry.name_of("geometry", L1) == "spatialnets.regularizers.magnitude:L1"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("grdi", "no geometry is called 'grdi': did you mean 'grid'"),
+        ("absent.module:Grid", "cannot be imported: No module named 'absent'"),
+        ("spatialnets.geometries:Gird", "cannot be imported"),
+        ("spatialnets.errors:nearest", "is no class but function"),
+    ],
+)
+def test_a_part_that_is_not_there_is_answered(name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        registry.load("geometry", name)
+
+
+def test_streams_depend_on_seed_purpose_and_step_alone() -> None:
+    keys = [(0, "noise", 0), (1, "noise", 0), (0, "weights", 0), (0, "noise", 1)]
+    numbers = [numpy_stream(*key).normal(size=4) for key in keys]
+    tensors = [torch.randn(4, generator=torch_stream(*key)) for key in keys]
+    for one, other in combinations(range(4), 2):
+        assert not np.array_equal(numbers[one], numbers[other])
+        assert not torch.equal(tensors[one], tensors[other])
+    np.testing.assert_array_equal(numbers[0], numpy_stream(*keys[0]).normal(size=4))
+    assert torch.equal(tensors[0], torch.randn(4, generator=torch_stream(*keys[0])))
