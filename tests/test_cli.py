@@ -274,6 +274,7 @@ def test_ctrl_c_stops_with_a_hint_and_the_run_goes_on(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     checkpoints = tmp_path / "run" / "checkpoints"
     while process.poll() is None and not (checkpoints.is_dir() and list(checkpoints.iterdir())):

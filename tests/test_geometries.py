@@ -98,7 +98,7 @@ def test_points_are_taken_as_array_list_and_file(tmp_path: Path) -> None:
         given.tolist(),
         *(tmp_path / name for name in ("points.npy", "plain.csv", "named.csv", "spaces.txt")),
     ):
-        points = Points(source)  # type: ignore[arg-type]
+        points = Points(source)
         assert points.n_units == 6
         np.testing.assert_allclose(points.positions(), given, rtol=1e-15)
         expected = np.linalg.norm(given[:, None] - given[None], axis=-1)

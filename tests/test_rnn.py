@@ -13,7 +13,7 @@ GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
 Nonlinearity = Literal["relu", "tanh"]
 
 
-def close(found: torch.Tensor, expected: torch.Tensor | None, rtol: float = 1e-11, atol: float = 1e-12) -> None:
+def close(found: torch.Tensor, expected: object, rtol: float = 1e-11, atol: float = 1e-12) -> None:
     """By default to float64 rounding over a few steps."""
     torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
 
