@@ -242,9 +242,10 @@ class Experiment:
 
         run = compute(self, out if out is not None else self.folder, workers=workers, progress=progress)
         if report:
-            from spatialnets.report.page import write_report
+            from spatialnets.report.page import is_current, write_report
 
-            write_report(run, self)
+            if not is_current(run):
+                write_report(run, self)
         return run
 
     @property

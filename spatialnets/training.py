@@ -18,14 +18,14 @@ from torch import Tensor
 from spatialnets.adam import Adam
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError
-from spatialnets.protocols import PerNetwork, Snapshot
+from spatialnets.protocols import PerNetwork, Snapshot, WiringRegularizer
 from spatialnets.run import SCORES, StoredGeometry
 from spatialnets.shard import Shard
 from spatialnets.storage import write_bytes
 from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import TrialSet
 
-__all__ = ["Trainer", "train"]
+__all__ = ["Trainer", "epochs_in", "train"]
 
 
 def train(
@@ -45,7 +45,7 @@ def train(
     checkpoint
         File in which the state is kept after every epoch; where it exists, training goes on from it.
     advance
-        Called after each update with the number of network-updates made and the current epoch.
+        Called after each update with the number of network-updates made by it and the current epoch.
 
     Returns
     -------
@@ -55,12 +55,20 @@ def train(
     trainer = Trainer(shard, geometry)
     if checkpoint is not None and checkpoint.exists():
         trainer.restore(checkpoint)
-        advance(len(shard.networks) * trainer.epoch * shard.training.updates_per_epoch, trainer.epoch)
     while trainer.epoch < shard.training.epochs:
         trainer.run_epoch(advance)
         if checkpoint is not None:
             trainer.save(checkpoint)
     return trainer.dataset()
+
+
+def epochs_in(checkpoint: Path) -> int:
+    """Return how many epochs a checkpoint holds; none if it does not exist or cannot be read."""
+    try:
+        with open(checkpoint, "rb") as stored, np.load(stored, allow_pickle=False) as file:
+            return int(json.loads(str(file["progress"]))["epoch"])
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return 0
 
 
 def _per_network(value: PerNetwork, count: int, like: Tensor) -> Tensor:
@@ -307,7 +315,8 @@ class Trainer:
             {"long_name": "distance between units", "units": geometry.length_unit},
         )
         count = len(shard.networks)
-        strength = getattr(shard.regularizer, "strength", np.nan)  # a sum has one strength per term, none of its own
+        # a sum has one strength per term and none of its own
+        strength = shard.regularizer.strength if isinstance(shard.regularizer, WiringRegularizer) else np.nan
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
             "epoch": ("epoch", np.arange(self.epoch + 1)),

@@ -84,10 +84,11 @@ def test_naming_an_experiment_does_not_load_torch() -> None:
 
 
 def test_a_finished_run_is_a_no_op(finished: Path, command: Callable[..., Outcome]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (finished / "shards").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.*")}
     outcome = command("run", "preset=sernn_demo", *SMALL, "--out", str(finished))
     assert outcome.code == 0
-    assert before == {path: path.stat().st_mtime_ns for path in (finished / "shards").iterdir()}
+    assert "report: " in outcome.out
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*.*")}
 
 
 def test_the_default_folder_is_found_again(command: Callable[..., Outcome]) -> None:

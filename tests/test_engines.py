@@ -37,12 +37,12 @@ class Recorder:
     """Writes down what it is told."""
 
     def __init__(self) -> None:
-        self.total = self.done = 0
+        self.total = self.done = self.begun = 0
         self.ended = False
         self.said: list[str] = []
 
     def begin(self, total: int, done: int, label: str) -> None:
-        self.total, self.done = total, done
+        self.total, self.done, self.begun = total, done, done
 
     def advance(self, count: int, status: str) -> None:
         self.done += count
@@ -211,3 +211,22 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert process.wait() == 0
     whole = Experiment.from_preset("sernn_demo").override(*words).run(tmp_path / "whole", report=False)
     assert same_weights(whole, Run.open(tmp_path / "run"))
+
+
+def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    class Impatient(Recorder):
+        def advance(self, count: int, status: str) -> None:
+            super().advance(count, status)
+            if "epoch 2" in status:
+                raise Stop
+
+    with pytest.raises(Stop):
+        compute(experiment(), tmp_path, workers=1, progress=Impatient())
+    recorder = Recorder()
+    run = compute(experiment(), tmp_path, workers=1, progress=recorder)
+    assert recorder.done == recorder.total
+    assert recorder.begun == 4 * 2  # four networks had one epoch of two updates behind them
+    assert run.plan["threads"] == 1

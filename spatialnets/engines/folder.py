@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "open_or_create", "record_session", "shard_size", "stored"]
 
 FORMAT = 1
+THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
 
@@ -117,6 +118,7 @@ def _create(experiment: Experiment, folder: Path) -> None:
         "format": FORMAT,
         "experiment": experiment.digest,
         "networks_per_shard": size,
+        "threads": THREADS,
         "shards": [
             {"index": shard.index, "group": shard.group, "networks": list(shard.networks)}
             for shard in experiment.shards(size)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialnets.engines.folder import open_or_create, record_session
+from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.workers import Workers
 from spatialnets.errors import RunError, UserError
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compute", "compute_shard", "cores", "estimate_bytes", "estimate_seconds"]
 
-THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 TIMED_UPDATES = 4
 
 
@@ -89,7 +88,12 @@ def _compute_missing(
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
     if not all(_importable_elsewhere(shard) for _, shard in missing):
         count = 1
-    done = experiment.updates - sum(shard.updates * len(shard.networks) for _, shard in missing)
+    from spatialnets.training import epochs_in
+
+    done = experiment.updates
+    for record, shard in missing:
+        epochs = shard.training.epochs - epochs_in(run.checkpoint(record.index))
+        done -= epochs * shard.training.updates_per_epoch * len(shard.networks)
     groups = ", ".join(run.groups)
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
@@ -97,7 +101,7 @@ def _compute_missing(
         if count == 1:
             _in_this_process(run, missing, progress)
         else:
-            with Workers(run.folder, count, THREADS) as pool:
+            with Workers(run.folder, count, run.plan["threads"]) as pool:
                 pool.compute(missing, progress)
     finally:
         progress.end()
@@ -108,7 +112,7 @@ def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], pro
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(run.plan["threads"])
     try:
         for record, shard in missing:
 
@@ -187,7 +191,6 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
     """
     import torch
 
-    from spatialnets.engines.folder import shard_size, stored
     from spatialnets.training import Trainer
 
     shards = experiment.shards(shard_size(experiment))

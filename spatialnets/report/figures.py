@@ -192,6 +192,8 @@ def strengths(table: xr.Dataset) -> Picture:
             **{name: last[name].to_numpy() for name in shown},
         }
     )
+    rank = (frame["network"] + 1).astype(float)  # where there is no single strength, as in a sum of regularizers
+    frame["strength"] = frame["strength"].where(frame["strength"].notna(), rank)
     largest = frame.groupby("group")["strength"].transform("max")
     frame.insert(4, "strength_percent", 100 * frame["strength"] / largest.where(largest > 0, 1))
     with style():

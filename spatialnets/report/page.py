@@ -21,7 +21,7 @@ from spatialnets.report.scorecard import scorecard, table_of
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["write_report"]
+__all__ = ["is_current", "write_report"]
 
 
 def write_report(run: Run, experiment: Experiment) -> Path:
@@ -71,6 +71,16 @@ def write_report(run: Run, experiment: Experiment) -> Path:
     path = run.folder / "report.html"
     write_text(path, page)
     return path
+
+
+def is_current(run: Run) -> bool:
+    """Tell whether the report of a finished run was written after its last network."""
+    page = run.folder / "report.html"
+    return (
+        run.finished
+        and page.exists()
+        and all(page.stat().st_mtime >= shard.path.stat().st_mtime for shard in run.shards)
+    )
 
 
 def _template() -> jinja2.Template:

@@ -1,0 +1,260 @@
+"""Speed, as ratios taken within one run: `make benchmark`.
+
+Times drift from machine to machine and from hour to hour; a ratio of two programs that take turns on one machine is
+worth quoting. The baseline is what one would write without this toolkit: one network at a time, `torch.nn.RNN`,
+autograd, `torch.linalg.matrix_exp` and `torch.optim.Adam`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spatialnets import Snapshot
+from spatialnets.cores import RNN
+from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
+from spatialnets.geometries import Grid
+from spatialnets.graph.communicability import communicability
+from spatialnets.regularizers import L1, Both
+from spatialnets.run import StoredGeometry
+from spatialnets.shard import Shard, Training
+from spatialnets.tasks import OneChoice
+from spatialnets.training import Trainer
+
+TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
+UPDATES_PER_EPOCH = 40
+REPEATS = 9
+
+
+def taking_turns(programs: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, float]:
+    """Return the median seconds of each program; they take turns, so that drift meets all alike."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for program in programs.values():
+        program()
+    for _ in range(repeats):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            program()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in range(count)]
+
+
+def one_by_one_step(regularizer: str) -> Callable[[], None]:
+    """Return an update of one network as one would write it without this toolkit."""
+    network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
+    readout = torch.nn.Linear(UNITS, OUTPUTS)
+    recurrent: Any = network.weight_hh_l0
+    torch.nn.init.orthogonal_(recurrent)
+    distances = torch.tensor(Grid().distances(), dtype=torch.float32)
+    optimizer = torch.optim.Adam([*network.parameters(), *readout.parameters()], lr=0.001, eps=1e-7)
+    inputs, labels = torch.randn(TRIALS, STEPS, INPUTS), torch.randint(OUTPUTS, (TRIALS,))
+    off_diagonal = 1 - torch.eye(UNITS)
+
+    def penalty() -> torch.Tensor:
+        weights = recurrent.T.abs()
+        if regularizer == "l1":
+            return 0.01 * weights.sum()
+        root = weights.sum(dim=1).sqrt()
+        price = torch.linalg.matrix_exp(weights / root[:, None] / root[None, :]) * off_diagonal
+        return 0.3 * (weights * distances * price).sum()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        states, _ = network(inputs + 0.05 * torch.randn_like(inputs))
+        loss = torch.nn.functional.cross_entropy(readout(states[:, -1]), labels) + penalty()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def geometry() -> StoredGeometry:
+    return stored(Grid())
+
+
+def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callable[[], None]:
+    """Return an update of a shard as the toolkit makes it, noise and all."""
+    seeds = tuple(range(count))
+    training = Training(trials_per_epoch=TRIALS, validation_trials=8)  # one update is an epoch without its evaluation
+    shard = Shard(0, "x", seeds, seeds, "grid", RNN(), regularizer, OneChoice(), training)
+    trainer = Trainer(shard, geometry())
+    inputs, targets, mask = trainer.training_trials.batch(0, TRIALS)
+    noise = generators(count)
+
+    def step() -> None:
+        drawn = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for generator in noise])
+        trainer.update(inputs + 0.05 * drawn, targets, mask)
+
+    return step
+
+
+def core() -> dict[str, float]:
+    """The rnn core, forward and backward, against torch.nn.RNN with autograd, one network and one epoch, one thread."""
+    network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
+    single = torch.randn(TRIALS, STEPS, INPUTS)
+
+    def baseline() -> None:
+        network.zero_grad()
+        network(single)[0][:, -1].square().sum().backward()
+
+    programs: dict[str, Callable[[], Any]] = {"torch.nn.RNN": baseline}
+    for count in (1, 2, 4, 8, 16):
+        module: Any = RNN().build(INPUTS, UNITS, generators(count))
+        inputs = torch.randn(count, TRIALS, STEPS, INPUTS)
+
+        def ours(module: Any = module, inputs: torch.Tensor = inputs) -> None:
+            module.zero_grad()
+            module(inputs)[:, :, -1].square().sum().backward()
+
+        programs[f"rnn, {count} networks"] = ours
+    seconds = taking_turns(programs)
+    epoch = {
+        name: UPDATES_PER_EPOCH * value / (1 if name == "torch.nn.RNN" else int(name.split()[1]))
+        for name, value in seconds.items()
+    }
+    return {
+        **{f"seconds per network and epoch: {name}": value for name, value in epoch.items()},
+        "ratio at the shard size": epoch["torch.nn.RNN"] / epoch[f"rnn, {NETWORKS_PER_SHARD} networks"],
+    }
+
+
+def series(n_units: int = 100) -> dict[str, float]:
+    """Communicability forward and backward against autograd through matrix_exp, one thread."""
+    found = {}
+    for size in {100: 8, 360: 2, 1000: 1} if n_units > 360 else {100: 8, 360: 2}:
+        count = {100: NETWORKS_PER_SHARD, 360: 2, 1000: 1}[size]
+        weights = torch.rand(count, size, size).requires_grad_()
+        price = torch.rand(size, size)
+
+        def ours(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
+            torch.autograd.grad((price * communicability(weights)).sum(), weights)
+
+        def exponential(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
+            root = weights.sum(dim=-1).sqrt()
+            torch.autograd.grad(
+                (price * torch.linalg.matrix_exp(weights / root[..., :, None] / root[..., None, :])).sum(), weights
+            )
+
+        seconds = taking_turns({"ours": ours, "matrix_exp": exponential}, repeats=5 if size < 1000 else 3)
+        found[f"milliseconds per network: series, {size} units"] = 1000 * seconds["ours"] / count
+        found[f"milliseconds per network: matrix_exp, {size} units"] = 1000 * seconds["matrix_exp"] / count
+        found[f"ratio, {size} units"] = seconds["matrix_exp"] / seconds["ours"]
+    return found
+
+
+def penalty() -> dict[str, float]:
+    """The share of a training step that goes into the `both` penalty, one thread."""
+    weights = torch.rand(NETWORKS_PER_SHARD, UNITS, UNITS).requires_grad_()
+    distances = torch.tensor(Grid().distances(), dtype=torch.float32)
+    regularizer = Both(0.3)
+
+    def alone() -> None:
+        torch.autograd.grad(regularizer.penalty(Snapshot(weights, distances)).sum(), weights)
+
+    seconds = taking_turns({"penalty": alone, "step": our_step(Both(0.3))})
+    return {"share of a step": seconds["penalty"] / seconds["step"]}
+
+
+def step() -> dict[str, float]:
+    """A whole update, both groups, against one network at a time, one thread; and two processes against two threads."""
+    programs = {
+        "both": our_step(Both(0.3)),
+        "l1": our_step(L1(0.01)),
+        "one by one, both": one_by_one_step("both"),
+        "one by one, l1": one_by_one_step("l1"),
+    }
+    seconds = taking_turns(programs)
+    found = {}
+    for group in ("both", "l1"):
+        ours = UPDATES_PER_EPOCH * seconds[group] / NETWORKS_PER_SHARD
+        theirs = UPDATES_PER_EPOCH * seconds[f"one by one, {group}"]
+        found[f"seconds per network and epoch: {group}"] = ours
+        found[f"seconds per network and epoch: one by one, {group}"] = theirs
+        found[f"ratio, one thread, {group}"] = theirs / ours
+    return found
+
+
+def machine() -> dict[str, float]:
+    """Both cores: two of our processes with a thread each against one baseline process with two threads."""
+    command = [sys.executable, __file__, "--child"]
+    found = {}
+    for group in ("both", "l1"):
+        ours = [subprocess.Popen([*command, f"ours-{group}"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+        per_process = [float(process.communicate()[0]) for process in ours]
+        baseline = subprocess.run([*command, f"baseline-{group}"], capture_output=True, text=True, check=True)
+        ours_seconds = statistics.mean(per_process) * UPDATES_PER_EPOCH / NETWORKS_PER_SHARD / 2
+        baseline_seconds = float(baseline.stdout) * UPDATES_PER_EPOCH
+        found[f"seconds per network and epoch, two processes: {group}"] = ours_seconds
+        found[f"seconds per network and epoch, one by one on two threads: {group}"] = baseline_seconds
+        found[f"ratio, {group}"] = baseline_seconds / ours_seconds
+    return found
+
+
+def child(task: str) -> None:
+    """Time one program alone in this process and print the median seconds of a step."""
+    kind, _, group = task.partition("-")
+    torch.set_num_threads(1 if kind == "ours" else 2)
+    regularizer: Both | L1 = Both(0.3) if group == "both" else L1(0.01)
+    program = our_step(regularizer) if kind == "ours" else one_by_one_step(group)
+    print(taking_turns({"x": program}, repeats=40)["x"])
+
+
+BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
+    "core": core,
+    "series": series,
+    "penalty": penalty,
+    "step": step,
+    "machine": machine,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)}; by default all")
+    parser.add_argument("--large", action="store_true", help="communicability of 1,000 units, too")
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(given.child)
+        return
+    unknown = set(given.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {
+        "machine": {
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "torch": torch.__version__,
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+        }
+    }
+    for name in given.names or BENCHMARKS:
+        benchmark = BENCHMARKS[name]
+        figures = series(1000) if name == "series" and given.large else benchmark()
+        found[name] = figures
+        print(f"\n{name}: {(benchmark.__doc__ or '').strip()}")
+        for label, value in figures.items():
+            print(f"  {label:65s} {value:8.3f}")
+    if given.out:
+        given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
