@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -55,6 +56,46 @@ def clock_words(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+class _Pace:
+    """How fast this sitting's work goes, from the first report on: starting the processes is no work."""
+
+    def __init__(self, total: int, done: int, clock: Callable[[], float]) -> None:
+        self.total, self.done, self._clock = total, done, clock
+        self.started = clock()
+        self._first: tuple[int, float] | None = None
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        if self._first is None:
+            self._first = self.done, self._clock()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock() - self.started
+
+    @property
+    def percent(self) -> int:
+        """How much is done, rounded down: 100 means finished."""
+        return 100 * self.done // self.total if self.total else 100
+
+    @property
+    def rate(self) -> float | None:
+        """Updates per second; None as long as nothing can be said."""
+        if self._first is None:
+            return None
+        done, since = self._first
+        seconds = self._clock() - since
+        return (self.done - done) / seconds if seconds >= 1 and self.done > done else None
+
+    @property
+    def left(self) -> str:
+        """The time left, as a clock writes it; empty as long as nothing can be said."""
+        if self.done >= self.total:
+            return clock_words(0)
+        return clock_words((self.total - self.done) / self.rate) if self.rate else ""
+
+
 class Lines:
     """A plain line now and then, for logs.
 
@@ -76,81 +117,101 @@ class Lines:
     ) -> None:
         self._stream = stream or sys.stderr
         self._interval, self._clock = interval, clock
-        self._running = False
+        self._pace: _Pace | None = None
 
     def begin(self, total: int, done: int, label: str) -> None:
-        self._total, self._done, self._earlier, self._running = total, done, done, True
-        self._started = self._clock()
-        self._next = self._started + min(2.0, self._interval)
+        self._pace = _Pace(total, done, self._clock)
+        self._next = self._pace.started + min(2.0, self._interval)
         resumed = f", {done:,} of them made before" if done else ""
         self.say(f"{label}: {total:,} updates{resumed}")
 
     def advance(self, count: int, status: str) -> None:
-        self._done += count
+        if self._pace is None:
+            return
+        self._pace.advance(count)
         if self._clock() >= self._next:
             self._next = self._clock() + self._interval
-            self.say(self._line(status))
+            self.say(self._line(self._pace, status))
 
-    def _line(self, status: str) -> str:
-        elapsed = self._clock() - self._started
-        made = self._done - self._earlier
-        line = f"{100 * self._done / self._total:3.0f} % {self._done:,} of {self._total:,} updates"
-        line += f", {clock_words(elapsed)} elapsed"
-        if made > 0:
-            line += f", about {clock_words(elapsed * (self._total - self._done) / made)} left"
-        return f"{line} ({status})"
+    @staticmethod
+    def _line(pace: _Pace, status: str) -> str:
+        line = f"{pace.percent:3} % {pace.done:,} of {pace.total:,} updates, {clock_words(pace.elapsed)} elapsed"
+        if pace.done < pace.total and pace.left:
+            line += f", about {pace.left} left"
+        return f"{line} ({status})" if status else line
 
     def say(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
     def end(self) -> None:
-        if self._running:
-            self._running = False
-            self.say(self._line("end"))
+        if self._pace is not None:
+            pace, self._pace = self._pace, None
+            self.say(self._line(pace, ""))
 
 
 class Bar:
-    """A bar with updates per second, time elapsed and time left."""
+    """A bar with what is going on, percent, updates per second, time elapsed and time left.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    stream
+        Where it is drawn; standard error by default.
+    clock
+        Seconds since some fixed moment.
+    """
+
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
         self._bar: Any = None
+        self._pace: _Pace | None = None
 
     def begin(self, total: int, done: int, label: str) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("[dim]{task.fields[status]}"),
-            console=Console(stderr=True),
-            expand=True,
-        )
-        self._total, self._done, self._earlier, self._started = total, done, done, time.monotonic()
-        self._task = self._bar.add_task(label, total=total, completed=done, status="starting", left="")
+        self.end()
+        console = Console(file=self._stream) if self._stream else Console(stderr=True)
+        columns: list[Any] = [
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=2, no_wrap=True)),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
+        ]
+        columns += [
+            TextColumn(f"{{task.fields[{name}]}}", justify="right", markup=False, table_column=Column(no_wrap=True))
+            for name in ("percent", "rate", "elapsed", "left")
+        ]
+        self._pace = _Pace(total, done, self._clock)
+        self._bar = Progress(*columns, console=console, expand=True, get_time=self._clock)
+        self._task = self._bar.add_task(label, total=total, completed=done, **self._figures())
         self._bar.start()
 
+    def _figures(self) -> dict[str, str]:
+        assert self._pace is not None
+        return {
+            "percent": f"{self._pace.percent} %",
+            "rate": f"{self._pace.rate:,.0f} updates/s" if self._pace.rate else "",
+            "elapsed": clock_words(self._pace.elapsed),
+            "left": f"{self._pace.left} left" if self._pace.left else "",
+        }
+
     def advance(self, count: int, status: str) -> None:
-        if self._bar is None:
-            return
-        self._done += count
-        made, elapsed = self._done - self._earlier, time.monotonic() - self._started
-        left = f"{clock_words(elapsed * (self._total - self._done) / made)} left" if made and elapsed > 1 else ""
-        self._bar.update(self._task, completed=self._done, status=status, left=left)
+        if self._bar is not None and self._pace is not None:
+            self._pace.advance(count)
+            self._bar.update(self._task, completed=self._pace.done, description=status, **self._figures())
 
     def say(self, text: str) -> None:
         if self._bar is not None:
             self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, file=self._stream or sys.stderr, flush=True)
 
     def end(self) -> None:
         if self._bar is not None:
+            self._bar.update(self._task, **self._figures())
             self._bar.stop()
-            self._bar = None
+            self._bar = self._pace = None
 
 
 def terminal_progress() -> Progress:
-    """Return a bar where standard error is a terminal, plain lines elsewhere."""
-    return Bar() if sys.stderr.isatty() else Lines()
+    """Return a bar where standard error is a terminal that can draw one, plain lines elsewhere."""
+    return Bar() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Lines()
