@@ -49,6 +49,19 @@ class Example:
     unit: str
     passes: bool
 
+    def connections(self, pre: Any, post: Any) -> pd.DataFrame:
+        """Return some of its connections as a table."""
+        return pd.DataFrame(
+            {
+                "group": self.group,
+                "network": self.network,
+                "pre": pre,
+                "post": post,
+                "distance": self.distances[pre, post],
+                "weight": self.weights[pre, post],
+            }
+        )
+
 
 def example_networks(run: Run, table: xr.Dataset) -> list[Example]:
     """Choose from each group the passing network of median strength (of all, where none passes)."""
@@ -106,18 +119,7 @@ def in_space(examples: list[Example]) -> Picture:
             )
             pre, post = _strongest(example)
             _draw(axis, example, pre, post, colors[example.group])
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "group": example.group,
-                        "network": example.network,
-                        "pre": pre,
-                        "post": post,
-                        "weight": example.weights[pre, post],
-                        "distance": example.distances[pre, post],
-                    }
-                )
-            )
+            rows.append(example.connections(pre, post))
     chosen = "; ".join(
         f"{example.group}: network {example.network}, strength {example.strength:.3g}"
         + ("" if example.passes else " (does not pass)")
@@ -175,18 +177,7 @@ def weight_against_distance(examples: list[Example]) -> Picture:
             )
             axis.legend()
             pre, post = np.nonzero(exists)
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "group": example.group,
-                        "network": example.network,
-                        "pre": pre,
-                        "post": post,
-                        "distance": length,
-                        "weight": weight,
-                    }
-                )
-            )
+            rows.append(example.connections(pre, post))
     caption = (
         "Every connection of the same networks, those of a unit to itself (distance 0) included, as in the paper; "
         "Pearson's correlation."
