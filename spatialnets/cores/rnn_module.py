@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,11 +48,9 @@ class RNNModule(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
-        n_networks, n_trials, n_steps, n_inputs = inputs.shape
-        by_step = inputs.permute(0, 2, 1, 3).reshape(n_networks, n_steps * n_trials, n_inputs)
-        drive = torch.baddbmm(self.bias[:, None], by_step, self.input)
-        drive = drive.view(n_networks, n_steps, n_trials, -1)
-        states: Tensor = _Unroll.apply(drive, self.recurrent, self.nonlinearity)  # type: ignore[no-untyped-call]
+        states: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity
+        )
         return states.permute(0, 2, 1, 3)
 
     def projections(self) -> dict[str, Tensor]:
@@ -60,34 +59,47 @@ class RNNModule(nn.Module):
 
 
 class _Unroll(torch.autograd.Function):
-    """h_t = f(drive_t + h_{t-1} W) for drive ``(network, time, trial, unit)``; autograd would keep a node per step."""
+    """All steps in one node: autograd would keep one per step, and a copy of every intermediate.
+
+    Inputs and states are ``(network, time, trial, …)``. States are written over the drive, step by step; the way back
+    needs nothing else.
+    """
 
     @staticmethod
-    def forward(ctx: Any, drive: Tensor, weights: Tensor, nonlinearity: str) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, into: Tensor, recurrent: Tensor, bias: Tensor, nonlinearity: str) -> Tensor:
         activate = torch.relu_ if nonlinearity == "relu" else torch.tanh_
-        states = torch.empty_like(drive)
-        activate(states[:, 0].copy_(drive[:, 0]))
-        for step in range(1, drive.shape[1]):
-            torch.baddbmm(drive[:, step], states[:, step - 1], weights, out=states[:, step])
-            activate(states[:, step])
-        ctx.save_for_backward(states, weights)
+        n_networks, n_steps, n_trials, _ = inputs.shape
+        inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
+        states = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
+        activate(states[:, 0])
+        for step in range(1, n_steps):
+            state = states[:, step]
+            activate(state.baddbmm_(states[:, step - 1], recurrent))
+        ctx.save_for_backward(inputs, states, into, recurrent)
         ctx.nonlinearity = nonlinearity
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        states, weights = ctx.saved_tensors
-        back = weights.mT.contiguous()
-        errors = torch.empty_like(states)  # derivative of the loss by the drive
-        for step in reversed(range(states.shape[1])):
-            error, state = errors[:, step], states[:, step]
-            if step + 1 < states.shape[1]:
-                torch.baddbmm(gradient[:, step], errors[:, step + 1], back, out=error)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None]:
+        inputs, states, into, recurrent = ctx.saved_tensors
+        # the derivatives that autograd itself calls for relu and tanh, here in place
+        if ctx.nonlinearity == "relu":
+            derive: Any = partial(torch.ops.aten.threshold_backward.grad_input, threshold=0)
+        else:
+            derive = torch.ops.aten.tanh_backward.grad_input
+        n_networks, n_steps, n_trials, n_units = states.shape
+        back = recurrent.mT.contiguous()
+        errors = torch.empty_like(states)  # derivative of the loss by what enters each unit
+        for step in reversed(range(n_steps)):
+            error = errors[:, step]
+            if step + 1 < n_steps:
+                error.baddbmm_(errors[:, step + 1], back, beta=0).add_(gradient[:, step])
             else:
                 error.copy_(gradient[:, step])
-            error.mul_(state > 0 if ctx.nonlinearity == "relu" else 1 - state.square())
-        unit = states.shape[-1]
-        before = states[:, :-1].reshape(len(states), -1, unit)
-        after = errors[:, 1:].reshape(len(states), -1, unit)
-        return errors, torch.bmm(before.mT, after), None
+            derive(error, states[:, step], grad_input=error)
+        before = states[:, :-1].reshape(n_networks, -1, n_units)
+        after = errors[:, 1:].reshape(n_networks, -1, n_units)
+        flat = errors.view(n_networks, n_steps * n_trials, n_units)
+        by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
+        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None
