@@ -230,3 +230,15 @@ def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> Non
     assert recorder.done == recorder.total
     assert recorder.begun == 4 * 2  # four networks had one epoch of two updates behind them
     assert run.plan["threads"] == 1
+
+
+def test_numbers_too_small_to_matter_are_taken_for_zero_only_while_training(tmp_path: Path) -> None:
+    import torch
+
+    from spatialnets.engines.arithmetic import arithmetic
+
+    tiny = torch.tensor(1e-38)
+    with arithmetic(1):
+        assert float(tiny * 0.01) == 0
+        assert torch.get_num_threads() == 1
+    assert float(tiny * 0.01) > 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialnets.engines.arithmetic import arithmetic
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.workers import Workers
@@ -109,11 +110,7 @@ def _compute_missing(
 
 
 def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], progress: Progress) -> None:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(run.plan["threads"])
-    try:
+    with arithmetic(run.plan["threads"]):
         for record, shard in missing:
 
             def advance(updates: int, epoch: int, shard: Shard = shard) -> None:
@@ -121,8 +118,6 @@ def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], pro
 
             for reason in compute_shard(run, record, shard, advance):
                 progress.say(reason)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def compute_shard(run: Run, record: ShardRecord, shard: Shard, advance: Callable[[int, int], None]) -> list[str]:
@@ -189,15 +184,11 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
     workers
         As in `compute`.
     """
-    import torch
-
     from spatialnets.training import Trainer
 
     shards = experiment.shards(shard_size(experiment))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
     total, seconds_per_update = 0.0, {}
-    try:
+    with arithmetic(THREADS):
         for shard in shards:
             kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
             if kind not in seconds_per_update:
@@ -210,8 +201,6 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
                     times.append(time.perf_counter() - start)
                 seconds_per_update[kind] = float(np.median(times[1:]))
             total += seconds_per_update[kind] * shard.updates
-    finally:
-        torch.set_num_threads(threads)
     return total / min(workers or cores(), max(len(shards), 1))
 
 

@@ -14,7 +14,13 @@ import sys
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spatialnets.run import Run, ShardRecord
+    from spatialnets.shard import Shard
 
 
 def main() -> None:
@@ -31,36 +37,41 @@ def main() -> None:
     search_path, folder, threads = pickle.load(source)
     sys.path[:] = search_path
 
-    import torch
-
-    from spatialnets.engines.here import compute_shard
-    from spatialnets.errors import UserError
+    from spatialnets.engines.arithmetic import arithmetic
     from spatialnets.run import Run
 
-    torch.set_num_threads(threads)
     run = Run.open(Path(folder))
-    while True:
-        try:
-            record, shard = pickle.load(source)
-        except EOFError:
-            return
-        done, last = 0, time.monotonic()
+    with arithmetic(threads):
+        while True:
+            try:
+                record, shard = pickle.load(source)
+            except EOFError:
+                return
+            _serve(run, record, shard, report)
 
-        def advance(updates: int, epoch: int) -> None:
-            nonlocal done, last
-            done += updates
-            if time.monotonic() - last > 0.25:
-                report(event="advance", updates=done, epoch=epoch)
-                done, last = 0, time.monotonic()
 
-        try:
-            reasons = compute_shard(run, record, shard, advance)
-        except UserError as error:
-            report(event="refused", message=str(error))
-        except Exception:  # the driver raises it again, with this trace
-            report(event="failed", message=traceback.format_exc())
-        else:
-            report(event="done", updates=done, reasons=reasons)
+def _serve(run: Run, record: ShardRecord, shard: Shard, report: Callable[..., None]) -> None:
+    """Compute one shard and report."""
+    from spatialnets.engines.here import compute_shard
+    from spatialnets.errors import UserError
+
+    done, last = 0, time.monotonic()
+
+    def advance(updates: int, epoch: int) -> None:
+        nonlocal done, last
+        done += updates
+        if time.monotonic() - last > 0.25:
+            report(event="advance", updates=done, epoch=epoch)
+            done, last = 0, time.monotonic()
+
+    try:
+        reasons = compute_shard(run, record, shard, advance)
+    except UserError as error:
+        report(event="refused", message=str(error))
+    except Exception:  # the driver raises it again, with this trace
+        report(event="failed", message=traceback.format_exc())
+    else:
+        report(event="done", updates=done, reasons=reasons)
 
 
 if __name__ == "__main__":
