@@ -142,7 +142,8 @@ def _importable_elsewhere(shard: Shard) -> bool:
     except (pickle.PicklingError, AttributeError, TypeError):
         return False
     parts = (shard.core, shard.regularizer, shard.task)
-    return all(importlib.import_module(type(part).__module__).__name__ != "__main__" for part in parts)
+    # a script, a notebook and a module made at run time have no specification to import them by
+    return all(importlib.import_module(type(part).__module__).__spec__ is not None for part in parts)
 
 
 def _refuse_absent_devices(experiment: Experiment) -> None:
