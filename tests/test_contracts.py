@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
-from spatialnets import Geometry, registry
+from spatialnets import Analysis, Experiment, Geometry, Run, registry
 from spatialnets.geometries import Grid
 from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
-from spatialnets.testing import check_core, check_geometry, check_regularizer, check_task
+from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "points": [{"coordinates": np.random.default_rng(0).normal(size=(20, d))} for d in (1, 2, 3, 5)],
@@ -46,6 +47,39 @@ PARTS = [
 def test_every_installed_part_keeps_its_contract(family: str, name: str, arguments: dict[str, Any]) -> None:
     part = registry.load(family, name)(**arguments)
     CHECKS[family](part)  # type: ignore[operator]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A tiny run in which one network diverges."""
+    words = (
+        "networks=1",
+        "groups.sernn.regularizer.strength={list: [0.1, 1e38]}",
+        "training.epochs=2",
+        "training.trials_per_epoch=128",
+        "geometry.shape=[3, 2, 2]",
+    )
+    folder = tmp_path_factory.mktemp("contract") / "run"
+    return Experiment.from_preset("sernn_demo").override(*words).run(folder, workers=1, report=False)
+
+
+@pytest.mark.parametrize("name", registry.names("analysis"))
+def test_every_installed_analysis_keeps_its_contract(name: str, run: Run) -> None:
+    analysis = registry.load("analysis", name)()
+    check_analysis(analysis, run)
+    diverged = analysis.measure(run).isel(network=1, epoch=-1)
+    assert all(not values or np.isnan(values) for values in diverged.data_vars.values())
+
+
+@dataclass(frozen=True)
+class Nameless(Analysis):
+    def measure(self, run: Run) -> xr.Dataset:
+        return run.map(lambda shard: shard[["weights"]].sum(("pre", "post")))
+
+
+def test_an_analysis_that_does_not_say_what_it_measures_is_found_out(run: Run) -> None:
+    with pytest.raises(AssertionError, match="needs a long_name"):
+        check_analysis(Nameless(), run)
 
 
 @dataclass(frozen=True)
