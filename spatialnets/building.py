@@ -79,7 +79,7 @@ class Builder:
             self.note(
                 block,
                 path,
-                f"expected the name of a {family} or a mapping with its kind, got {plain(block)!r}",
+                f"expected the name of {_a(family)} or a mapping with its kind, got {plain(block)!r}",
             )
             return None
         if "kind" not in block.value:
@@ -88,7 +88,7 @@ class Builder:
             return None
         kind = block.value["kind"]
         if not isinstance(kind.value, str):
-            self.note(kind, f"{path}.kind", f"expected the name of a {family}, got {plain(kind)!r}")
+            self.note(kind, f"{path}.kind", f"expected the name of {_a(family)}, got {plain(kind)!r}")
             return None
         try:
             found = self.classes[kind.value] if kind.value in self.classes else registry.load(family, kind.value)
@@ -165,6 +165,10 @@ class Builder:
         except ValidationError as error:
             self.note(node, path, f"expected {_expected(error, value)}, got {value!r}")
             return None
+
+
+def _a(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"
 
 
 @cache

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from spatialnets import registry
 from spatialnets.axes import Axis, network_values, read_axis
@@ -28,6 +28,8 @@ from spatialnets.protocols import Analysis
 
 __all__ = ["Kinds", "Reading"]
 
+MOST = {"networks": 10**6, "seed": 2**63 - 1}  # more networks are a slip of the pen
+
 
 class Kinds:
     """Names classes, and remembers those that no registry knows."""
@@ -40,6 +42,10 @@ class Kinds:
         if ":" in kind:
             self.classes[kind] = part
         return kind
+
+
+def _is_whole(value: Any, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 class Reading:
@@ -58,7 +64,10 @@ class Reading:
         self.networks = self._whole("networks", 1, least=1)
         seed = self.content.get("seed", Node(0, root.mark))
         self.seed_axis = self._axis(seed, "seed") if is_axis(seed) else None
-        self.seed = 0 if self.seed_axis else self._whole("seed", 0, least=0)
+        if self.seed_axis and not all(_is_whole(value, 0) for value in self.seed_axis.values(1)):
+            self._note(seed, "seed", f"expected whole numbers, 0 or more, got {plain(seed)!r}")
+            self.seed_axis = None
+        self.seed = 0 if is_axis(seed) else self._whole("seed", 0, least=0)
         self.analyses = self._analyses()
         self.groups: dict[str, Group] = {}
         self.resolved: dict[str, Any] = {
@@ -93,7 +102,7 @@ class Reading:
 
     def _whole(self, key: str, default: int, least: int, content: Mapping[str, Node] | None = None) -> int:
         node = (self.content if content is None else content).get(key, Node(default, self.root.mark))
-        if not isinstance(node.value, int) or isinstance(node.value, bool) or node.value < least:
+        if not _is_whole(node.value, least) or node.value > MOST[key]:
             self._note(node, key, f"expected a whole number, {least} or more, got {plain(node)!r}")
             return default
         return node.value

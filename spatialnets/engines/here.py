@@ -147,7 +147,8 @@ def _importable_elsewhere(shard: Shard) -> bool:
 
 
 def _refuse_absent_devices(experiment: Experiment) -> None:
-    wanted = {group.training.device for group in experiment.groups.values()} - {"cpu"}
+    ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
+    wanted = {ensemble.training.device for ensemble in ensembles} - {"cpu"}
     if not wanted:
         return
     import torch

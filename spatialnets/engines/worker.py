@@ -68,6 +68,8 @@ def _serve(run: Run, record: ShardRecord, shard: Shard, report: Callable[..., No
         reasons = compute_shard(run, record, shard, advance)
     except UserError as error:
         report(event="refused", message=str(error))
+    except MemoryError as error:
+        report(event="refused", message=f"memory is short: {error}")
     except Exception:  # the driver raises it again, with this trace
         report(event="failed", message=traceback.format_exc())
     else:
