@@ -72,6 +72,8 @@ def print_scorecard(folder: Path) -> None:
     for column in ("claim", "published", "ours (95 % interval)", "met"):
         table.add_column(column)
     with open(path, encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            table.add_row(row["claim"], row["published"], row["ours"], row["met"])
-    Console().print(table)
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        table.add_row(row["claim"], row["published"], row["ours"], row["met"])
+    if rows:
+        Console().print(table)

@@ -121,8 +121,11 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
         for place, group in enumerate(groups):
             member = table["group"].to_numpy() == group
             chosen = member & passes if (member & passes).any() else member
-            what = "that pass" if (member & passes).any() else "of all, as none passes"
-            labels[group] = f"{group} ({int(chosen.sum())} {what}, of {int(member.sum())})"
+            labels[group] = (
+                f"{group} ({int(chosen.sum())} that pass, of {int(member.sum())})"
+                if (member & passes).any()
+                else f"{group} (none passes; all {int(member.sum())})"
+            )
             for axis, name in zip(axes.flat, shown, strict=False):
                 values = table[name].to_numpy()[chosen]
                 count = np.isfinite(values).sum(axis=0)
@@ -154,7 +157,7 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
             mpl.lines.Line2D([], [], color=colors[group], marker=MARKERS[place % len(MARKERS)], label=labels[group])
             for place, group in enumerate(groups)
         ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 3))
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
     caption = (
         f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {scored_epoch(table)}). "
         "Lines are means, bands two standard errors of the networks shown. Epoch 0 is before training."
@@ -222,6 +225,6 @@ def strengths(table: xr.Dataset) -> Picture:
                              label=f"{group} (strength to {frame.loc[frame['group'] == group, 'strength'].max():.3g})")
             for place, group in enumerate(groups)
         ]  # fmt: skip
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(len(groups), 4))
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
     caption = f"Every network at epoch {epoch}; filled where it passes, open where it does not."
     return Picture("strengths", "How strength shapes a network", caption, figure, frame)
