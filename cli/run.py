@@ -68,12 +68,13 @@ def print_scorecard(folder: Path) -> None:
     path = folder / "scorecard.csv"
     if not path.exists():
         return
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:  # a run without the paper's two groups
+        return
     table = Table(title="The paper's claims")
     for column in ("claim", "published", "ours (95 % interval)", "met"):
         table.add_column(column)
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     for row in rows:
         table.add_row(row["claim"], row["published"], row["ours"], row["met"])
-    if rows:
-        Console().print(table)
+    Console().print(table)

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from spatialnets import Experiment, Run, RunError
+from spatialnets.cli.run import print_scorecard
 from spatialnets.engines.folder import open_or_create
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
@@ -260,6 +262,21 @@ def test_a_run_of_one_group_has_a_page_without_scorecard(tmp_path: Path) -> None
     assert run.groups == ("cortex",)
     assert "does not hold both" in page.text
     assert pd.read_csv(run.folder / "metrics.csv")["group"].unique().tolist() == ["cortex"]
+
+
+def test_four_groups_without_the_papers_two_are_all_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    experiment = Experiment.from_preset("sernn_controls").override(*SMALL)
+    run, experiment = made_up(tmp_path / "run", experiment=experiment, accuracy=0.5)
+    page = Page(write_report(run, experiment))
+    assert page.text.count("OneChoice(") == 3  # as they are, hard, and with shuffled labels
+    print_scorecard(run.folder)
+    assert capsys.readouterr().out == ""
+    figure = curves(measured(run, experiment.analyses), "step").figure
+    canvas = FigureCanvasAgg(figure)
+    figure.draw(canvas.get_renderer())
+    legend = figure.legends[0].get_window_extent(canvas.get_renderer())
+    assert legend.x0 >= 0
+    assert legend.x1 <= figure.bbox.x1  # a legend too wide is cut at the sides
 
 
 @pytest.mark.slow

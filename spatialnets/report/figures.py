@@ -120,12 +120,10 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
         axes = figure.subplots(int(np.ceil(len(shown) / 3)), 3, squeeze=False)
         for place, group in enumerate(groups):
             member = table["group"].to_numpy() == group
-            chosen = member & passes if (member & passes).any() else member
-            labels[group] = (
-                f"{group} ({int(chosen.sum())} that pass, of {int(member.sum())})"
-                if (member & passes).any()
-                else f"{group} (none passes; all {int(member.sum())})"
-            )
+            chosen, what = member & passes, f"{int((member & passes).sum())} that pass, of {int(member.sum())}"
+            if not chosen.any():
+                chosen, what = member, f"none passes; all {int(member.sum())}"
+            labels[group] = f"{group} ({what})"
             for axis, name in zip(axes.flat, shown, strict=False):
                 values = table[name].to_numpy()[chosen]
                 count = np.isfinite(values).sum(axis=0)
