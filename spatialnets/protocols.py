@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ __all__ = [
     "Recurrent",
     "RecurrentCore",
     "Regularizer",
+    "Rescale",
     "Snapshot",
     "Sum",
     "Surface",
@@ -51,18 +52,27 @@ PerNetwork: TypeAlias = Annotated[float | tuple[float, ...], "per network"]
 
 @dataclass(frozen=True)
 class Surface:
-    """A triangle mesh, for pictures.
+    """A triangle mesh; ``vertices, faces = surface`` takes it apart.
 
     Parameters
     ----------
     vertices
         Positions ``(vertex, 3)`` in the geometry's unit of length.
     faces
-        Indices into `vertices`, ``(face, 3)``, outward.
+        Indices into `vertices`, ``(face, 3)``, counter-clockwise seen from outside.
     """
 
     vertices: FloatArray
     faces: NDArray[np.int64]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        yield from (self.vertices, self.faces)
+
+
+Rescale: TypeAlias = Literal["none", "mean", "max"]
+
+PAPER_GRID = {"mean": 3.0576810180754688, "max": 41**0.5}
+"""Mean and longest distance between two different units of the paper's 5 x 5 x 4 grid, in steps."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +80,21 @@ class Geometry(ABC):
     """Where the units of a network live, and how far apart.
 
     A subclass is a frozen dataclass that writes `positions` and `distances`; `length_unit` is ``"step"`` (the
-    distance between neighbours of the paper's grid) or ``"mm"``.
+    distance between neighbours of the paper's grid) or ``"mm"``. What else it knows of its units is optional.
+
+    Parameters
+    ----------
+    rescale
+        What a penalty takes a length for. ``"mean"`` or ``"max"``: lengths are multiplied so that the mean, or the
+        longest, distance between two units is that of the paper's grid (3.058 and 6.403 steps); a strength then means
+        the same on every geometry, and on the paper's grid nothing changes. ``"none"``: for itself, one step for one
+        unit of length. `positions` and `distances` stay in `length_unit` always.
     """
 
     length_unit: ClassVar[str] = "step"
     references: ClassVar[tuple[str, ...]] = ()
+
+    rescale: Rescale = field(default="mean", kw_only=True, repr=False)
 
     @abstractmethod
     def positions(self) -> FloatArray:
@@ -91,8 +111,37 @@ class Geometry(ABC):
         """How many units live here."""
         return len(self.positions())
 
+    def steps_per_unit(self) -> float:
+        """Return how many steps of the paper's grid one unit of length is taken for in a penalty.
+
+        Raises
+        ------
+        ValueError
+            If `rescale` is no known word.
+        """
+        if self.rescale == "none":
+            return 1.0
+        if self.rescale not in PAPER_GRID:
+            raise ValueError(f"rescale must be none, mean or max, not {self.rescale!r}")
+        distances = self.distances()
+        between = distances[~np.eye(len(distances), dtype=bool)]
+        factor = PAPER_GRID[self.rescale] / float(between.mean() if self.rescale == "mean" else between.max())
+        return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor  # the paper's own grid, to the last bit
+
     def surface(self) -> Surface | None:
-        """Return the surface on which the units lie, if there is one to draw."""
+        """Return the surface on which the units lie, if there is one."""
+        return None
+
+    def unit_names(self) -> tuple[str, ...] | None:
+        """Return the name of each unit, such as its parcel's, if units have names."""
+        return None
+
+    def parts(self) -> NDArray[np.int64] | None:
+        """Return which part each unit lives in, ``(unit,)``, such as 0 left and 1 right; None if there is but one."""
+        return None
+
+    def sphere(self) -> FloatArray | None:
+        """Return where each unit lies on a sphere that the surface is registered to, ``(unit, 3)``, if there is one."""
         return None
 
 

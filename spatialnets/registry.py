@@ -26,6 +26,12 @@ def _entries(family: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=FAMILIES[family])}
 
 
+def _claims(family: str, name: str) -> list[EntryPoint]:
+    """Return every entry of a name: more than one if packages disagree on what it means."""
+    found = {entry.value: entry for entry in entry_points(group=FAMILIES[family], name=name)}
+    return list(found.values())
+
+
 def names(family: str) -> tuple[str, ...]:
     """Return the names of all installed parts of a family, sorted.
 
@@ -55,7 +61,8 @@ def load(family: str, name: str) -> type[Any]:
     Raises
     ------
     UserError
-        If no such part is installed (the nearest name is given), or if it cannot be imported.
+        If no such part is installed (the nearest name is given), if several packages claim the name (an experiment
+        must not depend on which was installed last), or if it cannot be imported.
 
     Examples
     --------
@@ -65,6 +72,13 @@ def load(family: str, name: str) -> type[Any]:
     entry = _entries(family).get(name)
     if entry is None and ":" not in name:
         raise UserError(f"no {family} is called '{name}': {nearest(name, names(family))}")
+    claims = _claims(family, name) if entry is not None else []
+    if len(claims) > 1:
+        said = " and ".join(f"{claim.value} (of {claim.dist.name if claim.dist else '?'})" for claim in claims)
+        raise UserError(
+            f"the {family} '{name}' is claimed by {said}; uninstall one of the packages, or write module:Class "
+            "in place of the name"
+        )
     try:
         if entry is not None:
             found = entry.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import xarray as xr
 import yaml
+from numpy.typing import NDArray
 
 from spatialnets.errors import RunError, nearest
 from spatialnets.protocols import FloatArray
@@ -40,11 +41,40 @@ class ShardRecord:
 
 @dataclass(frozen=True)
 class StoredGeometry:
-    """Positions ``(unit, d)`` and distances ``(pre, post)`` as they were when the run began, in `length_unit`."""
+    """A geometry as it was when the run began.
+
+    Parameters
+    ----------
+    positions, distances
+        Positions ``(unit, d)`` and distances ``(pre, post)``, in `length_unit`.
+    length_unit
+        ``"step"`` or ``"mm"``.
+    steps_per_unit
+        How many steps of the paper's grid one unit of length was taken for in penalties (see `Geometry.rescale`).
+    vertices, faces
+        The surface on which units lie, ``(vertex, 3)`` in `length_unit` and ``(face, 3)``; empty if there is none.
+    names
+        The units' names, ``(unit,)``; empty if they have none.
+    parts
+        Which part, such as a hemisphere, each unit lives in, ``(unit,)``.
+    sphere
+        Where each unit lies on a sphere, ``(unit, 3)``; empty if there is none.
+    """
 
     positions: FloatArray
     distances: FloatArray
     length_unit: str
+    steps_per_unit: float = 1.0
+    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    faces: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
+    names: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    parts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sphere: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+
+    @property
+    def costs(self) -> FloatArray:
+        """Distances as penalties see them, ``(pre, post)``, in steps."""
+        return self.distances * self.steps_per_unit
 
 
 class Run:
@@ -142,12 +172,16 @@ class Run:
         return not self.missing
 
     def geometry(self, name: str) -> StoredGeometry:
-        """Return the positions and distances stored when the run began."""
+        """Return a geometry as it was when the run began."""
         path = self.folder / "geometries" / f"{name}.npz"
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                return StoredGeometry(content["positions"], content["distances"], str(content["length_unit"]))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+                known = {part.name: content[part.name] for part in fields(StoredGeometry) if part.name in content}
+                scalars = {"length_unit": str(known["length_unit"])}
+                if "steps_per_unit" in known:
+                    scalars["steps_per_unit"] = float(known["steps_per_unit"])
+                return StoredGeometry(**{**known, **scalars})
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
@@ -156,12 +190,7 @@ class Run:
             whole_file(self.folder / "geometries" / f"{name}.npz") as temporary,
             open(temporary, "wb") as file,
         ):
-            np.savez(
-                file,
-                positions=geometry.positions,
-                distances=geometry.distances,
-                length_unit=np.array(geometry.length_unit),
-            )
+            np.savez(file, **{part.name: np.asarray(getattr(geometry, part.name)) for part in fields(geometry)})
 
     # Shards
 

@@ -95,7 +95,7 @@ class Trainer:
         )
         count = len(shard.seeds)
         like = torch.zeros((), dtype=dtype, device=device)
-        self.distances = torch.tensor(geometry.distances, dtype=dtype, device=device)
+        self.distances = torch.tensor(geometry.costs, dtype=dtype, device=device)
         self.noise = _per_network(training.input_noise, count, like)
         self.optimizer = Adam(
             dict(self.ensemble.named_parameters()),

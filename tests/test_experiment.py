@@ -251,7 +251,7 @@ def test_all_mistakes_are_said_at_once_each_with_its_line(tmp_path: Path) -> Non
         ("geometry={kind: points, coordinates: absent.csv}", "there is no file absent.csv"),
         ("geometry={kind: points, coordinates: [[0, 0], [0, .nan]]}", "must be finite"),
         ("geometry=points", "geometry.coordinates: is required by geometry points"),
-        ("geometry=nowhere:Torus", "cannot be imported"),
+        ("geometry=nowhere:Helix", "cannot be imported"),
         ("geometry=spatialnets.regularizers:L1", "L1 is no geometry"),
         ("regularizer.strength=-0.1", "strength must be finite and not negative, not -0.1"),
         ("regularizer.strength=.inf", "strength must be finite"),

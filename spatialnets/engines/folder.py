@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialnets.errors import RunError, UserError
-from spatialnets.protocols import Geometry
+from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.run import Run, StoredGeometry
 from spatialnets.shard import Shard
 from spatialnets.storage import remove_leftovers, write_text
@@ -27,7 +27,7 @@ from spatialnets.storage import remove_leftovers, write_text
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "open_or_create", "record_session", "shard_size", "stored"]
+__all__ = ["Session", "facts", "open_or_create", "record_session", "shard_size", "stored"]
 
 FORMAT = 1
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
@@ -42,16 +42,36 @@ def shard_size(experiment: Experiment) -> int:
 
 
 def stored(geometry: Geometry) -> StoredGeometry:
-    """Ask a geometry for its positions and distances, once, and check them.
+    """Ask a geometry for all it knows of its units, once, and check it.
 
     Raises
     ------
     UserError
-        If they do not fit together or are no distances.
+        If positions and distances do not fit together, are no distances, or cannot be had.
     """
     name = type(geometry).__name__
-    positions = np.asarray(geometry.positions(), dtype=np.float64)
-    distances = np.asarray(geometry.distances(), dtype=np.float64)
+    try:
+        positions = np.asarray(geometry.positions(), dtype=np.float64)
+        distances = np.asarray(geometry.distances(), dtype=np.float64)
+        _check_distances(name, positions, distances)
+        surface, names, parts, sphere = (
+            geometry.surface(),
+            geometry.unit_names(),
+            geometry.parts(),
+            geometry.sphere(),
+        )
+        known: dict[str, Any] = {
+            **({"vertices": surface.vertices, "faces": surface.faces} if surface is not None else {}),
+            **({"names": np.array(names, dtype=np.str_)} if names is not None else {}),
+            **({"parts": parts} if parts is not None else {}),
+            **({"sphere": sphere} if sphere is not None else {}),
+        }
+        return StoredGeometry(positions, distances, geometry.length_unit, geometry.steps_per_unit(), **known)
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def _check_distances(name: str, positions: FloatArray, distances: FloatArray) -> None:
     if positions.ndim != 2:
         raise UserError(f"{name}.positions() has shape {positions.shape}; expected (unit, 3)")
     if distances.shape != (len(positions),) * 2:
@@ -66,11 +86,22 @@ def stored(geometry: Geometry) -> StoredGeometry:
         raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
     if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
         raise UserError(f"{name}.distances() must be symmetric: as far there as back")
-    return StoredGeometry(positions, distances, type(geometry).length_unit)
 
 
 def _first(values: np.ndarray[Any, Any]) -> int:
     return int(np.argwhere(~np.isfinite(values))[0][0])
+
+
+def facts(geometry: StoredGeometry) -> dict[str, Any]:
+    """Return what lengths mean on a geometry, for the run's provenance."""
+    between = geometry.distances[~np.eye(len(geometry.distances), dtype=bool)]
+    return {
+        "units": len(geometry.positions),
+        "length_unit": geometry.length_unit,
+        "mean_distance": float(between.mean()),
+        "longest_distance": float(between.max()),
+        "steps_per_unit": geometry.steps_per_unit,
+    }
 
 
 @contextmanager
@@ -128,7 +159,7 @@ def _create(experiment: Experiment, folder: Path) -> None:
     run = Run(folder, {"name": experiment.name}, plan)
     for name, geometry in geometries.items():
         run.write_geometry(name, geometry)
-    run.write_provenance(_provenance())
+    run.write_provenance({**_provenance(), "geometries": {name: facts(each) for name, each in geometries.items()}})
     write_text(folder / "plan.json", json.dumps(plan) + "\n")
 
 
@@ -143,7 +174,8 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
         )
     for name, geometry in experiment.geometries.items():
         now, then = stored(geometry), run.geometry(name)
-        if not (np.array_equal(now.positions, then.positions) and np.array_equal(now.distances, then.distances)):
+        # another version of a library may round otherwise; networks are trained on what is stored
+        if now.costs.shape != then.costs.shape or not np.allclose(now.costs, then.costs, rtol=1e-6, atol=0):
             raise RunError(
                 f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed. "
                 "Give another place with --out to start anew"

@@ -1,6 +1,6 @@
 """Public contracts that every geometry, regularizer, core, task and analysis must keep.
 
-A package with parts of its own calls them in its tests: ``check_geometry(Torus())``.
+A package with parts of its own calls them in its tests: ``check_geometry(Helix())``.
 """
 
 from spatialnets.testing.analysis import check_analysis
