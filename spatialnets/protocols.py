@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,7 @@ PerNetwork: TypeAlias = Annotated[float | tuple[float, ...], "per network"]
 """One number for all networks of an ensemble, or one for each: a field of this type may be an axis that batches."""
 
 
-@dataclass(frozen=True)
-class Surface:
+class Surface(NamedTuple):
     """A triangle mesh; ``vertices, faces = surface`` takes it apart.
 
     Parameters
@@ -64,9 +63,6 @@ class Surface:
 
     vertices: FloatArray
     faces: NDArray[np.int64]
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        yield from (self.vertices, self.faces)
 
 
 Rescale: TypeAlias = Literal["none", "mean", "max"]

@@ -22,14 +22,18 @@ FAMILIES = {
 
 
 @cache
+def _claims(family: str) -> dict[str, list[EntryPoint]]:
+    """Return every entry of every name: more than one where packages disagree on what it means."""
+    claims: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=FAMILIES[family]):
+        same = claims.setdefault(entry.name, [])
+        if entry.value not in [other.value for other in same]:
+            same.append(entry)
+    return claims
+
+
 def _entries(family: str) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=FAMILIES[family])}
-
-
-def _claims(family: str, name: str) -> list[EntryPoint]:
-    """Return every entry of a name: more than one if packages disagree on what it means."""
-    found = {entry.value: entry for entry in entry_points(group=FAMILIES[family], name=name)}
-    return list(found.values())
+    return {name: entries[0] for name, entries in _claims(family).items()}
 
 
 def names(family: str) -> tuple[str, ...]:
@@ -69,10 +73,9 @@ def load(family: str, name: str) -> type[Any]:
     >>> load("geometry", "grid").__name__
     'Grid'
     """
-    entry = _entries(family).get(name)
-    if entry is None and ":" not in name:
+    claims = _claims(family).get(name, [])
+    if not claims and ":" not in name:
         raise UserError(f"no {family} is called '{name}': {nearest(name, names(family))}")
-    claims = _claims(family, name) if entry is not None else []
     if len(claims) > 1:
         said = " and ".join(f"{claim.value} (of {claim.dist.name if claim.dist else '?'})" for claim in claims)
         raise UserError(
@@ -80,8 +83,8 @@ def load(family: str, name: str) -> type[Any]:
             "in place of the name"
         )
     try:
-        if entry is not None:
-            found = entry.load()
+        if claims:
+            found = claims[0].load()
         else:
             module, _, attribute = name.partition(":")
             found = getattr(import_module(module), attribute)

@@ -177,7 +177,7 @@ class Run:
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 known = {part.name: content[part.name] for part in fields(StoredGeometry) if part.name in content}
-                scalars = {"length_unit": str(known["length_unit"])}
+                scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
                 if "steps_per_unit" in known:
                     scalars["steps_per_unit"] = float(known["steps_per_unit"])
                 return StoredGeometry(**{**known, **scalars})
@@ -190,7 +190,8 @@ class Run:
             whole_file(self.folder / "geometries" / f"{name}.npz") as temporary,
             open(temporary, "wb") as file,
         ):
-            np.savez(file, **{part.name: np.asarray(getattr(geometry, part.name)) for part in fields(geometry)})
+            arrays = {part.name: np.asarray(getattr(geometry, part.name)) for part in fields(geometry)}
+            np.savez(file, **arrays)  # type: ignore[arg-type]
 
     # Shards
 

@@ -1,3 +1,4 @@
+from importlib.metadata import EntryPoint
 from itertools import combinations
 
 import numpy as np
@@ -34,6 +35,24 @@ def test_a_class_can_be_named_by_its_module() -> None:
 def test_a_part_that_is_not_there_is_answered(name: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         registry.load("geometry", name)
+
+
+def test_a_name_that_two_packages_claim_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = registry.FAMILIES["geometry"]
+    claims = [
+        EntryPoint("grid", "spatialnets.geometries.grid:Grid", group),
+        EntryPoint("grid", "spatialnets.geometries.grid:Grid", group),  # the same twice is no quarrel
+        EntryPoint("sphere", "spatialnets.geometries.sphere:Sphere", group),
+        EntryPoint("sphere", "strangers:Ball", group),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda group: claims)
+    registry._claims.cache_clear()
+    try:
+        assert registry.load("geometry", "grid") is Grid
+        with pytest.raises(UserError, match="'sphere' is claimed by spatialnets.* and strangers:Ball .*module:Class"):
+            registry.load("geometry", "sphere")
+    finally:
+        registry._claims.cache_clear()
 
 
 def test_streams_depend_on_seed_purpose_and_step_alone() -> None:

@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -272,7 +273,7 @@ def test_four_groups_without_the_papers_two_are_all_told(tmp_path: Path, capsys:
     print_scorecard(run.folder)
     assert capsys.readouterr().out == ""
     figure = curves(measured(run, experiment.analyses), "step").figure
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     figure.draw(canvas.get_renderer())
     legend = figure.legends[0].get_window_extent(canvas.get_renderer())
     assert legend.x0 >= 0

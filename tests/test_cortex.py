@@ -1,0 +1,263 @@
+"""Units on cortex: from templates, volumes, surfaces and parcels."""
+
+import pickle
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from spatialnets import Experiment
+from spatialnets.cache import cache_folder
+from spatialnets.geometries import Cortex
+from spatialnets.geometries.surfaces import as_trimesh
+from spatialnets.geometries.templates import SURFACES, TEMPLATES, template_files, template_surface
+from spatialnets.protocols import Surface
+from spatialnets.testing import check_geometry
+
+PIAL = template_files("fsaverage5_pial", "left")[0]
+PIAL_RIGHT = template_files("fsaverage5_pial", "right")[0]
+
+
+def cortex_of(**words: Any) -> Cortex:
+    """Return what type checkers would rather have as words and numbers."""
+    return Cortex(**words)
+
+
+# Templates
+
+
+@pytest.mark.parametrize("source", TEMPLATES)
+def test_every_template_is_a_cortex(source: str) -> None:
+    cortex = Cortex(source=source, n=40, voxel_mm=3.0)
+    check_geometry(cortex)
+    assert cortex.length_unit == "mm"
+    vertices, faces = cortex.surface()
+    mesh = as_trimesh(Surface(vertices, faces))
+    assert mesh.is_watertight
+    assert mesh.euler_number == 2
+    assert mesh.volume > 0
+    assert vertices.shape[1] == 3
+    assert np.ptp(vertices, axis=0).min() > 60  # mm: a hemisphere
+    assert np.ptp(vertices, axis=0).max() < 220
+    assert (cdist(cortex.positions(), vertices).min(axis=1) == 0).all()
+    assert (cortex.sphere() is not None) == (source in SURFACES)
+
+
+def test_the_default_is_the_left_hemisphere_of_mni152() -> None:
+    cortex = Cortex()
+    assert cortex.n_units == 100
+    assert (cortex.positions()[:, 0] < 2).all()
+    assert 80 < cortex.distances().mean() < 110
+    assert set(cortex.facts()) == {"left_out", "other_parts"}
+    assert 25_000 < len(cortex.surface().vertices) < 30_000
+
+
+def test_right_is_about_the_mirror_image_of_left() -> None:
+    left, right = (Cortex(source="mni152_gm", hemisphere=side, voxel_mm=3.0, n=60) for side in ("left", "right"))  # type: ignore[arg-type]
+    assert (right.positions()[:, 0] > -3).all()
+    assert abs(right.distances().mean() / left.distances().mean() - 1) < 0.05  # the MNI brain is symmetric
+
+
+def test_units_lie_on_the_registered_sphere_where_their_vertices_do() -> None:
+    cortex = Cortex(source="fsaverage5_white", n=30)
+    surface, sphere = template_surface("fsaverage5_white", "left")
+    at = cdist(cortex.positions(), surface.vertices).argmin(axis=1)
+    np.testing.assert_array_equal(cortex.sphere(), sphere.vertices[at])
+    np.testing.assert_allclose(np.linalg.norm(sphere.vertices, axis=1), 100, rtol=1e-4)  # as the file has it
+
+
+# Both hemispheres
+
+
+def test_two_hemispheres_need_a_rule() -> None:
+    with pytest.raises(
+        ValueError, match="need a rule for distances across: write across: euclidean .* or across: a len"
+    ):
+        Cortex(hemisphere="both")
+    with pytest.raises(ValueError, match="inflated hemispheres do not lie where they are"):
+        Cortex(source="fsaverage5_inflated", hemisphere="both", across="euclidean")
+    with pytest.raises(ValueError, match="n must be 4 or more for two hemispheres"):
+        Cortex(hemisphere="both", across=100.0, n=3)
+
+
+@pytest.mark.parametrize("across", ["euclidean", 60.0, 150.0])
+def test_two_hemispheres_are_a_metric(across: Any) -> None:
+    both = Cortex(source="fsaverage5_pial", hemisphere="both", across=across, n=41)
+    check_geometry(both)
+    left, right = (Cortex(source="fsaverage5_pial", hemisphere=side, n=n) for side, n in (("left", 21), ("right", 20)))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(both.positions(), np.vstack([left.positions(), right.positions()]))
+    assert both.parts() is not None
+    np.testing.assert_array_equal(both.parts(), [0] * 21 + [1] * 20)
+    straight = cdist(left.positions(), right.positions())
+    rule = straight if across == "euclidean" else np.maximum(straight, across)
+    np.testing.assert_allclose(both.distances()[:21, 21:], rule, rtol=1e-12)
+    within = both.distances()[:21, :21]
+    assert (within <= left.distances() + 1e-9).all()
+    shortened = both.facts()["shortened"]
+    if across == 150.0:  # more than half of the longest way within: nothing is nearer by way of the other side
+        np.testing.assert_allclose(within, left.distances(), rtol=1e-12)
+        assert shortened == 0
+    else:
+        assert 0 < shortened < 1
+        assert (within < left.distances() - 1e-6).mean() > 0.01
+
+
+# Files
+
+
+def test_a_nifti_file_is_one_word(tmp_path: Path) -> None:
+    x, y, z = np.indices((40, 50, 40)) - np.array([19.5, 24.5, 19.5])[:, None, None, None]
+    lump = ((x / 15) ** 2 + (y / 20) ** 2 + (z / 14) ** 2 < 1).astype(np.uint8)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-39, -49, -39]  # the middle at the origin
+    nibabel.Nifti1Image(lump, affine).to_filename(tmp_path / "brain.nii.gz")
+    left, right, whole = (
+        cortex_of(source=tmp_path / "brain.nii.gz", hemisphere=side, n=25) for side in ("left", "right", "whole")
+    )
+    for cortex in (left, right, whole):
+        check_geometry(cortex)
+        assert as_trimesh(cortex.surface()).euler_number == 2
+    assert left.surface().vertices[:, 0].max() < 1 < right.surface().vertices[:, 0].max()
+    assert whole.surface().vertices[:, 0].min() < -25
+    assert whole.surface().vertices[:, 0].max() > 25
+    both = cortex_of(source=tmp_path / "brain.nii.gz", hemisphere="both", across=80.0, n=20)
+    check_geometry(both)
+    # one hemisphere alone is one hemisphere, whatever the word
+    nibabel.Nifti1Image(lump, np.diag([2.0, 2.0, 2.0, 1.0])).to_filename(tmp_path / "right.nii.gz")
+    alone = cortex_of(source=tmp_path / "right.nii.gz", n=25)
+    np.testing.assert_allclose(
+        alone.surface().vertices - alone.surface().vertices.mean(axis=0),
+        whole.surface().vertices - whole.surface().vertices.mean(axis=0),
+        atol=1e-6,
+    )
+    with pytest.raises(ValueError, match="lies on one side of x = 0"):
+        cortex_of(source=tmp_path / "right.nii.gz", hemisphere="both", across=80.0).positions()
+
+
+def test_a_surface_file_is_what_the_template_is() -> None:
+    template = Cortex(source="fsaverage5_pial", n=30)
+    file = cortex_of(source=PIAL, n=30)
+    np.testing.assert_array_equal(file.distances(), template.distances())
+    pair = cortex_of(source=(PIAL, PIAL_RIGHT), n=30, hemisphere="right")
+    np.testing.assert_array_equal(
+        pair.distances(), Cortex(source="fsaverage5_pial", hemisphere="right", n=30).distances()
+    )
+    both = cortex_of(source=[PIAL, PIAL_RIGHT], n=30, hemisphere="both", across=100.0)
+    check_geometry(both)
+    with pytest.raises(ValueError, match=r"is one hemisphere: write source: \[left file, right file\]"):
+        cortex_of(source=PIAL, hemisphere="both", across=100.0)
+
+
+def test_parcels_of_a_labelled_volume_carry_to_a_surface(tmp_path: Path) -> None:
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = [-75, -110, -60]
+    x, y, z = (np.indices((52, 62, 50)).reshape(3, -1).T @ affine[:3, :3] + affine[:3, 3]).T
+    labels = (1 + (y > -20) + 2 * (z > 15) + 4 * (x > 0)).astype(np.int32).reshape(52, 62, 50)
+    nibabel.Nifti1Image(labels, affine).to_filename(tmp_path / "parcels.nii.gz")
+    for source in ("mni152_wm", "fsaverage5_pial"):
+        cortex = cortex_of(source=source, voxel_mm=3.0, labels=tmp_path / "parcels.nii.gz")
+        check_geometry(cortex)
+        names = cortex.unit_names()
+        assert names is not None
+        assert set(names) >= {"1", "2", "3", "4"}
+        for name, (px, py, pz) in zip(names, cortex.positions(), strict=True):
+            assert int(name) == 1 + (py > -20) + 2 * (pz > 15) + 4 * (px > 0)
+    both = cortex_of(source="fsaverage5_pial", hemisphere="both", across=120.0, labels=tmp_path / "parcels.nii.gz")
+    assert {name.split()[0] for name in both.unit_names() or ()} == {"left", "right"}
+    assert both.n_units == len(both.positions())
+    far = affine.copy()
+    far[:3, 3] = 900
+    nibabel.Nifti1Image(labels, far).to_filename(tmp_path / "far.nii.gz")
+    with pytest.raises(ValueError, match="no labelled voxel near the surface: are both in the same space"):
+        cortex_of(source="fsaverage5_pial", labels=tmp_path / "far.nii.gz").positions()
+
+
+def test_labels_of_vertices_do_not_fit_a_surface_made_from_a_volume(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.arange(10_242) % 7)
+    assert cortex_of(source="fsaverage5_pial", labels=tmp_path / "labels.npy").n_units == 6
+    with pytest.raises(ValueError, match="a surface made from a volume takes its parcels from a labelled volume"):
+        cortex_of(source="mni152_wm", voxel_mm=3.0, labels=tmp_path / "labels.npy").positions()
+
+
+# Values, words and mistakes
+
+
+def test_a_cortex_is_a_value_without_its_arrays() -> None:
+    cortex = Cortex(source="fsaverage5_pial", n=30)
+    cortex.positions()
+    assert len(pickle.dumps(cortex)) < 1000
+    assert pickle.loads(pickle.dumps(cortex)) == cortex == replace(cortex, n=30) != replace(cortex, n=31)
+    with pytest.raises(ValueError, match="read-only"):
+        cortex.distances()[0, 1] = 7
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"source": "mni152_vm"}, r"no file mni152_vm, and no template of that name: did you mean 'mni152_wm'\?"),
+        ({"source": "absent.nii.gz"}, "source: there is no file absent.nii.gz"),
+        ({"source": ("a", "b", "c")}, r"source must be one file, or two \(left and right\), not 3"),
+        ({"hemisphere": "top"}, "hemisphere must be left, right, both or whole, not 'top'"),
+        ({"hemisphere": "whole"}, "the template mni152_wm is of two hemispheres"),
+        ({"voxel_mm": 0.0}, "voxel_mm must be finite and positive, not 0.0"),
+        ({"n": 1}, "n must be 2 or more"),
+        ({"metric": "crow"}, "metric must be geodesic or euclidean"),
+        ({"labels": "absent.annot"}, "labels: there is no file absent.annot"),
+        ({"mask": "absent.label"}, "mask: there is no file absent.label"),
+        ({"across": -1.0}, "across must be a finite, positive length"),
+    ],
+)
+def test_words_that_mean_nothing_are_refused(words: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Cortex(**words)
+
+
+def test_a_cortex_is_one_word_in_an_experiment() -> None:
+    experiment = Experiment.from_preset("sernn_paper").override("geometry=cortex", "geometry.source=fsaverage5_pial")
+    geometry = experiment.groups["l1"].ensembles[0].geometry
+    assert geometry == Cortex(source="fsaverage5_pial")
+    assert abs(geometry.steps_per_unit() * geometry.distances().sum() / 9900 - 3.058) < 1e-3
+
+
+# Disk and time
+
+
+def test_lengths_are_read_again_in_a_moment_and_mended_when_damaged() -> None:
+    words: dict[str, Any] = {"source": "fsaverage5_pial", "n": 400}
+    first = Cortex(**words).distances()
+    before = set(cache_folder().glob("cortex-*.npz"))
+    start = time.perf_counter()
+    again = Cortex(**words).distances()
+    # 3 ms where it was measured; a machine under load may take ten times as long
+    assert time.perf_counter() - start < 0.1
+    np.testing.assert_array_equal(again, first)
+    for path in before:
+        path.write_bytes(path.read_bytes()[:1000])
+    np.testing.assert_array_equal(Cortex(**words).distances(), first)
+
+
+def test_another_process_reads_what_this_one_computed() -> None:
+    here = Cortex(source="fsaverage5_inflated", n=20).distances()
+    files = set(cache_folder().iterdir())
+    code = (
+        "from spatialnets.geometries import Cortex; print(Cortex(source='fsaverage5_inflated', n=20).distances().sum())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == here.sum()
+    assert set(cache_folder().iterdir()) == files
+
+
+def test_a_changed_file_is_another_cortex(tmp_path: Path) -> None:
+    surface, _ = template_surface("fsaverage5_pial", "left")
+    path = tmp_path / "lh.pial"
+    nibabel.freesurfer.write_geometry(path, surface.vertices, surface.faces)
+    one = cortex_of(source=path, n=15).distances()
+    nibabel.freesurfer.write_geometry(path, 2 * surface.vertices, surface.faces)
+    np.testing.assert_allclose(cortex_of(source=path, n=15).distances(), 2 * one, rtol=1e-5)  # files hold float32

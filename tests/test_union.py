@@ -1,0 +1,117 @@
+"""Several geometries as one."""
+
+import pickle
+from typing import Any
+
+import networkx
+import numpy as np
+import pytest
+
+from spatialnets import Experiment
+from spatialnets.geometries import Ellipsoid, Grid, Points, Sheet, Sphere, Union
+from spatialnets.geometries.union import joined
+from spatialnets.testing import check_geometry
+
+TWO = (Sheet((3, 4)), Sheet((2, 2)))
+APART = ((0.0, 0.0, 0.0), (0.0, 1.0, 6.0))
+
+
+@pytest.mark.parametrize("across", ["euclidean", 3.0, 9.0])
+def test_areas_with_a_rule_across_are_a_geometry(across: Any) -> None:
+    union = Union(TWO, across=across, offsets=APART)
+    check_geometry(union)
+    assert union.n_units == 16
+    assert union.parts().tolist() == [0] * 12 + [1] * 4
+    assert pickle.loads(pickle.dumps(union)) == union
+
+
+def test_straight_wires_leave_flat_areas_as_they_are() -> None:
+    union = Union(TWO, across="euclidean", offsets=APART)
+    positions = union.positions()
+    np.testing.assert_allclose(
+        union.distances(), np.linalg.norm(positions[:, None] - positions[None], axis=-1), atol=1e-12
+    )
+    np.testing.assert_allclose(union.distances()[:12, :12], TWO[0].distances(), atol=1e-12)
+
+
+def test_a_length_is_that_of_every_wire_across_unless_straight_is_longer() -> None:
+    far = Union(TWO, across=9.0, offsets=APART)
+    np.testing.assert_array_equal(far.distances()[:12, 12:], np.full((12, 4), 9.0))
+    straight = Union(TWO, across="euclidean", offsets=APART).distances()[:12, 12:]
+    near = Union(TWO, across=6.5, offsets=APART).distances()[:12, 12:]
+    np.testing.assert_allclose(near, np.maximum(straight, 6.5))
+
+
+def test_ways_are_the_shortest_of_a_graph_of_all_wires() -> None:
+    generator = np.random.default_rng(2)
+    areas = [Sphere(n=7, radius=3.0), Sphere(n=5, radius=2.0)]
+    shift = np.array([0.5, 0, 1.0])
+    positions = [areas[0].positions(), areas[1].positions() + shift]
+    across = 2.0
+    found = joined(positions, [area.distances() for area in areas], across)
+    graph = networkx.Graph()
+    everywhere = np.vstack(positions)
+    for one in range(12):
+        for other in range(one):
+            straight = float(np.linalg.norm(everywhere[one] - everywhere[other]))
+            same = (one < 7) == (other < 7)
+            start = 0 if one < 7 else 7
+            own = areas[0 if one < 7 else 1].distances()[one - start, other - start] if same else max(across, straight)
+            graph.add_edge(one, other, weight=own)
+    expected = dict(networkx.all_pairs_dijkstra_path_length(graph))
+    for one, other in generator.integers(0, 12, size=(60, 2)).tolist():
+        assert found[one, other] == pytest.approx(expected[one][other], rel=1e-12)
+    assert (found[:7, :7] < areas[0].distances() - 1e-9).any()  # by way of the other part
+
+
+def test_names_and_surfaces_are_those_of_the_parts() -> None:
+    assert Union(TWO, across=9.0, offsets=APART).unit_names() is None
+    surface = Union(TWO, across=9.0, offsets=APART).surface()
+    assert surface is not None
+    assert len(surface.vertices) == 16
+    assert surface.faces.max() == 15
+    mixed = Union((Grid((2, 2, 2)), Ellipsoid(n=5)), across=20.0)
+    assert len(mixed.surface() or ()) == 2
+    check_geometry(mixed)
+    assert Union((Points(((0.0, 0.0), (1.0, 0.0))), Points(((5.0,), (6.0,)))), across=9.0).positions().shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"areas": (Grid(),)}, "areas must be two or more geometries, not 1"),
+        ({"across": "far"}, "across must be refused, euclidean or a length, not 'far'"),
+        ({"across": 0.0}, "across must be a finite, positive length"),
+        ({"across": float("nan")}, "across must be a finite, positive length"),
+        ({"offsets": ((0, 0, 0),)}, "offsets must be three finite lengths for each of 2 areas"),
+        ({"offsets": ((0, 0), (1, 1))}, "offsets must be three finite lengths"),
+    ],
+)
+def test_a_union_that_means_nothing_is_refused(words: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Union(**{"areas": TWO, **words})
+
+
+def test_distances_without_a_rule_or_with_units_at_one_place_are_refused() -> None:
+    with pytest.raises(ValueError, match="write across: euclidean .* or across: a length"):
+        Union(TWO).distances()
+    with pytest.raises(ValueError, match="units 0 and 12, of different parts, share a place; shift a part"):
+        Union(TWO, across="euclidean").distances()
+
+
+def test_different_units_of_length_are_refused() -> None:
+    from spatialnets.geometries import Cortex
+
+    with pytest.raises(ValueError, match="one unit of length, not mm and step"):
+        Union((Grid(), Cortex(source="fsaverage5_pial")))
+
+
+def test_a_union_is_declared_in_yaml() -> None:
+    experiment = Experiment.from_preset("sernn_demo").override(
+        "geometry={kind: union, areas: [{kind: sheet, shape: [3, 4]}, {kind: sheet, shape: [2, 2]}], across: 9.0,"
+        " offsets: [[0, 0, 0], [0, 1, 6]]}"
+    )
+    geometry = experiment.groups["sernn"].ensembles[0].geometry
+    assert geometry == Union(TWO, across=9.0, offsets=APART)
+    again = Experiment.from_declaration(__import__("yaml").safe_load(experiment.to_yaml()))
+    assert again.digest == experiment.digest

@@ -1,0 +1,248 @@
+"""From volumes to surfaces, and volumes that are none."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from spatialnets.geometries import Cortex
+from spatialnets.geometries.surfaces import as_trimesh
+from spatialnets.geometries.templates import template_surface, template_volume
+from spatialnets.geometries.volume import Volume, half, inside, is_one_sided, read_volume, surface_of
+from spatialnets.protocols import FloatArray, Surface
+
+RAS = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def ball(size: int = 30, radius: float = 11.0, centre: tuple[float, ...] | None = None) -> NDArray[np.float32]:
+    middle = np.array(centre or ((size - 1) / 2,) * 3)
+    away = np.linalg.norm(np.moveaxis(np.indices((size,) * 3), 0, -1) - middle, axis=-1)
+    return np.asarray(away <= radius, dtype=np.float32)
+
+
+def written(path: Path, data: NDArray[Any], affine: FloatArray = RAS) -> Path:
+    nibabel.Nifti1Image(data, affine).to_filename(path)
+    return path
+
+
+def surface_from(path: Path, voxel_mm: float = 2.0, **words: Any) -> Surface:
+    return surface_of(read_volume(path, **words), voxel_mm, path.name)[0]
+
+
+def is_sphere(surface: Surface) -> bool:
+    mesh = as_trimesh(surface)
+    return bool(mesh.is_watertight and mesh.is_winding_consistent and mesh.euler_number == 2 and mesh.volume > 0)
+
+
+# What is right
+
+
+def test_a_ball_becomes_a_sphere_of_its_size_and_place(tmp_path: Path) -> None:
+    surface = surface_from(written(tmp_path / "ball.nii.gz", ball()))
+    assert is_sphere(surface)
+    centre = surface.vertices.mean(axis=0)
+    np.testing.assert_allclose(centre, [29, 29, 29], atol=0.05)  # the middle of 30 voxels of 2 mm
+    radius = np.linalg.norm(surface.vertices - centre, axis=1)
+    # the volume of the voxels is that of a ball of 11.0 of them; stairs and smoothing are within half a voxel
+    assert abs(radius.mean() - 22) < 0.5
+    assert np.ptp(radius) < 2.0
+    assert abs(as_trimesh(surface).volume / (ball().sum() * 8) - 1) < 0.03
+
+
+@pytest.mark.parametrize("tissue", ["mni152_wm", "mni152_gm"])
+@pytest.mark.parametrize("voxel_mm", [1.5, 2.0, 3.0])
+def test_white_and_grey_matter_have_surfaces_of_euler_number_2(tissue: str, voxel_mm: float) -> None:
+    surface, facts = surface_of(template_volume(tissue, "left"), voxel_mm, tissue)
+    assert is_sphere(surface)
+    assert facts["left_out"] < 0.06
+    mesh = as_trimesh(surface)
+    assert 0.8 < len(mesh.vertices) * voxel_mm**2 / (1.45 * mesh.area) < 1.2
+    assert 200e3 < mesh.volume < 650e3  # mm³ of one hemisphere: white matter about 270, with grey about 600 mL
+    assert surface.vertices[:, 0].max() < voxel_mm  # cut at the midline
+
+
+def oriented(path: Path, data: NDArray[Any], affine: FloatArray, codes: str) -> Path:
+    image = nibabel.Nifti1Image(data, affine)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.io_orientation(affine), nibabel.orientations.axcodes2ornt(codes)
+    )
+    image.as_reoriented(turn).to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("codes", ["LAS", "LPI", "PIR"])
+def test_the_order_of_axes_does_not_matter(tmp_path: Path, codes: str) -> None:
+    generator = np.random.default_rng(1)
+    lump = ndimage.gaussian_filter(ball(24, 8) * generator.random((24, 24, 24)), 1.0).astype(np.float32)
+    affine = np.array([[2.0, 0, 0, -30], [0, 2.5, 0, -70], [0, 0, 3, 5], [0, 0, 0, 1]])
+    straight = surface_from(written(tmp_path / "ras.nii", lump, affine))
+    turned = surface_from(oriented(tmp_path / "turned.nii", lump, affine, codes))
+    np.testing.assert_array_equal(turned.vertices, straight.vertices)
+    np.testing.assert_array_equal(turned.faces, straight.faces)
+    assert is_sphere(turned)
+
+
+def test_an_oblique_volume_lies_where_its_affine_says(tmp_path: Path) -> None:
+    from scipy.spatial.transform import Rotation
+
+    affine = np.eye(4)
+    affine[:3, :3] = 2 * Rotation.from_euler("xyz", [20, -10, 35], degrees=True).as_matrix()
+    affine[:3, 3] = [-20, 15, 4]
+    surface = surface_from(written(tmp_path / "oblique.nii", ball(), affine))
+    np.testing.assert_allclose(
+        surface.vertices.mean(axis=0), affine[:3, :3] @ np.full(3, 14.5) + affine[:3, 3], atol=0.1
+    )
+    assert is_sphere(surface)
+
+
+def test_a_probability_map_is_cut_at_one_half_whatever_its_scale(tmp_path: Path) -> None:
+    soft = ndimage.gaussian_filter(ball(), 1.0)
+    one = surface_from(written(tmp_path / "one.nii", soft))
+    bytes_ = surface_from(written(tmp_path / "bytes.nii", np.round(255 * soft / soft.max()).astype(np.uint8)))
+    assert np.linalg.norm(one.vertices - one.vertices.mean(axis=0), axis=1).mean() == pytest.approx(
+        np.linalg.norm(bytes_.vertices - bytes_.vertices.mean(axis=0), axis=1).mean(), rel=0.01
+    )
+
+
+def test_labels_of_a_label_image_are_chosen(tmp_path: Path) -> None:
+    labels = (2 * ball(30, 11)).astype(np.int16)
+    labels[ball(30, 6) > 0] = 41
+    path = written(tmp_path / "aseg.nii", labels)
+    with pytest.raises(ValueError, match=r"whole numbers \(2, 41\).*mask_labels=\[2, 41\]"):
+        read_volume(path)
+    both, inner = surface_from(path, mask_labels=(2, 41)), surface_from(path, mask_labels=(41,))
+    assert np.ptp(both.vertices[:, 0]) > 1.6 * np.ptp(inner.vertices[:, 0])
+    with pytest.raises(ValueError, match="no voxel of label 7; it has 2, 41"):
+        read_volume(path, mask_labels=(7,))
+
+
+# What is odd, and handled
+
+
+def test_hollows_are_filled(tmp_path: Path) -> None:
+    hollow = ball(30, 11) - ball(30, 6)
+    surface = surface_from(written(tmp_path / "hollow.nii", hollow))
+    assert is_sphere(surface)
+    assert abs(as_trimesh(surface).volume / (ball().sum() * 8) - 1) < 0.03
+
+
+def test_a_handle_is_cut(tmp_path: Path) -> None:
+    x, y, z = np.indices((40, 40, 16)) - np.array([19.5, 19.5, 7.5])[:, None, None, None]
+    ring = ((np.hypot(x, y) - 13) ** 2 + z**2 <= 20).astype(np.uint8)
+    surface, facts = surface_of(read_volume(written(tmp_path / "ring.nii", ring)), 2.0, "ring")
+    assert is_sphere(surface)
+    assert 0 < facts["left_out"] < 0.1
+
+
+def test_what_is_not_finite_is_outside(tmp_path: Path) -> None:
+    spoilt = ball().astype(np.float32)
+    spoilt[:, :, :3] = np.nan
+    spoilt[0, 0, 0] = np.inf
+    surface = surface_from(written(tmp_path / "nan.nii", spoilt))
+    assert is_sphere(surface)
+    np.testing.assert_allclose(surface.vertices, surface_from(written(tmp_path / "ball.nii", ball())).vertices)
+
+
+def test_debris_is_left_out(tmp_path: Path) -> None:
+    speck = ball()
+    speck[1:3, 1:3, 1:3] = 1
+    _, facts = surface_of(read_volume(written(tmp_path / "speck.nii", speck)), 2.0, "speck")
+    assert 0 < facts["other_parts"] < 0.01
+
+
+def test_a_volume_that_fills_its_box_is_closed_at_the_sides(tmp_path: Path) -> None:
+    assert is_sphere(surface_from(written(tmp_path / "full.nii", np.ones((10, 10, 10), dtype=np.uint8))))
+    slab = surface_from(written(tmp_path / "slices.nii", np.ones((20, 20, 3), dtype=np.uint8)))
+    assert is_sphere(slab)
+
+
+def test_a_single_volume_in_four_dimensions_is_one(tmp_path: Path) -> None:
+    assert is_sphere(surface_from(written(tmp_path / "one.nii", ball()[..., None])))
+
+
+def test_voxels_in_micrometres_are_mm_afterwards(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(ball(), np.diag([2000.0, 2000, 2000, 1]))
+    image.header.set_xyzt_units("micron")
+    image.to_filename(tmp_path / "micron.nii")
+    surface = surface_from(tmp_path / "micron.nii")
+    np.testing.assert_allclose(surface.vertices, surface_from(written(tmp_path / "mm.nii", ball())).vertices, atol=1e-5)
+
+
+# What is refused, and says what to do
+
+
+def two_balls() -> NDArray[np.float32]:
+    return np.maximum(ball(40, 8, (9, 9, 9)), ball(40, 7, (29, 29, 29)))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (two_balls(), r"separate parts of [\d,]+ and [\d,]+ voxels.*keep one of them"),
+        (np.zeros((9, 9, 9), dtype=np.uint8), "is empty: no voxel is above 0"),
+        (np.full((9, 9, 9), np.nan, dtype=np.float32), "is empty: no voxel is above 0"),
+        (np.ones((5, 5, 5, 4), dtype=np.uint8), r"has 4 dimensions \(5, 5, 5, 4\); expected one volume"),
+        (np.arange(27, dtype=np.int16).reshape(3, 3, 3), "taken for a label image: choose the labels"),
+    ],
+)
+def test_a_volume_without_one_surface_is_refused(tmp_path: Path, data: NDArray[Any], said: str) -> None:
+    path = written(tmp_path / "wrong.nii.gz", data)
+    with pytest.raises(ValueError, match=said):
+        Cortex(source=str(path), n=20).positions()
+
+
+def test_a_mask_too_thin_for_its_cubes_asks_for_smaller_ones(tmp_path: Path) -> None:
+    line = np.zeros((30, 30, 30), dtype=np.uint8)
+    line[10, 10, 5:25] = 1
+    with pytest.raises(ValueError, match="too thin; write a smaller voxel_mm"):
+        surface_from(written(tmp_path / "line.nii", line), voxel_mm=6.0)
+
+
+def test_files_that_are_no_volume_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.nii").write_text("not an image")
+    (tmp_path / "text.nii.gz").write_bytes(b"\x1f\x8bnot gzip")
+    whole = written(tmp_path / "whole.nii.gz", ball()).read_bytes()
+    (tmp_path / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    for name in ("text.nii", "text.nii.gz", "cut.nii.gz"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read as a volume; expected NIfTI"):
+            read_volume(tmp_path / name)
+    with pytest.raises(ValueError, match="there is no file"):
+        read_volume(tmp_path / "absent.nii")
+
+
+# Hemispheres
+
+
+def test_a_volume_is_cut_at_the_midline(tmp_path: Path) -> None:
+    affine = RAS.copy()
+    affine[:3, 3] = -29  # the middle of the ball at the origin
+    across = read_volume(written(tmp_path / "across.nii", ball(), affine))
+    assert not is_one_sided(across)
+    left, right = half(across, "left"), half(across, "right")
+    np.testing.assert_allclose(left.inside + right.inside, across.inside)
+    assert left.inside[15:].sum() == 0
+    assert is_one_sided(left)
+    assert is_one_sided(Volume(across.inside, RAS))
+
+
+def test_voxels_inside_a_surface_are_those_by_winding_number() -> None:
+    pial, _ = template_surface("fsaverage5_pial", "left")
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine[:3, 3] = [-75.3, -110.1, -55.7]
+    grid = Volume(np.zeros((21, 47, 36), dtype=np.float32), affine)
+    found = inside(pial, grid)
+    place = np.argwhere(np.ones_like(found))
+    points = place @ affine[:3, :3].T + affine[:3, 3]
+    # van Oosterom & Strackee: solid angles of all faces add up to 4 pi inside and to 0 outside
+    some = np.random.default_rng(0).choice(len(points), 400, replace=False)
+    a, b, c = (pial.vertices[pial.faces[:, k]][None] - points[some][:, None] for k in range(3))
+    la, lb, lc = (np.linalg.norm(v, axis=-1) for v in (a, b, c))
+    top = np.einsum("pfk,pfk->pf", a, np.cross(b, c))
+    dot = [np.einsum("pfk,pfk->pf", *pair) for pair in ((a, b), (a, c), (b, c))]
+    winding = np.arctan2(top, la * lb * lc + dot[0] * lc + dot[1] * lb + dot[2] * la).sum(axis=1) / (2 * np.pi)
+    np.testing.assert_array_equal(found[tuple(place[some].T)], winding > 0.5)
+    assert abs(found.sum() * 64 / as_trimesh(pial).volume - 1) < 0.01  # cubes of 4 mm
