@@ -11,6 +11,7 @@ import typer
 from spatialnets import __version__
 from spatialnets.cli.cite import cite
 from spatialnets.cli.describe import describe
+from spatialnets.cli.geometry import geometry
 from spatialnets.cli.list import list_parts
 from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, describe, show, report, cite):
+for command in (run, resume, validate, geometry, describe, show, report, cite):
     app.command()(command)
 app.command("list")(list_parts)
 

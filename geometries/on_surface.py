@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -24,6 +23,12 @@ from spatialnets.protocols import FloatArray, Geometry, Surface
 __all__ = ["Metric", "OnSurface", "Placed", "Placement", "check_words", "place"]
 
 VERSION = 1  # of what is computed here: another one is computed anew
+
+FACTS = {
+    "left_out": ("kept in one piece", "of the mask left out, so that no handle closes"),
+    "other_parts": ("other parts", "of the mask lie apart from the largest part, and were left out"),
+    "shortened": ("across hemispheres", "of the pairs within one are nearer to each other by way of the other"),
+}
 
 Metric = Literal["geodesic", "euclidean"]
 Placement = Literal["farthest", "poisson_disk"]
@@ -177,7 +182,10 @@ class OnSurface(Geometry):
 
     @abstractmethod
     def _compute(self) -> dict[str, NDArray[Any]]:
-        """Return ``vertices, faces, positions, distances``; and ``names, parts, sphere, facts`` where there are any."""
+        """Return ``vertices, faces, positions, distances``; and ``names, parts, sphere, facts`` where there are any.
+
+        ``facts`` are shares of something, as JSON, under the names of `FACTS`.
+        """
 
     @cached_property
     def _made(self) -> dict[str, NDArray[Any]]:
@@ -213,6 +221,7 @@ class OnSurface(Geometry):
     def sphere(self) -> FloatArray | None:
         return self._made.get("sphere")
 
-    def facts(self) -> Mapping[str, float]:
-        """Return what is worth knowing of how the surface was made, by name; empty if it was read as it is."""
-        return json.loads(str(self._made["facts"])) if "facts" in self._made else {}
+    def facts(self) -> dict[str, str]:
+        """Return how a surface was made from a volume, and what joining two hemispheres changed, in words."""
+        shares: dict[str, float] = json.loads(str(self._made["facts"])) if "facts" in self._made else {}
+        return {FACTS[name][0]: f"{100 * share:.1f} % {FACTS[name][1]}" for name, share in shares.items()}

@@ -136,6 +136,10 @@ class Geometry(ABC):
         """Return which part each unit lives in, ``(unit,)``, such as 0 left and 1 right; None if there is but one."""
         return None
 
+    def facts(self) -> dict[str, str]:
+        """Return what else is worth knowing of how units and distances came about, in words, by name."""
+        return {}
+
     def sphere(self) -> FloatArray | None:
         """Return where each unit lies on a sphere that the surface is registered to, ``(unit, 3)``, if there is one."""
         return None

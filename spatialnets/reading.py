@@ -24,9 +24,9 @@ from spatialnets.declaration import (
 )
 from spatialnets.errors import DeclarationError, nearest
 from spatialnets.group import Group, Networks
-from spatialnets.protocols import Analysis
+from spatialnets.protocols import Analysis, Geometry
 
-__all__ = ["Kinds", "Reading"]
+__all__ = ["Kinds", "Reading", "geometry_name"]
 
 MOST = {"networks": 10**6, "seed": 2**63 - 1}  # more networks are a slip of the pen
 
@@ -46,6 +46,13 @@ class Kinds:
 
 def _is_whole(value: Any, least: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def geometry_name(geometry: Geometry) -> str:
+    """Return the name of a geometry in a run: its kind and a hash of its fields."""
+    block = block_of(geometry, "geometry", Kinds({}))
+    digest = hashlib.sha256(json.dumps(block, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{block['kind'].rpartition(':')[2].rpartition('.')[2]}-{digest}"
 
 
 class Reading:
@@ -265,8 +272,6 @@ class Reading:
                 if path.split(".")[0] == family:
                     block = _set_path(block, path.split(".")[1:], list(along) if batches(path) else along[0])
             parts[family] = self.builder.build(family, block, family)
-            if family == "geometry":
-                kind = str(plain(block)["kind"]) if isinstance(block.value, dict) and "kind" in block.value else "?"
         if None in parts.values():
             return None
         core, geometry = parts["core"], parts["geometry"]
@@ -274,19 +279,17 @@ class Reading:
             self._note(
                 blocks["core"],
                 "core.n_units",
-                f"{core.n_units} units, but the geometry {kind} holds {geometry.n_units}: "
+                f"{core.n_units} units, but the geometry {plain(blocks['geometry'])['kind']} holds {geometry.n_units}: "
                 "leave n_units out, or choose a geometry of that size",
             )
             return None
-        declared = json.dumps(block_of(geometry, "geometry", Kinds({})), sort_keys=True)
-        digest = hashlib.sha256(declared.encode()).hexdigest()[:8]
         seeds = [
             (int(networks_of[number]["seed"]) if self.seed_axis else self.seed) + number % repeats for number in numbers
         ]
         return Networks(
             numbers=tuple(numbers),
             seeds=tuple(seeds),
-            geometry_name=f"{kind.rpartition(':')[2].rpartition('.')[2]}-{digest}",
+            geometry_name=geometry_name(geometry),
             axes=values,
             **parts,
         )

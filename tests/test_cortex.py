@@ -55,12 +55,12 @@ def test_the_default_is_the_left_hemisphere_of_mni152() -> None:
     assert cortex.n_units == 100
     assert (cortex.positions()[:, 0] < 2).all()
     assert 80 < cortex.distances().mean() < 110
-    assert set(cortex.facts()) == {"left_out", "other_parts"}
+    assert cortex.facts().keys() == {"kept in one piece", "other parts"}
     assert 25_000 < len(cortex.surface().vertices) < 30_000
 
 
 def test_right_is_about_the_mirror_image_of_left() -> None:
-    left, right = (Cortex(source="mni152_gm", hemisphere=side, voxel_mm=3.0, n=60) for side in ("left", "right"))  # type: ignore[arg-type]
+    left, right = (cortex_of(source="mni152_gm", hemisphere=side, voxel_mm=3.0, n=60) for side in ("left", "right"))
     assert (right.positions()[:, 0] > -3).all()
     assert abs(right.distances().mean() / left.distances().mean() - 1) < 0.05  # the MNI brain is symmetric
 
@@ -91,7 +91,9 @@ def test_two_hemispheres_need_a_rule() -> None:
 def test_two_hemispheres_are_a_metric(across: Any) -> None:
     both = Cortex(source="fsaverage5_pial", hemisphere="both", across=across, n=41)
     check_geometry(both)
-    left, right = (Cortex(source="fsaverage5_pial", hemisphere=side, n=n) for side, n in (("left", 21), ("right", 20)))  # type: ignore[arg-type]
+    left, right = (
+        cortex_of(source="fsaverage5_pial", hemisphere=side, n=n) for side, n in (("left", 21), ("right", 20))
+    )
     np.testing.assert_array_equal(both.positions(), np.vstack([left.positions(), right.positions()]))
     assert both.parts() is not None
     np.testing.assert_array_equal(both.parts(), [0] * 21 + [1] * 20)
@@ -100,12 +102,12 @@ def test_two_hemispheres_are_a_metric(across: Any) -> None:
     np.testing.assert_allclose(both.distances()[:21, 21:], rule, rtol=1e-12)
     within = both.distances()[:21, :21]
     assert (within <= left.distances() + 1e-9).all()
-    shortened = both.facts()["shortened"]
+    shortened = float(both.facts()["across hemispheres"].split()[0])
     if across == 150.0:  # more than half of the longest way within: nothing is nearer by way of the other side
         np.testing.assert_allclose(within, left.distances(), rtol=1e-12)
         assert shortened == 0
     else:
-        assert 0 < shortened < 1
+        assert 0 < shortened < 100
         assert (within < left.distances() - 1e-6).mean() > 0.01
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,11 @@ class Picture:
         with mpl.rc_context(STYLE):
             self.figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
         return buffer.getvalue()
+
+    def embedded(self) -> dict[str, str]:
+        """Return the drawing for a page: name, title, caption, and PNG as base64."""
+        png = base64.b64encode(self.png()).decode()
+        return {"name": self.name, "title": self.title, "caption": self.caption, "png": png}
 
     def save(self, folder: Path) -> None:
         """Write PNG, SVG and the values as CSV."""

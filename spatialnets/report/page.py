@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ import xarray as xr
 from spatialnets.experiment import Experiment
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
-from spatialnets.report.figures import Picture, curves, strengths
+from spatialnets.report.figures import curves, strengths
 from spatialnets.report.measured import PASS_ACCURACY, measured, passing, scored_epoch
 from spatialnets.report.scorecard import scorecard, table_of
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["is_current", "write_report"]
+__all__ = ["is_current", "plotly_script", "template", "write_report"]
 
 
 def write_report(run: Run, experiment: Experiment) -> Path:
@@ -53,14 +52,14 @@ def write_report(run: Run, experiment: Experiment) -> Path:
     write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
     write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
-    page = _template().render(
+    page = template("page.html").render(
         run=run,
         experiment=experiment,
         groups=_groups(experiment, table),
         scores=scores,
         epoch=scored_epoch(table),
         threshold=PASS_ACCURACY,
-        pictures=[_embedded(picture) for picture in pictures],
+        pictures=[picture.embedded() for picture in pictures],
         diverged=_diverged(run),
         done=sum(len(shard.networks) for shard in run.shards if shard.done),
         total=sum(len(shard.networks) for shard in run.shards),
@@ -83,7 +82,8 @@ def is_current(run: Run) -> bool:
     )
 
 
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a page of this folder, which escapes what is put into it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spatialnets.report", "."),
         autoescape=True,
@@ -91,16 +91,14 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
-def _embedded(picture: Picture) -> dict[str, str]:
-    return {
-        "name": picture.name,
-        "title": picture.title,
-        "caption": picture.caption,
-        "png": base64.b64encode(picture.png()).decode(),
-    }
+def plotly_script() -> str:
+    """Return plotly's script, once for a page and all scenes in it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def _metrics(table: xr.Dataset) -> pd.DataFrame:
