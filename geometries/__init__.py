@@ -1,7 +1,31 @@
 """Where units live: the paper's grid, a sphere, any points."""
 
+from spatialnets.geometries.connectome import Connectome
+from spatialnets.geometries.cortex import Cortex
+from spatialnets.geometries.ellipsoid import Ellipsoid
 from spatialnets.geometries.grid import Grid
+from spatialnets.geometries.mesh import Mesh
+from spatialnets.geometries.parcellation import Parcellation
 from spatialnets.geometries.points import Points
+from spatialnets.geometries.random_box import RandomBox
+from spatialnets.geometries.ring import Ring
+from spatialnets.geometries.sheet import Sheet
 from spatialnets.geometries.sphere import Sphere
+from spatialnets.geometries.torus import Torus
+from spatialnets.geometries.union import Union
 
-__all__ = ["Grid", "Points", "Sphere"]
+__all__ = [
+    "Connectome",
+    "Cortex",
+    "Ellipsoid",
+    "Grid",
+    "Mesh",
+    "Parcellation",
+    "Points",
+    "RandomBox",
+    "Ring",
+    "Sheet",
+    "Sphere",
+    "Torus",
+    "Union",
+]

@@ -89,9 +89,9 @@ class Cortex(OnSurface):
     References
     ----------
     Fonov et al. (2011), doi:10.1016/j.neuroimage.2010.07.033, for the MNI ICBM152 volume; Fischl et al. (1999),
-    doi:10.1006/nimg.1998.0396, for fsaverage; Bertrand & Malandain (1994), doi:10.1016/0167-8655(94)90046-9, and
-    Latecki et al. (1995), doi:10.1006/cviu.1995.1006, for the topology; Mitchell et al. (1987), doi:10.1137/0216045,
-    for lengths.
+    doi:10.1002/(sici)1097-0193(1999)8:4<272::aid-hbm10>3.0.co;2-4, for fsaverage; Bertrand & Malandain (1994),
+    doi:10.1016/0167-8655(94)90046-9, and Latecki et al. (1995), doi:10.1006/cviu.1995.1006, for the topology; Mitchell
+    et al. (1987), doi:10.1137/0216045, for lengths.
 
     Examples
     --------

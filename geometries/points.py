@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,11 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
+from spatialnets.geometries.table import ENDINGS, read_rows
 from spatialnets.protocols import FloatArray, Geometry
 
 __all__ = ["Points"]
-
-Coordinates = str | tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Points(Geometry):
 
     references: ClassVar[tuple[str, ...]] = ()
 
-    coordinates: Coordinates = field(repr=False)
+    coordinates: str | tuple[tuple[float, ...], ...] = field(repr=False)
 
     def __post_init__(self) -> None:
         given: object = self.coordinates
@@ -109,31 +107,23 @@ def _read(path: Path) -> FloatArray:
             return _numbers(np.load(path, allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
             raise ValueError(f"{path} is no array of coordinates: {error}") from error
-    if path.suffix not in (".csv", ".tsv", ".txt"):
+    if path.suffix not in ENDINGS:
         raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv or .npy")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    return _parse(path, lines)
+    return _parse(path)
 
 
-def _parse(path: Path, lines: list[str]) -> FloatArray:
+def _parse(path: Path) -> FloatArray:
     rows: list[list[float]] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        separator = next((mark for mark in ",;\t" if mark in line), " ")
-        words = [word.strip() for word in next(csv.reader([line.strip()], delimiter=separator, skipinitialspace=True))]
+    for line, row in enumerate(read_rows(path)):
         try:
-            row = [float(word) for word in words]
+            numbers = [float(word) for word in row.words]
         except ValueError:
-            if not rows and number == 1:
+            if line == 0:
                 continue  # a line of names
-            raise ValueError(f"{path}:{number}: expected numbers, not {line.strip()!r}") from None
-        if rows and len(row) != len(rows[0]):
-            raise ValueError(f"{path}:{number}: {len(row)} numbers where the lines before have {len(rows[0])}")
-        rows.append(row)
+            raise ValueError(f"{row.place}: expected numbers, not {row.text!r}") from None
+        if rows and len(numbers) != len(rows[0]):
+            raise ValueError(f"{row.place}: {len(numbers)} numbers where the lines before have {len(rows[0])}")
+        rows.append(numbers)
     if not rows:
         raise ValueError(f"{path} holds no coordinates")
     return np.array(rows, dtype=np.float64)

@@ -1,8 +1,10 @@
 """The public contracts, over every installed part; and each contract can be broken."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import nilearn
 import numpy as np
 import pytest
 import torch
@@ -15,10 +17,23 @@ from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
 from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
 
+TETRAHEDRON = (
+    [[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]],
+    [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]],
+)
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "points": [{"coordinates": np.random.default_rng(0).normal(size=(20, d))} for d in (1, 2, 3, 5)],
     "grid": [{}, {"shape": (4,)}, {"shape": (3, 2), "spacing": 2.5}],
     "sphere": [{}, {"n": 2}, {"n": 37, "radius": 60.0}],
+    "sheet": [{}, {"shape": (1, 4)}],
+    "torus": [{}, {"shape": (3, 4), "spacing": 0.3}],
+    "random_box": [{}, {"n": 2, "size": (1.0,)}],
+    "parcellation": [{"source": Path(nilearn.__file__).parent / "datasets" / "data" / "dosenbach_2010.csv"}],
+    "connectome": [{"source": [[0, 30, 90], [30, 0, 40], [90, 0, 0]], "names": ("V1", "V2", "MT")}],
+    "mesh": [{"source": TETRAHEDRON, "n": 4}, {"source": TETRAHEDRON, "n": 3, "metric": "euclidean"}],
+    "ellipsoid": [{"n": 20}],
+    "cortex": [{"source": "fsaverage5_white", "n": 20}],
+    "union": [{"areas": (Grid((2, 2)), Grid((3,))), "across": 5.0, "offsets": ((0, 0, 0), (0, 0, 2))}],
     "l1": [{"strength": 0.3}],
     "l2": [{"strength": 0.3}],
     "distance": [{"strength": 0.3}, {"strength": 0.3, "power": 0.5}],
