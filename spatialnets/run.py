@@ -26,12 +26,13 @@ SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """One shard of a run's plan: which networks of which group it holds, and where it is or will be."""
+    """One shard of a run's plan: which networks of which group it holds, on which geometry, and where it is."""
 
     index: int
     group: str
     networks: tuple[int, ...]
     path: Path
+    geometry: str = ""
 
     @property
     def done(self) -> bool:
@@ -104,6 +105,7 @@ class Run:
                 group=entry["group"],
                 networks=tuple(entry["networks"]),
                 path=folder / "shards" / f"{entry['index']:05d}.nc",
+                geometry=entry.get("geometry", ""),
             )
             for entry in plan["shards"]
         )
@@ -183,6 +185,12 @@ class Run:
                 return StoredGeometry(**{**known, **scalars})
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
+
+    def geometry_of(self, group: str) -> StoredGeometry:
+        """Return the geometry of a group (of its first networks, where they differ)."""
+        if group not in self.groups:
+            raise RunError(f"this run has no group '{group}': {nearest(group, self.groups)}")
+        return self.geometry(next(shard.geometry for shard in self.shards if shard.group == group))
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
         """Store a geometry."""

@@ -41,7 +41,7 @@ class Recorder:
         self.ended = False
         self.said: list[str] = []
 
-    def begin(self, total: int, done: int, label: str) -> None:
+    def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
         self.total, self.done, self.begun = total, done, done
 
     def advance(self, count: int, status: str) -> None:

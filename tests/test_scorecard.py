@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from spatialnets.report.scorecard import Score, cohens_d, mean_interval, scorecard, table_of
+from spatialnets.report.scorecard import Score, scorecard, table_of
+from spatialnets.statistics import cohens_d, mean_interval
 
 EPOCHS = 11
 

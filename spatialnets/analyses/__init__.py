@@ -2,6 +2,7 @@
 
 from spatialnets.analyses.modularity import Modularity
 from spatialnets.analyses.pass_rate import PassRate
+from spatialnets.analyses.small_worldness import SmallWorldness
 from spatialnets.analyses.wiring import Wiring
 
-__all__ = ["Modularity", "PassRate", "Wiring"]
+__all__ = ["Modularity", "PassRate", "SmallWorldness", "Wiring"]

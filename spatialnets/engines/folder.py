@@ -151,7 +151,12 @@ def _create(experiment: Experiment, folder: Path) -> None:
         "networks_per_shard": size,
         "threads": THREADS,
         "shards": [
-            {"index": shard.index, "group": shard.group, "networks": list(shard.networks)}
+            {
+                "index": shard.index,
+                "group": shard.group,
+                "networks": list(shard.networks),
+                "geometry": shard.geometry,
+            }
             for shard in experiment.shards(size)
         ],
     }

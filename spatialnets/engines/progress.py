@@ -12,10 +12,10 @@ __all__ = ["Bar", "Lines", "NoProgress", "Progress", "terminal_progress"]
 
 
 class Progress(Protocol):
-    """What an engine reports to; numbers count updates of single networks."""
+    """What long work reports to; unless it says otherwise, numbers count updates of single networks."""
 
-    def begin(self, total: int, done: int, label: str) -> None:
-        """Begin; `done` of `total` updates were made in earlier sittings."""
+    def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
+        """Begin; `done` of `total` updates (or of what else is counted) were made in earlier sittings."""
         ...
 
     def advance(self, count: int, status: str) -> None:
@@ -34,7 +34,7 @@ class Progress(Protocol):
 class NoProgress:
     """Reports nothing."""
 
-    def begin(self, total: int, done: int, label: str) -> None: ...
+    def begin(self, total: int, done: int, label: str, what: str = "updates") -> None: ...
 
     def advance(self, count: int, status: str) -> None: ...
 
@@ -59,8 +59,8 @@ def clock_words(seconds: float) -> str:
 class _Pace:
     """How fast this sitting's work goes, from the first report on: starting the processes is no work."""
 
-    def __init__(self, total: int, done: int, clock: Callable[[], float]) -> None:
-        self.total, self.done, self._clock = total, done, clock
+    def __init__(self, total: int, done: int, clock: Callable[[], float], what: str = "updates") -> None:
+        self.total, self.done, self._clock, self.what = total, done, clock, what
         self.started = clock()
         self._first: tuple[int, float] | None = None
 
@@ -119,11 +119,11 @@ class Lines:
         self._interval, self._clock = interval, clock
         self._pace: _Pace | None = None
 
-    def begin(self, total: int, done: int, label: str) -> None:
-        self._pace = _Pace(total, done, self._clock)
+    def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
+        self._pace = _Pace(total, done, self._clock, what)
         self._next = self._pace.started + min(2.0, self._interval)
         resumed = f", {done:,} of them made before" if done else ""
-        self.say(f"{label}: {total:,} updates{resumed}")
+        self.say(f"{label}: {total:,} {what}{resumed}")
 
     def advance(self, count: int, status: str) -> None:
         if self._pace is None:
@@ -135,7 +135,7 @@ class Lines:
 
     @staticmethod
     def _line(pace: _Pace, status: str) -> str:
-        line = f"{pace.percent:3} % {pace.done:,} of {pace.total:,} updates, {clock_words(pace.elapsed)} elapsed"
+        line = f"{pace.percent:3} % {pace.done:,} of {pace.total:,} {pace.what}, {clock_words(pace.elapsed)} elapsed"
         if pace.done < pace.total and pace.left:
             line += f", about {pace.left} left"
         return f"{line} ({status})" if status else line
@@ -165,7 +165,7 @@ class Bar:
         self._bar: Any = None
         self._pace: _Pace | None = None
 
-    def begin(self, total: int, done: int, label: str) -> None:
+    def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
@@ -180,7 +180,7 @@ class Bar:
             TextColumn(f"{{task.fields[{name}]}}", justify="right", markup=False, table_column=Column(no_wrap=True))
             for name in ("percent", "rate", "elapsed", "left")
         ]
-        self._pace = _Pace(total, done, self._clock)
+        self._pace = _Pace(total, done, self._clock, what)
         self._bar = Progress(*columns, console=console, expand=True, get_time=self._clock)
         self._task = self._bar.add_task(label, total=total, completed=done, **self._figures())
         self._bar.start()
@@ -189,7 +189,7 @@ class Bar:
         assert self._pace is not None
         return {
             "percent": f"{self._pace.percent} %",
-            "rate": f"{self._pace.rate:,.0f} updates/s" if self._pace.rate else "",
+            "rate": f"{self._pace.rate:,.0f} {self._pace.what}/s" if self._pace.rate else "",
             "elapsed": clock_words(self._pace.elapsed),
             "left": f"{self._pace.left} left" if self._pace.left else "",
         }

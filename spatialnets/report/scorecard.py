@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,11 +12,10 @@ from scipy import stats
 
 from spatialnets.protocols import FloatArray
 from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.statistics import bootstrap, cohens_d, mean_interval
 
-__all__ = ["Score", "cohens_d", "mean_interval", "scorecard", "table_of"]
+__all__ = ["Score", "scorecard", "table_of"]
 
-RESAMPLES = 4999
-SEED = 20231120
 PAPER_STRENGTHS = {"sernn": (1e-6, 1.0), "l1": (1e-5, 0.04)}  # a rate is of the range it was taken over
 Interval = tuple[float, float] | None
 
@@ -79,52 +77,6 @@ class Score:
         if self.met is None:
             return "-" if np.isfinite(self.value) else "too few networks"
         return "yes" if self.met else "no"
-
-
-def cohens_d(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
-    r"""Return Cohen's d, :math:`(\bar a - \bar b) / \sqrt{(s_a^2 + s_b^2) / 2}`, as the paper pools it.
-
-    Parameters
-    ----------
-    one, other
-        Values of two groups.
-    axis
-        Along which the networks lie.
-
-    Examples
-    --------
-    >>> float(cohens_d(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0])))
-    1.0
-    """
-    spread = (one.var(axis=axis, ddof=1) + other.var(axis=axis, ddof=1)) / 2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((one.mean(axis=axis) - other.mean(axis=axis)) / np.sqrt(spread))
-
-
-def mean_interval(values: FloatArray) -> Interval:
-    """Return the 95 % bootstrap interval (BCa) of a mean, resampling networks; None for fewer than two."""
-    return _bootstrap((values,), np.mean)
-
-
-def _bootstrap(samples: tuple[FloatArray, ...], statistic: Callable[..., FloatArray]) -> Interval:
-    if min(len(sample) for sample in samples) < 2 or all(np.ptp(sample) == 0 for sample in samples):
-        return None
-    fewest = min(len(sample) for sample in samples)
-    # BCa leaves out one network at a time, which leaves a pair without a variance
-    for method in ("BCa", "percentile") if fewest > 2 else ("percentile",):
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a degenerate sample has no interval, which is said by None
-            result = stats.bootstrap(
-                samples,
-                statistic,
-                n_resamples=RESAMPLES,
-                method=method,
-                rng=np.random.default_rng(SEED),
-            )
-        low, high = result.confidence_interval
-        if np.isfinite(low) and np.isfinite(high):
-            return float(low), float(high)
-    return None
 
 
 def scorecard(table: xr.Dataset) -> list[Score]:
@@ -273,7 +225,8 @@ def _difference(
     enough = min(len(one), len(other)) >= 2 and np.ptp(one) + np.ptp(other) > 0
     d = float(cohens_d(one, other)) if enough else np.nan
     met = None if criterion is None or not enough else bool(criterion(d))
-    interval = _bootstrap((one, other), cohens_d) if enough else None
+    low, high = bootstrap((one, other), cohens_d) if enough else (np.nan, np.nan)
+    interval = (float(low), float(high)) if bool(np.isfinite(low) & np.isfinite(high)) else None
     return Score(figure, claim, published, d, interval, f"{len(one)} + {len(other)}", met)
 
 

@@ -1,0 +1,341 @@
+"""Groups set against each other: how much they differ, and what of it distance alone explains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.graph.communicability import communicability
+from spatialnets.graph.modularity import modularity
+from spatialnets.graph.nulls import map_correlation, moran_surrogates, shuffle_within_distances, spin_permutations
+from spatialnets.graph.small_worldness import small_worldness
+from spatialnets.protocols import FloatArray
+from spatialnets.report.samples import Contrast, Pairing, Sample, contrasts, pairings
+from spatialnets.statistics import bootstrap, effect, false_discovery
+from spatialnets.streams import numpy_stream
+
+__all__ = ["CLAIMS", "Comparison", "compare"]
+
+NULL_NETWORKS = 20  # passing networks of each sample that are shuffled, evenly over their strengths
+NULLS = 20  # shuffles of each
+SURROGATES = 999  # maps; the smallest p is 0.001
+SEED = 2023
+
+CLAIMS = {
+    "weight_distance_correlation": ("2c", "prunes long connections", -1),
+    "mean_communicability": ("2d", "communicates less", -1),
+    "modularity": ("3a", "is more modular", 1),
+    "small_worldness": ("3b", "is more of a small world", 1),
+}
+"""What the paper claims of seRNNs against L1 networks: its figure, in words, and the sign of the difference."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found; every table is tidy, one row for each combination.
+
+    Parameters
+    ----------
+    samples, contrasts
+        What was compared, and which with which.
+    groups
+        Of each sample, measure and epoch: mean of the networks that pass, with its 95 % interval.
+    effects
+        Of each contrast, selection, measure and epoch: means, Hedges' g with its 95 % interval, p by permutation, and
+        q, which is p adjusted for all tests of that selection.
+    claims
+        Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1.
+    nulls
+        Of each sample and measure: passing networks against the same networks with their weights shuffled among
+        connections of about the same length.
+    maps
+        Correlations between maps over units (the mean strength of each unit), with p by spins or Moran's maps.
+    epoch
+        At which networks are compared.
+    reasons
+        What could not be compared, and why.
+    """
+
+    samples: tuple[Sample, ...]
+    contrasts: tuple[Contrast, ...]
+    groups: pd.DataFrame
+    effects: pd.DataFrame
+    claims: pd.DataFrame
+    nulls: pd.DataFrame
+    maps: pd.DataFrame
+    epoch: int
+    reasons: tuple[str, ...]
+
+
+def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comparison:
+    """Compare groups of networks.
+
+    Parameters
+    ----------
+    samples
+        As `spatialnets.report.samples.samples_of` gives them, two or more.
+    progress
+        Where to report; by default nowhere.
+    """
+    progress = progress or NoProgress()
+    chosen = contrasts(samples)
+    epoch = min(sample.epoch for sample in samples)
+    progress.begin(2 * len(samples) + len(chosen), 0, "comparing", "steps")
+    try:
+        groups = []
+        for sample in samples:
+            groups.append(_means(sample))
+            progress.advance(1, f"means of {sample.label}")
+        effects, reasons = [], []
+        for contrast in chosen:
+            for pairing in pairings(contrast):
+                if pairing.reason or min(len(pairing.first), len(pairing.second)) < 2:
+                    why = pairing.reason or f"only {min(len(pairing.first), len(pairing.second))} networks to compare"
+                    reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
+                else:
+                    effects.append(_effects(contrast, pairing))
+            progress.advance(1, contrast.label)
+        nulls, maps = [], []
+        unit_maps: dict[str, FloatArray] = {}
+        for sample in samples:
+            weights = _weights(sample)
+            if len(weights):
+                nulls.append(_nulls(sample, weights))
+                unit_maps[sample.label] = _strength_map(weights)
+            else:
+                reasons.append(f"{sample.label}: no network passes, so that nothing is shuffled or mapped")
+            progress.advance(1, f"shuffled networks of {sample.label}")
+        maps = _maps(samples, unit_maps)
+    finally:
+        progress.end()
+    table = _adjusted(pd.concat(effects, ignore_index=True)) if effects else pd.DataFrame(columns=EFFECT_COLUMNS)
+    return Comparison(
+        samples=tuple(samples),
+        contrasts=tuple(chosen),
+        groups=pd.concat(groups, ignore_index=True),
+        effects=table,
+        claims=_claims(chosen, table, epoch),
+        nulls=pd.concat(nulls, ignore_index=True) if nulls else pd.DataFrame(columns=NULL_COLUMNS),
+        maps=pd.DataFrame(maps, columns=MAP_COLUMNS),
+        epoch=epoch,
+        reasons=tuple(reasons),
+    )
+
+
+# Means and effects
+
+EFFECT_COLUMNS = [
+    "selection", "first", "second", "differ_in", "measure", "epoch", "n_first", "n_second", "mean_first", "mean_second",
+    "g", "low", "high", "p", "q",
+]  # fmt: skip
+
+
+def _complete(values: FloatArray) -> dict[tuple[bool, ...], list[int]]:
+    """Return which measures miss which networks: those that miss the same can be resampled at once."""
+    groups: dict[tuple[bool, ...], list[int]] = {}
+    for place, has in enumerate(np.asarray(np.isfinite(values).all(axis=1))):
+        groups.setdefault(tuple(has.tolist()), []).append(place)
+    return groups
+
+
+def _means(sample: Sample) -> pd.DataFrame:
+    measures, epochs = sample.measures, sample.table["epoch"].to_numpy().tolist()
+    values = sample.values(measures, epochs)[:, :, np.flatnonzero(sample.passes)]
+    rows = []
+    for has, places in _complete(values).items():
+        some = values[places][:, :, list(has)]
+        low, high = bootstrap((some,), np.mean) if some.shape[-1] else (np.full(some.shape[:2], np.nan),) * 2
+        mean = some.mean(axis=-1) if some.shape[-1] else low
+        for row, place in enumerate(places):
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "sample": sample.label, "measure": measures[place], "epoch": epochs, "n": sum(has),
+                        "mean": mean[row], "low": low[row], "high": high[row],
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
+    one, other = contrast.first, contrast.second
+    measures = [name for name in one.measures if name in other.measures]
+    epochs = sorted(set(one.table["epoch"].to_numpy().tolist()) & set(other.table["epoch"].to_numpy().tolist()))
+    first = one.values(measures, epochs)[:, :, pairing.first]
+    second = other.values(measures, epochs)[:, :, pairing.second]
+    rows = []
+    both = np.concatenate([first, second], axis=-1)
+    for has, places in _complete(both).items():
+        in_first, in_second = np.array(has[: first.shape[-1]]), np.array(has[first.shape[-1] :])
+        if pairing.paired:  # a pair that misses one misses both
+            in_first = in_second = in_first & in_second
+        some, rest = first[places][:, :, in_first], second[places][:, :, in_second]
+        found = effect(some, rest, pairing.paired)
+        with np.errstate(invalid="ignore"):
+            means = [part.mean(axis=-1) if part.shape[-1] else np.full(part.shape[:2], np.nan) for part in (some, rest)]
+        for row, place in enumerate(places):
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "selection": pairing.selection, "first": one.label, "second": other.label,
+                        "differ_in": contrast.family, "measure": measures[place], "epoch": epochs,
+                        "n_first": int(in_first.sum()), "n_second": int(in_second.sum()),
+                        "mean_first": means[0][row], "mean_second": means[1][row],
+                        "g": found.g[row], "low": found.low[row], "high": found.high[row], "p": found.p[row],
+                    }
+                )
+            )  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def _adjusted(effects: pd.DataFrame) -> pd.DataFrame:
+    table = effects.assign(q=np.nan)
+    for selection in table["selection"].unique():
+        own = table["selection"] == selection
+        table.loc[own, "q"] = false_discovery(table.loc[own, "p"].to_numpy(dtype=np.float64))
+    return table[EFFECT_COLUMNS]
+
+
+CLAIM_COLUMNS = [
+    "geometry", "first", "second", "figure", "claim", "measure", "selection", "n", "g", "low", "high", "q", "verdict",
+]  # fmt: skip
+
+
+def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd.DataFrame:
+    """Test the paper's claims wherever a spatial penalty stands against L1 and all else is equal."""
+    rows = []
+    for contrast in chosen:
+        kinds = [sample.kind("regularizer") for sample in (contrast.first, contrast.second)]
+        if contrast.family != "regularizer" or "l1" not in kinds or kinds[0] == kinds[1]:
+            continue
+        sign = 1 if kinds[1] == "l1" else -1  # spatial minus L1, whichever comes first
+        own = effects[
+            (effects["first"] == contrast.first.label)
+            & (effects["second"] == contrast.second.label)
+            & (effects["epoch"] == epoch)
+        ]
+        for measure, (figure, claim, expected) in CLAIMS.items():
+            for row in own[own["measure"] == measure].itertuples():
+                ends = sorted((sign * row.low, sign * row.high))
+                rows.append(
+                    [
+                        _place(contrast.first), contrast.first.label, contrast.second.label, figure, claim, measure,
+                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.q,
+                        _verdict(ends, expected),
+                    ]
+                )  # fmt: skip
+    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+
+
+def _place(sample: Sample) -> str:
+    block = sample.blocks["geometry"]
+    source = block.get("source")
+    return f"{sample.kind('geometry')} ({source})" if isinstance(source, str) else sample.kind("geometry")
+
+
+def _verdict(interval: Sequence[float], expected: int) -> str:
+    low, high = (end * expected for end in interval)
+    if not np.isfinite(low + high):
+        return "too few networks"
+    low, high = min(low, high), max(low, high)
+    return "holds" if low > 0 else "reversed" if high < 0 else "open"
+
+
+# Nulls
+
+NULL_COLUMNS = ["sample", "measure", "n", "observed", "shuffled", "excess", "low", "high", "outside"]
+
+
+def _mean_communicability(weights: FloatArray) -> FloatArray:
+    import torch
+
+    n_units = weights.shape[-1]
+    total = communicability(torch.from_numpy(weights)).sum(dim=(-2, -1)).numpy()
+    return np.asarray(total / (n_units * (n_units - 1)))
+
+
+NULL_MEASURES: Mapping[str, Callable[[FloatArray], Any]] = {
+    "modularity": lambda weights: modularity(weights)[0],
+    "small_worldness": small_worldness,
+    "mean_communicability": _mean_communicability,
+}
+
+
+def _weights(sample: Sample) -> FloatArray:
+    """Return magnitudes of passing networks at the scored epoch, evenly over strengths, ``(network, pre, post)``."""
+    places = np.flatnonzero(sample.passes)
+    places = places[np.argsort(sample.table["strength"].to_numpy()[places], kind="stable")]
+    if len(places) > NULL_NETWORKS:
+        places = places[np.linspace(0, len(places) - 1, NULL_NETWORKS).round().astype(int)]
+    wanted = set(sample.table["network"].to_numpy()[places].tolist())
+    found = []
+    for shard in sample.run.shards:
+        numbers = [number for number in shard.networks if number in wanted]
+        if shard.group != sample.group or not numbers or not shard.done:
+            continue
+        weights = sample.run.load_shard(shard)["weights"].sel(network=numbers, epoch=sample.epoch)
+        magnitude = abs(weights.astype(np.float64))
+        found.append((magnitude.sum("gate") if "gate" in magnitude.dims else magnitude).to_numpy())
+    return np.concatenate(found) if found else np.empty((0, 0, 0))
+
+
+def _nulls(sample: Sample, weights: FloatArray) -> pd.DataFrame:
+    generator = numpy_stream(SEED, f"shuffled networks of {sample.group}")
+    shuffled = np.stack(
+        [shuffle_within_distances(weights, sample.geometry.distances, generator) for _ in range(NULLS)]
+    )  # (null, network, pre, post)
+    rows = []
+    for name, measure in NULL_MEASURES.items():
+        observed, null = np.asarray(measure(weights)), np.asarray(measure(shuffled))
+        excess = observed - null.mean(axis=0)
+        low, high = bootstrap((excess,), np.mean)
+        outside = (observed > null.max(axis=0)) | (observed < null.min(axis=0))
+        rows.append(
+            [sample.label, name, len(weights), observed.mean(), null.mean(), excess.mean(), float(low), float(high),
+             float(outside.mean())]
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=NULL_COLUMNS)
+
+
+# Maps
+
+MAP_COLUMNS = ["first", "second", "r", "p", "null"]
+CENTRALITY = "mean distance to the other units"
+
+
+def _strength_map(weights: FloatArray) -> FloatArray:
+    """Return the strength of each unit, in and out, relative to its network's mean, averaged over networks."""
+    strength = weights.sum(axis=-1) + weights.sum(axis=-2)
+    return np.asarray((strength / strength.mean(axis=-1, keepdims=True)).mean(axis=0))
+
+
+def _maps(samples: Sequence[Sample], maps: Mapping[str, FloatArray]) -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for place, sample in enumerate(samples):
+        if sample.label not in maps:
+            continue
+        own, distances = maps[sample.label], sample.geometry.distances
+        surrogates, null = _surrogates(sample, own)
+        central = distances.sum(axis=1) / (len(distances) - 1)
+        rows.append([sample.label, CENTRALITY, *map_correlation(own, central, surrogates), null])
+        for other in samples[place + 1 :]:
+            same = other.geometry.distances
+            if other.label in maps and same.shape == distances.shape and np.allclose(same, distances, rtol=1e-6):
+                rows.append([sample.label, other.label, *map_correlation(own, maps[other.label], surrogates), null])
+    return rows
+
+
+def _surrogates(sample: Sample, values: FloatArray) -> tuple[FloatArray, str]:
+    """Return surrogates of a map, and how they were made: by spins where units lie on a sphere, else by Moran's."""
+    generator = numpy_stream(SEED, f"surrogates of {sample.group}")
+    geometry = sample.geometry
+    if len(geometry.sphere):
+        parts = geometry.parts if len(geometry.parts) else None
+        return values[spin_permutations(geometry.sphere, SURROGATES, generator, parts)], "spins"
+    return moran_surrogates(values, geometry.distances, SURROGATES, generator), "Moran"

@@ -1,0 +1,261 @@
+"""What is compared: groups of networks, which of them, and which with which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from spatialnets.building import Builder
+from spatialnets.declaration import BLOCKS, from_plain
+from spatialnets.errors import RunError, UserError
+from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.registry import name_of
+from spatialnets.report.measured import measured, passing, scored_epoch
+from spatialnets.run import Run, StoredGeometry
+
+__all__ = ["SELECTIONS", "Contrast", "Pairing", "Sample", "contrasts", "pairings", "samples_of"]
+
+SELECTIONS = ("passing", "equal strength", "equal total weight")
+STRENGTHS_APART = 0.025  # of the range of both groups: two strengths that near are equal
+WEIGHTS_APART = 0.1  # in the logarithm: two total weights within 10 % are equal
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One group of networks in a comparison.
+
+    Parameters
+    ----------
+    label
+        What it is called.
+    run, group
+        Where it is.
+    blocks
+        The declaration of its parts, by family.
+    table
+        All measures, over ``(network, epoch)``; lengths in steps of the paper's grid.
+    geometry
+        Where its units live.
+    """
+
+    label: str
+    run: Run
+    group: str
+    blocks: Mapping[str, Any]
+    table: xr.Dataset
+    geometry: StoredGeometry
+
+    @property
+    def epoch(self) -> int:
+        """The epoch at which networks are compared."""
+        return scored_epoch(self.table)
+
+    @property
+    def passes(self) -> NDArray[np.bool_]:
+        """Which networks have learned the task, ``(network,)``."""
+        return passing(self.table)
+
+    @property
+    def measures(self) -> list[str]:
+        """The names of all measures."""
+        return [str(name) for name in self.table.data_vars]
+
+    def kind(self, family: str) -> str:
+        """Return the kind of a part, such as ``"cortex"``."""
+        return str(self.blocks[family].get("kind", family))
+
+    def identity(self, family: str) -> str:
+        """Return all that shapes a part but its strength, to tell whether two samples share it."""
+        return json.dumps(_without_strength(self.blocks[family]), sort_keys=True)
+
+    def values(self, measures: Sequence[str], epochs: Sequence[int]) -> FloatArray:
+        """Return measures ``(measure, epoch, network)``."""
+        part = self.table.sel(epoch=list(epochs))
+        return np.stack([part[name].transpose("epoch", "network").to_numpy().astype(np.float64) for name in measures])
+
+
+def _without_strength(block: Any) -> Any:
+    if isinstance(block, dict):
+        return {key: _without_strength(value) for key, value in block.items() if key != "strength"}
+    return [_without_strength(item) for item in block] if isinstance(block, list) else block
+
+
+# Scores of training say nothing of structure, and two measures of the paper's code come in better ones
+LEFT_OUT = {
+    "accuracy", "loss", "validation_loss", "penalty", "passed", "communicability", "weighted_edge_length_paper",
+}  # fmt: skip
+
+
+def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
+    """Return the groups to compare.
+
+    Parameters
+    ----------
+    sources
+        Runs, each with the name of a group, or None for all of its groups.
+
+    Raises
+    ------
+    UserError
+        If there are fewer than two groups, or nothing of a group is computed yet.
+    """
+    samples = []
+    several = len({run.folder.resolve() for run, _ in sources}) > 1
+    for run, wanted in sources:
+        table = measured(run, _analyses(run))
+        for group in run.groups if wanted is None else (wanted,):
+            geometry = run.geometry_of(group)
+            own = table.isel(network=np.flatnonzero(table["group"].to_numpy() == group))
+            if not own.sizes["network"]:
+                raise RunError(f"no network of group '{group}' has been computed yet in {run.folder}")
+            own = own.drop_vars([name for name in LEFT_OUT if name in own])
+            if "weighted_edge_length" in own:
+                own = own.assign(weighted_edge_length=own["weighted_edge_length"] * geometry.steps_per_unit)
+            blocks = {family: run.declaration["groups"][group][family] for family in BLOCKS}
+            label = f"{run.name}: {group}" if several else group
+            samples.append(Sample(label, run, group, blocks, own, geometry))
+    if len(samples) < 2:
+        found = samples[0].label if samples else "none"
+        raise UserError(f"a comparison needs two groups or more, not one ({found}); write RUN:GROUP RUN:GROUP")
+    return _with_different_labels(samples)
+
+
+def _with_different_labels(samples: list[Sample]) -> list[Sample]:
+    labels = [sample.label for sample in samples]
+    return [
+        replace(sample, label=f"{sample.label} ({Path(sample.run.folder).name})")
+        if labels.count(sample.label) > 1
+        else sample
+        for sample in samples
+    ]
+
+
+def _analyses(run: Run) -> dict[str, Analysis]:
+    problems: list[str] = []
+    built = [
+        Builder(problems, {}).build("analysis", from_plain(block, str(run.folder / "experiment.yaml")), "analyses")
+        for block in run.declaration.get("analyses", [])
+    ]
+    if problems:
+        raise UserError("\n".join(problems))
+    return {name_of("analysis", type(part)).rpartition(":")[2]: part for part in built}
+
+
+# Which with which
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two samples to set against each other: the first minus the second.
+
+    Parameters
+    ----------
+    first, second
+        The samples.
+    family
+        The one part in which they differ, such as ``"geometry"``; empty if they differ in several, or none.
+    """
+
+    first: Sample
+    second: Sample
+    family: str
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return f"{self.first.label} - {self.second.label}"
+
+
+def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
+    """Choose which samples to set against each other.
+
+    Of two, the first against the second. Of more, those that differ in one part alone: for each such part, samples that
+    are otherwise alike are compared with the first of them. If there are none of that kind, all with the first.
+    """
+    different = [family for family in BLOCKS if len({sample.identity(family) for sample in samples}) > 1]
+    chosen: dict[tuple[str, str], Contrast] = {}
+    for family in different:
+        alike: dict[tuple[str, ...], list[Sample]] = {}
+        for sample in samples:
+            rest = tuple(sample.identity(other) for other in BLOCKS if other != family)
+            alike.setdefault(rest, []).append(sample)
+        for first, *others in alike.values():
+            for second in others:
+                if first.identity(family) != second.identity(family):
+                    chosen.setdefault((first.label, second.label), Contrast(first, second, family))
+    if not chosen:
+        first, *others = samples
+        return [Contrast(first, second, "") for second in others]
+    return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Which networks of two samples are compared.
+
+    Parameters
+    ----------
+    selection
+        One of `SELECTIONS`.
+    first, second
+        Places of networks in their tables.
+    paired
+        Whether network `k` of one is matched to network `k` of the other.
+    reason
+        Why there are none, if there are none.
+    """
+
+    selection: str
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    paired: bool
+    reason: str = ""
+
+
+def pairings(contrast: Contrast) -> list[Pairing]:
+    """Choose the networks of a contrast in three ways: that pass, at equal strength, and at equal total weight.
+
+    Networks of equal strength are paired whether or not they pass, so that passing decides nothing; those of equal
+    total weight must pass. Pairs are those that differ least in all, no network being in two of them.
+    """
+    one, other = contrast.first, contrast.second
+    none = np.empty(0, dtype=np.int64)
+    passing_one, passing_other = np.flatnonzero(one.passes), np.flatnonzero(other.passes)
+    found = [Pairing("passing", passing_one, passing_other, paired=False)]
+    if one.identity("regularizer") != other.identity("regularizer"):
+        reason = "the penalties differ, so that equal strengths mean different things"
+        found.append(Pairing("equal strength", none, none, paired=True, reason=reason))
+    else:
+        strength, other_strength = (sample.table["strength"].to_numpy().astype(np.float64) for sample in (one, other))
+        reach = STRENGTHS_APART * float(np.ptp(np.concatenate([strength, other_strength])))
+        defined = bool(np.isfinite(strength).all() and np.isfinite(other_strength).all())
+        pairs = _matched(strength, other_strength, reach) if defined else (none, none)
+        reason = "" if defined else "the penalty is a sum, which has no strength of its own"
+        found.append(Pairing("equal strength", *pairs, paired=True, reason=reason))
+    if "total_weight" in one.table and "total_weight" in other.table:
+        total, other_total = (
+            np.log(np.maximum(sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy()[places], 1e-30))
+            for sample, places in ((one, passing_one), (other, passing_other))
+        )
+        first, second = _matched(total, other_total, WEIGHTS_APART)
+        found.append(Pairing("equal total weight", passing_one[first], passing_other[second], paired=True))
+    return found
+
+
+def _matched(one: FloatArray, other: FloatArray, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair numbers that are within reach of each other: as many pairs as there can be, and as near as possible."""
+    from scipy.optimize import linear_sum_assignment
+
+    away = np.abs(one[:, None] - other[None, :])
+    far = away > reach + 1e-12
+    # a pair out of reach costs more than all others together
+    first, second = linear_sum_assignment(np.where(far, 1 + away.size * max(reach, 1e-12), away))
+    kept = ~far[first, second]
+    return first[kept].astype(np.int64), second[kept].astype(np.int64)
