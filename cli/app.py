@@ -10,6 +10,7 @@ import typer
 
 from spatialnets import __version__
 from spatialnets.cli.cite import cite
+from spatialnets.cli.compare import compare
 from spatialnets.cli.describe import describe
 from spatialnets.cli.geometry import geometry
 from spatialnets.cli.list import list_parts
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, describe, show, report, cite):
+for command in (run, resume, validate, geometry, compare, describe, show, report, cite):
     app.command()(command)
 app.command("list")(list_parts)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spatialnets.cli.compare import print_claims
 from spatialnets.cli.words import Words, experiment_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
         sys.exit(130)
     if report:
         print_scorecard(run.folder)
+        print_claims(run.folder / "comparison")
         print(f"report: {run.folder / 'report.html'}")
     else:
         print(f"done: {run.folder}")

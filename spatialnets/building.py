@@ -16,7 +16,7 @@ from spatialnets.errors import UserError, nearest
 from spatialnets.protocols import Analysis, Geometry, PerNetwork, RecurrentCore, Regularizer, Task
 from spatialnets.shard import Training
 
-__all__ = ["Builder", "block_of", "is_per_network", "take"]
+__all__ = ["Builder", "block_of", "brief", "is_per_network", "take"]
 
 FAMILY_OF = {
     Geometry: "geometry",
@@ -233,6 +233,37 @@ def block_of(part: Any, family: str, kind_of: Callable[[str, type[Any]], str] = 
         else:
             block[name] = _data(value, f"{type(part).__name__}.{name}")
     return block
+
+
+ALWAYS_SAID = ("source", "shape", "n", "coordinates")
+
+
+def brief(family: str, block: Mapping[str, Any]) -> str:
+    """Say what part a block declares, in words: its kind, and the fields that are not at their default.
+
+    Examples
+    --------
+    >>> brief("geometry", {"kind": "grid", "shape": [5, 5, 4], "spacing": 1.0, "rescale": "mean"})
+    'grid, shape 5 x 5 x 4'
+    """
+    kind = str(block["kind"])
+    try:
+        defaults = {field.name: field.default for field in dataclasses.fields(registry.load(family, kind))}
+    except UserError:  # a part that is not installed here
+        defaults = {}
+    words = [kind.rpartition(":")[2]]
+    for key, value in block.items():
+        plain_value = tuple(value) if isinstance(value, list) else value
+        if key == "kind" or value is None or (plain_value == defaults.get(key) and key not in ALWAYS_SAID):
+            continue
+        if isinstance(value, list) and len(value) > 4:
+            said = f"of {len(value)}"
+        elif isinstance(value, list):
+            said = " x ".join(map(str, value)) if key == "shape" else ", ".join(map(str, value))
+        else:
+            said = str(value)
+        words.append(f"{key} {said}")
+    return ", ".join(words)
 
 
 def _data(value: Any, path: str) -> Any:

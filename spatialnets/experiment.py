@@ -245,7 +245,7 @@ class Experiment:
             from spatialnets.report.page import is_current, write_report
 
             if not is_current(run):
-                write_report(run, self)
+                write_report(run, self, progress)
         return run
 
     @property

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import h5py
@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from spatialnets.errors import RunError, nearest
 from spatialnets.protocols import FloatArray
 from spatialnets.storage import whole_file, write_text
+
+if TYPE_CHECKING:
+    from spatialnets.report.comparison import Comparison
 
 __all__ = ["Run", "ShardRecord", "StoredGeometry"]
 
@@ -264,13 +267,15 @@ class Run:
         """Load accuracy, loss, penalty and status of a group, without weights."""
         return self._group(group, scores_only=True)
 
-    def map(self, function: Callable[[xr.Dataset], xr.Dataset]) -> xr.Dataset:
+    def map(self, function: Callable[[xr.Dataset], xr.Dataset], scores_only: bool = False) -> xr.Dataset:
         """Apply a function to every computed shard, one at a time, and join the results along ``network``.
 
         Parameters
         ----------
         function
             Takes a shard as `__getitem__` gives it and returns variables over ``(network, epoch)``.
+        scores_only
+            Whether the function needs scores and status alone: the weights are then not read.
 
         Returns
         -------
@@ -282,7 +287,7 @@ class Run:
         for shard in self.shards:
             if not shard.done:
                 continue
-            dataset = self.load_shard(shard)
+            dataset = self.load_shard(shard, scores_only)
             part = function(dataset)
             along = {
                 name: coordinate
@@ -324,6 +329,39 @@ class Run:
         """Store an analysis."""
         with whole_file(self.folder / "analyses" / f"{name}.nc") as temporary:
             dataset.to_netcdf(temporary, engine="h5netcdf")
+
+    def compare(self, *others: Run | str | tuple[Run, str], out: str | Path | None = None) -> Comparison:
+        """Compare groups of networks, of this run and perhaps of others.
+
+        Parameters
+        ----------
+        others
+            Names of groups of this run (by default all of them); other runs, all of their groups; or other runs each
+            with the name of a group.
+        out
+            A folder for ``comparison.html``, figures and tables; by default nothing is written.
+
+        Returns
+        -------
+        spatialnets.report.comparison.Comparison
+            Means, effects with intervals, nulls and maps, as tables.
+
+        Examples
+        --------
+        >>> grid, cortex = Run.open("runs/grid"), Run.open("runs/cortex")  # doctest: +SKIP
+        >>> grid.compare("sernn", (cortex, "sernn")).effects  # doctest: +SKIP
+        """
+        from spatialnets.report.comparison import compare
+        from spatialnets.report.comparison_page import write_comparison
+        from spatialnets.report.samples import samples_of
+
+        named = [other for other in others if isinstance(other, str)]
+        own: list[tuple[Run, str | None]] = [(self, name) for name in named] or [(self, None)]
+        rest = [other if isinstance(other, tuple) else (other, None) for other in others if not isinstance(other, str)]
+        found = compare(samples_of([*own, *rest]))
+        if out is not None:
+            write_comparison(found, Path(out))
+        return found
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Store versions, machine and times."""

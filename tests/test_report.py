@@ -360,7 +360,7 @@ def test_the_strongest_connections_are_drawn(reported: tuple[Run, Experiment, Pa
         off_diagonal = example.weights[~np.eye(len(example.weights), dtype=bool)]
         strongest = np.sort(off_diagonal)[::-1][: len(rows)]
         np.testing.assert_array_equal(np.sort(rows["weight"])[::-1], strongest)
-        np.testing.assert_array_equal(rows["distance"], example.distances[rows["pre"], rows["post"]])
+        np.testing.assert_array_equal(rows["distance"], example.geometry.distances[rows["pre"], rows["post"]])
 
 
 def test_the_correlation_in_the_title_is_the_one_that_was_measured(

@@ -95,7 +95,7 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
         for contrast in chosen:
             for pairing in pairings(contrast):
                 if pairing.reason or min(len(pairing.first), len(pairing.second)) < 2:
-                    why = pairing.reason or f"only {min(len(pairing.first), len(pairing.second))} networks to compare"
+                    why = pairing.reason or "fewer than two networks to compare"
                     reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
                 else:
                     effects.append(_effects(contrast, pairing))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
-from mpl_toolkits.mplot3d.art3d import Line3DCollection
 
+from spatialnets.graph.modularity import modularity
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
 from spatialnets.report.measured import passing, scored_epoch
-from spatialnets.run import Run
+from spatialnets.report.space import Connections, draw, scene, scene_html, views
+from spatialnets.run import Run, ShardRecord, StoredGeometry
 
-__all__ = ["Example", "example_networks", "in_space", "weight_against_distance"]
+__all__ = ["SCENES", "Example", "example_networks", "in_space", "scenes", "weight_against_distance"]
 
 SHOWN_CONNECTIONS = 100
+SCENES = 6  # a browser draws eight to sixteen at most
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Example:
         Which network.
     weights
         Magnitudes ``(pre, post)``.
-    positions, distances
-        Where its units live, ``(unit, d)`` and ``(pre, post)``, in `unit`.
+    geometry
+        Where its units live.
     passes
         Whether it has learned the task.
     """
@@ -44,10 +46,38 @@ class Example:
     seed: int
     epoch: int
     weights: FloatArray
-    positions: FloatArray
-    distances: FloatArray
-    unit: str
+    geometry: StoredGeometry
     passes: bool
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return f"{self.group}, strength {self.strength:.3g}"
+
+    @property
+    def strongest(self) -> Connections:
+        """Its strongest connections between different units."""
+        weights = self.weights.copy()
+        np.fill_diagonal(weights, 0)
+        count = min(SHOWN_CONNECTIONS, int((weights > 0).sum()))
+        order = np.argsort(weights, axis=None)[::-1][:count]
+        pre, post = np.unravel_index(order, weights.shape)
+        return Connections(pre, post, weights[pre, post])
+
+    def unit_measures(self) -> dict[str, FloatArray]:
+        """Return what may colour its units, by name, ``(unit,)`` each."""
+        incoming, outgoing = self.weights.sum(axis=0), self.weights.sum(axis=1)
+        lengths = ((self.weights + self.weights.T) * self.geometry.distances).sum(axis=1)
+        strength = incoming + outgoing
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean_length = np.where(strength > 0, lengths / strength, 0)
+        return {
+            "Strength, in and out": strength,
+            "Strength of incoming connections": incoming,
+            "Strength of outgoing connections": outgoing,
+            f"Mean length of connections ({self.geometry.length_unit})": mean_length,
+            "Module": modularity(self.weights)[1].astype(np.float64),
+        }
 
     def connections(self, pre: Any, post: Any) -> pd.DataFrame:
         """Return some of its connections as a table."""
@@ -57,7 +87,7 @@ class Example:
                 "network": self.network,
                 "pre": pre,
                 "post": post,
-                "distance": self.distances[pre, post],
+                "distance": self.geometry.distances[pre, post],
                 "weight": self.weights[pre, post],
             }
         )
@@ -89,37 +119,35 @@ def example_networks(run: Run, table: xr.Dataset) -> list[Example]:
                 seed=int(data["seed"]),
                 epoch=epoch,
                 weights=weights.sum(axis=0) if weights.ndim == 3 else weights,
-                positions=data["position"].to_numpy(),
-                distances=data["distances"].to_numpy(),
-                unit=str(data.attrs["length_unit"]),
+                geometry=_geometry_of(run, shard, data),
                 passes=bool(passes[place]),
             )
         )
     return examples
 
 
-def _strongest(example: Example) -> tuple[Any, Any]:
-    weights = example.weights.copy()
-    np.fill_diagonal(weights, 0)
-    count = min(SHOWN_CONNECTIONS, int((weights > 0).sum()))
-    order = np.argsort(weights, axis=None)[::-1][:count]
-    pre, post = np.unravel_index(order, weights.shape)
-    return pre, post
+def _geometry_of(run: Run, shard: ShardRecord, data: xr.Dataset) -> StoredGeometry:
+    if shard.geometry:
+        return run.geometry(shard.geometry)
+    # a run from before plans named geometries
+    return StoredGeometry(data["position"].to_numpy(), data["distances"].to_numpy(), str(data.attrs["length_unit"]))
 
 
-def in_space(examples: list[Example]) -> Picture:
+def in_space(examples: Sequence[Example]) -> Picture:
     """Draw the strongest connections of each example between its units."""
     colors = colors_of([example.group for example in examples])
     rows = []
+    columns = min(len(examples), 2)
     with style():
-        figure = Figure(figsize=(5 * min(len(examples), 2), 4.4 * int(np.ceil(len(examples) / 2))))
-        for place, example in enumerate(examples):
-            axis = figure.add_subplot(
-                int(np.ceil(len(examples) / 2)), min(len(examples), 2), place + 1, projection="3d"
-            )
-            pre, post = _strongest(example)
-            _draw(axis, example, pre, post, colors[example.group])
-            rows.append(example.connections(pre, post))
+        figure = Figure(figsize=(5 * columns, 4.4 * int(np.ceil(len(examples) / columns))))
+        for place, example in enumerate(examples, start=1):
+            axis: Any = figure.add_subplot(int(np.ceil(len(examples) / columns)), columns, place, projection="3d")
+            strongest = example.strongest
+            strength = example.weights.sum(axis=0) + example.weights.sum(axis=1)
+            sizes = 8 + 90 * strength / max(strength.max(), 1e-30)
+            draw(axis, example.geometry, views(example.geometry)[0], colors[example.group], sizes, strongest)
+            axis.set_title(example.title, y=0.96)
+            rows.append(example.connections(strongest.pre, strongest.post))
     chosen = "; ".join(
         f"{example.group}: network {example.network}, strength {example.strength:.3g}"
         + ("" if example.passes else " (does not pass)")
@@ -134,45 +162,35 @@ def in_space(examples: list[Example]) -> Picture:
     return Picture("networks_in_space", "Networks where they live", caption, figure, values)
 
 
-def _draw(axis: Any, example: Example, pre: Any, post: Any, color: str) -> None:
-    positions = np.zeros((len(example.positions), 3))
-    columns = min(example.positions.shape[1], 3)
-    positions[:, :columns] = example.positions[:, :columns]
-    weights = example.weights[pre, post]
-    share = weights / weights.max() if len(weights) else weights
-    lines = np.stack([positions[pre], positions[post]], axis=1)
-    shades = [(*mpl.colors.to_rgb(color), 0.1 + 0.7 * part**2) for part in share]
-    axis.add_collection3d(Line3DCollection(lines, colors=shades, linewidths=0.4 + 2.4 * share), autolim=False)
-    strength = example.weights.sum(axis=0) + example.weights.sum(axis=1)
-    sizes = 8 + 90 * strength / max(strength.max(), 1e-30)
-    axis.scatter(*positions.T, s=sizes, color=color, edgecolors="white", linewidths=0.5, depthshade=True)
-    spans = np.maximum(np.ptp(positions, axis=0), 0.15 * np.ptp(positions, axis=0).max())
-    for name, low, span in zip("xyz", positions.min(axis=0), spans, strict=True):
-        getattr(axis, f"set_{name}lim")(low - 0.05 * span, low + 1.05 * span)
-        getattr(axis, f"set_{name}label")(f"{name} ({example.unit})")
-        getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axis.set_box_aspect(spans, zoom=0.95)
-    axis.view_init(elev=18, azim=-60)
-    axis.set_title(f"{example.group}, strength {example.strength:.3g}", y=0.96)
+def scenes(examples: Sequence[Example]) -> list[tuple[str, str]]:
+    """Return the first examples as scenes to turn around, each with its title, for a page with plotly's script."""
+    return [
+        (example.title, scene_html(scene(example.geometry, example.unit_measures(), example.strongest)))
+        for example in examples[:SCENES]
+    ]
 
 
-def weight_against_distance(examples: list[Example]) -> Picture:
+def weight_against_distance(examples: Sequence[Example]) -> Picture:
     """Draw the weight of every connection against its length."""
     colors = colors_of([example.group for example in examples])
     rows = []
     with style():
-        figure = Figure(figsize=(5 * max(len(examples), 1), 3.8))
-        axes = figure.subplots(1, len(examples), squeeze=False)[0]
-        for axis, example in zip(axes, examples, strict=True):
+        columns = min(len(examples), 4 if len(examples) > 3 else 3)
+        lines = int(np.ceil(len(examples) / columns))
+        figure = Figure(figsize=((5 if columns < 4 else 3.6) * columns, 3.8 * lines))
+        axes = figure.subplots(lines, columns, squeeze=False).ravel()
+        for axis in axes[len(examples) :]:
+            axis.remove()
+        for axis, example in zip(axes, examples, strict=False):
             exists = example.weights > 0
-            length, weight = example.distances[exists], example.weights[exists]
+            length, weight = example.geometry.distances[exists], example.weights[exists]
             axis.scatter(length, weight, s=5, color=colors[example.group], alpha=0.25, linewidths=0, rasterized=True)
             middle, mean = _binned(length, weight)
             axis.plot(middle, mean, color="black", marker="o", markersize=4, linewidth=1.2, label="mean by length")
             correlation = np.corrcoef(length, weight)[0, 1] if np.ptp(weight) > 0 < np.ptp(length) else np.nan
             axis.set(
                 title=f"{example.group}: corr(W, D) = {correlation:.2f}",
-                xlabel=f"Distance ({example.unit})",
+                xlabel=f"Distance ({example.geometry.length_unit})",
                 ylabel="|Weight|",
             )
             axis.legend()

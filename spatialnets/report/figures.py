@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ class Picture:
     figure: Figure
     values: pd.DataFrame
 
+    @cached_property
     def png(self) -> bytes:
-        """Return the drawing as PNG."""
+        """The drawing as PNG."""
         return self._drawn("png")
 
     def _drawn(self, kind: str) -> bytes:
@@ -80,12 +82,12 @@ class Picture:
 
     def embedded(self) -> dict[str, str]:
         """Return the drawing for a page: name, title, caption, and PNG as base64."""
-        png = base64.b64encode(self.png()).decode()
+        png = base64.b64encode(self.png).decode()
         return {"name": self.name, "title": self.title, "caption": self.caption, "png": png}
 
     def save(self, folder: Path) -> None:
         """Write PNG, SVG and the values as CSV."""
-        write_bytes(folder / f"{self.name}.png", self.png())
+        write_bytes(folder / f"{self.name}.png", self.png)
         write_bytes(folder / f"{self.name}.svg", self._drawn("svg"))
         write_text(folder / f"{self.name}.csv", self.values.to_csv(index=False))
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.figures import PALETTE, Picture, style
-from spatialnets.report.page import plotly_script, template
+from spatialnets.report.html import plotly_script, template
 from spatialnets.report.space import draw, in_three_dimensions, scene, scene_html, views
 from spatialnets.run import StoredGeometry
 from spatialnets.storage import write_text

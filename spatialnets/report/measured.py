@@ -27,7 +27,7 @@ def measured(run: Run, analyses: Mapping[str, Analysis]) -> xr.Dataset:
     analyses
         By name; a stored analysis is taken as it is if it covers all networks that have been computed.
     """
-    scores = run.map(lambda shard: shard[list(SCORES)])
+    scores = run.map(lambda shard: shard[list(SCORES)], scores_only=True)
     tables = [scores]
     for name, analysis in analyses.items():
         if name in run.measurements():

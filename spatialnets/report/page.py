@@ -6,25 +6,32 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from spatialnets.building import brief
+from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.report.citations import bibliography, entries, keys_of
-from spatialnets.report.example import example_networks, in_space, weight_against_distance
+from spatialnets.report.comparison import compare
+from spatialnets.report.comparison_page import write_comparison
+from spatialnets.report.example import example_networks, in_space, scenes, weight_against_distance
 from spatialnets.report.figures import curves, strengths
+from spatialnets.report.html import plotly_script, template
 from spatialnets.report.measured import PASS_ACCURACY, measured, passing, scored_epoch
+from spatialnets.report.samples import samples_of
 from spatialnets.report.scorecard import scorecard, table_of
-from spatialnets.run import Run
+from spatialnets.run import Run, StoredGeometry
 from spatialnets.storage import write_text
 
-__all__ = ["is_current", "plotly_script", "template", "write_report"]
+__all__ = ["is_current", "write_report"]
 
 
-def write_report(run: Run, experiment: Experiment) -> Path:
+def write_report(run: Run, experiment: Experiment, progress: Progress | None = None) -> Path:
     """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
+
+    A finished run whose groups stand on several geometries is compared, too, in its folder ``comparison``.
 
     Parameters
     ----------
@@ -32,6 +39,8 @@ def write_report(run: Run, experiment: Experiment) -> Path:
         A run, finished or not: what it holds so far is shown.
     experiment
         The experiment that it holds.
+    progress
+        Where to report on the comparison; by default nowhere.
 
     Returns
     -------
@@ -39,10 +48,7 @@ def write_report(run: Run, experiment: Experiment) -> Path:
         The page: one file that needs no other and no network.
     """
     table = measured(run, experiment.analyses)
-    firsts = {shard.group: shard for shard in reversed(run.shards) if shard.done}
-    units = [run.load_shard(firsts[group]).attrs["length_unit"] for group in run.groups if group in firsts]
-    unit = " or ".join(dict.fromkeys(units))
-    pictures = [curves(table, unit), strengths(table)]
+    pictures = [curves(*_in_one_unit(table, run)), strengths(table)]
     examples = example_networks(run, table)
     if examples:
         pictures += [in_space(examples), weight_against_distance(examples)]
@@ -52,14 +58,20 @@ def write_report(run: Run, experiment: Experiment) -> Path:
     write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
     write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
+    shown = scenes(examples)
+    compared = _compared(run, progress)
     page = template("page.html").render(
         run=run,
         experiment=experiment,
-        groups=_groups(experiment, table),
+        groups=_groups(experiment, table, run),
         scores=scores,
         epoch=scored_epoch(table),
         threshold=PASS_ACCURACY,
         pictures=[picture.embedded() for picture in pictures],
+        scenes=shown,
+        more_groups=len(run.groups) > len(shown),
+        plotly=plotly_script() if shown else "",
+        comparison=compared,
         diverged=_diverged(run),
         done=sum(len(shard.networks) for shard in run.shards if shard.done),
         total=sum(len(shard.networks) for shard in run.shards),
@@ -72,6 +84,25 @@ def write_report(run: Run, experiment: Experiment) -> Path:
     return path
 
 
+def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
+    """Return the table with lengths that can be drawn together, and their unit: in steps where units differ."""
+    groups = list(dict.fromkeys(table["group"].to_numpy().tolist()))
+    geometries = {group: run.geometry_of(group) for group in groups}
+    units = {geometry.length_unit for geometry in geometries.values()}
+    if len(units) == 1 or "weighted_edge_length" not in table:
+        return table, units.pop()
+    steps = np.array([geometries[group].steps_per_unit for group in table["group"].to_numpy()])
+    return table.assign(weighted_edge_length=table["weighted_edge_length"] * steps[:, None]), "step"
+
+
+def _compared(run: Run, progress: Progress | None) -> str | None:
+    """Compare the groups of a run that stand on several geometries; return where the page is, from the report."""
+    if not run.finished or len({shard.geometry for shard in run.shards}) < 2 or len(run.groups) < 2:
+        return None
+    comparison = compare(samples_of([(run, None)]), progress)
+    return str(write_comparison(comparison, run.folder / "comparison").relative_to(run.folder))
+
+
 def is_current(run: Run) -> bool:
     """Tell whether the report of a finished run was written after its last network."""
     page = run.folder / "report.html"
@@ -82,32 +113,13 @@ def is_current(run: Run) -> bool:
     )
 
 
-def template(name: str) -> jinja2.Template:
-    """Return a page of this folder, which escapes what is put into it."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("spatialnets.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    return environment.get_template(name)
-
-
-def plotly_script() -> str:
-    """Return plotly's script, once for a page and all scenes in it."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
-
-
 def _metrics(table: xr.Dataset) -> pd.DataFrame:
     frame = table.reset_coords(drop=False).to_dataframe().reset_index()
     first = ["group", "network", "seed", "strength", "epoch"]
     return frame[[*first, *(name for name in frame.columns if name not in first)]]
 
 
-def _groups(experiment: Experiment, table: xr.Dataset) -> list[dict[str, Any]]:
+def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[str, Any]]:
     rows = []
     passes, diverged = passing(table), ~np.isfinite(table["loss"].isel(epoch=-1).to_numpy())
     for name, group in experiment.groups.items():
@@ -118,7 +130,8 @@ def _groups(experiment: Experiment, table: xr.Dataset) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "networks": f"{int(member.sum()):,} of {group.networks:,}",
-                "geometry": repr(first.geometry),
+                "geometry": brief("geometry", run.declaration["groups"][name]["geometry"]),
+                **_lengths(run.geometry_of(name)),
                 "regularizer": type(first.regularizer).__name__,
                 "strength": f"{strength.min():.3g} to {strength.max():.3g}"
                 if np.isfinite(strength).all() and len(strength)
@@ -130,6 +143,14 @@ def _groups(experiment: Experiment, table: xr.Dataset) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _lengths(geometry: StoredGeometry) -> dict[str, str]:
+    unit, distances = geometry.length_unit, geometry.distances
+    return {
+        "mean": f"{distances.sum() / (len(distances) * (len(distances) - 1)):.3g} {unit}",
+        "step": f"{1 / geometry.steps_per_unit:.3g} {unit}",
+    }
 
 
 def _diverged(run: Run) -> list[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Connections", "View", "draw", "in_three_dimensions", "scene", "scene_html", "views"]
 
 SURFACE_COLOR = (0.78, 0.77, 0.75)
-SCENE_HEIGHT = 560  # pixels
+SCENE_HEIGHT = 520  # pixels
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,9 @@ def draw(
     sizes: FloatArray | float = 14.0,
     connections: Connections | None = None,
 ) -> None:
-    """Draw units, on their surface if there is one, into a 3D axis of matplotlib; units behind it are left out.
+    """Draw units, on their surface if there is one, into a 3D axis of matplotlib.
+
+    Units behind the surface are left out, unless there are connections: then one looks through it.
 
     Parameters
     ----------
@@ -112,8 +114,9 @@ def draw(
     shown = np.ones(len(points), dtype=bool)
     if len(geometry.faces):
         corners = geometry.vertices
-        axis.add_collection3d(_shaded(geometry, view), autolim=False)
-        shown = ~_hidden(points, geometry, view)
+        axis.add_collection3d(_shaded(geometry, view, 0.5 if connections is None else 0.15), autolim=False)
+        if connections is None:  # with them, one looks through the surface
+            shown = ~_hidden(points, geometry, view)
     if connections is not None and len(connections.weights):
         share = connections.weights / max(connections.weights.max(), 1e-30)
         lines = np.stack([points[connections.pre], points[connections.post]], axis=1)
@@ -135,6 +138,8 @@ def draw(
         for name in "xyz":
             getattr(axis, f"set_{name}label")(f"{name} ({geometry.length_unit})")
             getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
+        if view.elevation == 90:  # a flat one, seen from above
+            axis.set(zticks=[], zlabel="")
     else:
         axis.set_axis_off()
         axis.set_proj_type("ortho")
@@ -145,12 +150,13 @@ def _has_axes(geometry: StoredGeometry) -> bool:
     return not len(geometry.faces) or geometry.length_unit != "mm"
 
 
-def _shaded(geometry: StoredGeometry, view: View) -> Poly3DCollection:
+def _shaded(geometry: StoredGeometry, view: View, contrast: float) -> Poly3DCollection:
     triangles = geometry.vertices[geometry.faces]
     normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
     light = view.direction + np.array([0, 0, 0.4])  # from behind the viewer, a little above
-    bright = 0.35 + 0.65 * np.clip(normal @ light / np.linalg.norm(light), 0, None)
+    facing = np.clip(normal @ light / np.linalg.norm(light), 0, None)
+    bright = (1.15 - contrast) + contrast * (facing - 0.5)
     colors = np.column_stack([np.clip(np.outer(bright, SURFACE_COLOR), 0, 1), np.ones(len(bright))])
     return Poly3DCollection(triangles, facecolors=colors, edgecolors=colors, linewidths=0.1, zorder=1, rasterized=True)
 
@@ -178,7 +184,6 @@ def scene(
     geometry: StoredGeometry,
     measures: Mapping[str, FloatArray] | None = None,
     connections: Connections | None = None,
-    title: str = "",
 ) -> go.Figure:
     """Return a picture to turn around: surface, units, connections, and a choice of what colours the units.
 
@@ -190,8 +195,6 @@ def scene(
         By name, one value per unit, ``(unit,)``: what may colour them. By default, how far each is from all others.
     connections
         What to draw between units.
-    title
-        A heading.
     """
     import plotly.graph_objects as go
 
@@ -236,13 +239,12 @@ def scene(
         for name, values in measures.items()
     ]
     if len(buttons) > 1:
-        menu = {"buttons": buttons, "x": 0.0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"b": 4}}
+        menu = {"buttons": buttons, "x": 0.0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"l": 8}}
         figure.update_layout(updatemenus=[menu])
     figure.update_layout(
-        title={"text": html.escape(title), "x": 0.5} if title else None,
         showlegend=False,
         height=SCENE_HEIGHT,
-        margin={"l": 0, "r": 0, "t": 48 if title or len(buttons) > 1 else 8, "b": 0},
+        margin={"l": 0, "r": 0, "t": 40 if len(buttons) > 1 else 8, "b": 0},
         scene={
             "aspectmode": "data",
             "camera": {"eye": _eye(geometry), "up": {"x": 0, "y": 0, "z": 1}},
@@ -306,4 +308,8 @@ def scene_html(figure: go.Figure) -> str:
     """Return a scene as a piece of a page that holds plotly's script already."""
     import plotly.io
 
-    return str(plotly.io.to_html(figure, include_plotlyjs=False, full_html=False, config={"displaylogo": False}))
+    return str(
+        plotly.io.to_html(
+            figure, include_plotlyjs=False, full_html=False, config={"displaylogo": False, "responsive": True}
+        )
+    )

@@ -1,0 +1,129 @@
+"""`spatialnets compare`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+ENDS = ("g", "low", "high")
+
+if TYPE_CHECKING:
+    from spatialnets.report.comparison import Comparison
+    from spatialnets.run import Run
+
+
+def compare(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="RUN or RUN:GROUP, two groups or more in all; a run alone stands for all of its groups.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for page and tables; by default RUN/comparison, or runs/comparison-<hash>."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Compare groups of networks, of one run or several: effects with intervals, nulls, a page."""
+    from spatialnets.engines.progress import NoProgress, terminal_progress
+    from spatialnets.report.comparison import compare as compare_samples
+    from spatialnets.report.comparison_page import write_comparison
+    from spatialnets.report.samples import samples_of
+
+    chosen = [_source(word) for word in sources]
+    found = compare_samples(samples_of(chosen), NoProgress() if quiet else terminal_progress())
+    page = write_comparison(found, out or _folder(chosen))
+    if len(found.claims):
+        print_claims(page.parent)
+    else:
+        _print_effects(found)
+    print(f"comparison: {page}")
+
+
+def _source(word: str) -> tuple[Run, str | None]:
+    """Return the run, and the group if one is named, that a word stands for."""
+    from spatialnets.run import Run
+
+    folder, colon, group = word.rpartition(":")
+    if not colon or Path(word).is_dir():
+        return Run.open(word), None
+    run = Run.open(folder)
+    run.geometry_of(group)  # says which groups there are
+    return run, group
+
+
+def _folder(chosen: Sequence[tuple[Run, str | None]]) -> Path:
+    folders = {run.folder.resolve() for run, _ in chosen}
+    if len(folders) == 1 and all(group is None for _, group in chosen):
+        return chosen[0][0].folder / "comparison"
+    words = "\n".join(f"{run.folder.resolve()}:{group or ''}" for run, group in chosen)
+    return Path("runs") / f"comparison-{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+
+
+def print_claims(folder: Path) -> None:
+    """Print which of the paper's features hold where, if a comparison in this folder has found out."""
+    import csv
+
+    from rich.console import Console
+    from rich.table import Table
+
+    path = folder / "claims.csv"
+    if not path.exists():
+        return
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return
+    selections = list(dict.fromkeys(row["selection"] for row in rows))
+    table = Table(title="The paper's structural features: Hedges' g, spatial minus L1 (95 % interval)")
+    for column in ("geometry", "with the spatial penalty a network", *selections):
+        table.add_column(column, no_wrap=column not in selections)
+    cells = {(row["geometry"], row["claim"], row["selection"]): row for row in rows}
+    for place, claim in dict.fromkeys((row["geometry"], row["claim"]) for row in rows):
+        own = [cells.get((place, claim, selection)) for selection in selections]
+        table.add_row(
+            place,
+            claim,
+            *(f"{row['verdict']}: {_interval(*(float(row[name]) for name in ENDS))}" if row else "-" for row in own),
+        )
+    Console().print(table)
+
+
+def _interval(g: float, low: float, high: float) -> str:
+    return "-" if g != g else f"{g:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _print_effects(found: Comparison) -> None:
+    """Print the effects of each contrast at the scored epoch, and what could not be compared."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spatialnets.report.comparison_page import label_of
+
+    for contrast in found.contrasts:
+        own = found.effects[
+            (found.effects["first"] == contrast.first.label)
+            & (found.effects["second"] == contrast.second.label)
+            & (found.effects["epoch"] == found.epoch)
+        ]
+        if not len(own):
+            continue
+        selections = list(own["selection"].unique())
+        sizes = {row.selection: f"{row.n_first} + {row.n_second}" for row in own.itertuples()}
+        table = Table(title=f"{contrast.label} at epoch {found.epoch}: Hedges' g (95 % interval)")
+        table.add_column("measure", no_wrap=True)
+        for selection in selections:
+            table.add_column(f"{selection} (n {sizes[selection]})")
+        for measure in own["measure"].unique():
+            rows = {row.selection: row for row in own[own["measure"] == measure].itertuples()}
+            values = [[float(getattr(rows[name], end)) for end in ENDS] for name in selections]
+            table.add_row(label_of(measure), *(_interval(*three) for three in values))
+        Console().print(table)
+    for reason in found.reasons:
+        print(f"not compared: {reason}")
