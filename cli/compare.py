@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +72,7 @@ def print_claims(folder: Path) -> None:
     import csv
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     path = folder / "claims.csv"
@@ -82,21 +84,25 @@ def print_claims(folder: Path) -> None:
         return
     selections = list(dict.fromkeys(row["selection"] for row in rows))
     table = Table(title="The paper's structural features: Hedges' g, spatial minus L1 (95 % interval)")
-    for column in ("geometry", "with the spatial penalty a network", *selections):
-        table.add_column(column, no_wrap=column not in selections)
+    for column in ("a spatial network ...", *selections):
+        table.add_column(column, no_wrap=True)
     cells = {(row["geometry"], row["claim"], row["selection"]): row for row in rows}
-    for place, claim in dict.fromkeys((row["geometry"], row["claim"]) for row in rows):
-        own = [cells.get((place, claim, selection)) for selection in selections]
-        table.add_row(
-            place,
-            claim,
-            *(f"{row['verdict']}: {_interval(*(float(row[name]) for name in ENDS))}" if row else "-" for row in own),
-        )
+    for place in dict.fromkeys(row["geometry"] for row in rows):
+        table.add_section()
+        table.add_row(f"[bold]{escape(place)}[/bold]")
+        for claim in dict.fromkeys(row["claim"] for row in rows if row["geometry"] == place):
+            own = [cells.get((place, claim, selection)) for selection in selections]
+            table.add_row(f"  {claim}", *(_verdict(row) if row else "-" for row in own))
     Console().print(table)
 
 
+def _verdict(row: dict[str, str]) -> str:
+    interval = _interval(*(float(row[name] or "nan") for name in ENDS))
+    return f"{row['verdict']}\n{interval}"
+
+
 def _interval(g: float, low: float, high: float) -> str:
-    return "-" if g != g else f"{g:.2f} [{low:.2f}, {high:.2f}]"
+    return "-" if math.isnan(g) else f"{g:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _print_effects(found: Comparison) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from spatialnets.cli.app import main
+from conftest import Outcome
 
 SMALL = (
     "networks=1",
@@ -18,33 +17,6 @@ SMALL = (
     "task.choice_steps=2",
     "geometry.shape=[2, 2, 2]",
 )
-
-
-class Outcome:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., Outcome]:
-    """Run the command line in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "140")
-
-    def call(*words: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["spatialnets", *words])
-        capsys.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as stopped:
-            code = int(stopped.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """The report of runs that were made up, so that what must come out is known."""
 
+import shutil
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 import yaml
+from browser import needs_chromium, show
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from spatialnets import Experiment, Run, RunError
+from spatialnets.analyses import PassRate
 from spatialnets.cli.run import print_scorecard
 from spatialnets.engines.folder import open_or_create
 from spatialnets.report.citations import bibliography, entries, keys_of
@@ -113,7 +117,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
     def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.text += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -437,3 +441,54 @@ def test_the_page_lists_the_works_and_the_file_holds_them(reported: tuple[Run, E
         assert f"{{{key}," in stored
     links = [anchor["href"] for anchor in page.all("a")]
     assert "https://doi.org/10.1038/s42256-023-00748-9" in links
+
+
+def test_networks_on_a_surface_can_be_turned_around(tmp_path: Path) -> None:
+    words = ("geometry={kind: cortex, source: fsaverage5_white, n: 12}", "analyses=[wiring]")
+    experiment = Experiment.from_preset("sernn_paper").override(
+        *(word for word in SMALL if "shape" not in word), *words
+    )
+    run, _ = made_up(tmp_path / "run", experiment=experiment)
+    page = Page(write_report(run, experiment))
+    assert page.open == []
+    assert len([attributes for attributes in page.all("div") if attributes.get("class") == "scene"]) == 2
+    assert not [attributes for attributes in page.all("script") if "src" in attributes]
+    text = (run.folder / "report.html").read_text()
+    assert text.count("plotly.js v") == 1  # one script for all scenes
+    assert "Strength of incoming connections" in text
+    assert "Networks to turn around" in page.text
+    # what a length means
+    assert "One step" in page.text
+    steps = run.geometry_of("sernn").steps_per_unit
+    assert f"{1 / steps:.3g} mm" in page.text
+
+
+@needs_chromium
+def test_the_report_of_a_cortex_shows_in_a_browser(tmp_path: Path) -> None:
+    words = ("geometry={kind: cortex, source: fsaverage5_white, n: 12}", "analyses=[wiring]")
+    experiment = Experiment.from_preset("sernn_paper").override(
+        *(word for word in SMALL if "shape" not in word), *words
+    )
+    run, _ = made_up(tmp_path / "run", experiment=experiment)
+    shown = show(write_report(run, experiment), tmp_path, height=5000)
+    assert shown.errors == []
+    assert shown.document.count("gl-container") >= 2
+    assert shown.picture.std() > 0.05
+
+
+def test_a_shard_that_comes_while_measuring_is_left_for_the_next_report(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", skip=(0,))
+    whole, _ = made_up(tmp_path / "whole")
+
+    @dataclass(frozen=True)
+    class Late(PassRate):
+        """Measures after another process has finished a shard."""
+
+        def measure(self, run: Run) -> xr.Dataset:
+            shutil.copy(whole.shards[0].path, run.shards[0].path)
+            return super().measure(run)
+
+    table = measured(run, {"late": Late()})
+    assert table.sizes["network"] == sum(len(shard.networks) for shard in run.shards[1:])
+    assert table["passed"].notnull().all()
+    assert measured(run, experiment.analyses).sizes["network"] == 2 * NETWORKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,13 +26,33 @@ NULLS = 20  # shuffles of each
 SURROGATES = 999  # maps; the smallest p is 0.001
 SEED = 2023
 
+
+class Claim(NamedTuple):
+    """What the paper claims of seRNNs against L1 networks.
+
+    Parameters
+    ----------
+    figure
+        Where.
+    claim, feature
+        In words: what such a network does, and what that is called.
+    sign
+        Of the difference, spatial minus L1.
+    """
+
+    figure: str
+    claim: str
+    feature: str
+    sign: int
+
+
 CLAIMS = {
-    "weight_distance_correlation": ("2c", "prunes long connections", -1),
-    "mean_communicability": ("2d", "communicates less", -1),
-    "modularity": ("3a", "is more modular", 1),
-    "small_worldness": ("3b", "is more of a small world", 1),
+    "weight_distance_correlation": Claim("2c", "prunes long connections", "long connections pruned", -1),
+    "mean_communicability": Claim("2d", "communicates less", "low communicability", -1),
+    "modularity": Claim("3a", "is more modular", "modularity", 1),
+    "small_worldness": Claim("3b", "is more of a small world", "small-worldness", 1),
 }
-"""What the paper claims of seRNNs against L1 networks: its figure, in words, and the sign of the difference."""
+"""By measure."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class Comparison:
         Of each sample, measure and epoch: mean of the networks that pass, with its 95 % interval.
     effects
         Of each contrast, selection, measure and epoch: means, Hedges' g with its 95 % interval, p by permutation, and
-        q, which is p adjusted for all tests of that selection.
+        q, which is p adjusted for all tests of that selection and epoch.
     claims
         Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1.
     nulls
@@ -196,9 +216,8 @@ def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
 
 def _adjusted(effects: pd.DataFrame) -> pd.DataFrame:
     table = effects.assign(q=np.nan)
-    for selection in table["selection"].unique():
-        own = table["selection"] == selection
-        table.loc[own, "q"] = false_discovery(table.loc[own, "p"].to_numpy(dtype=np.float64))
+    for _, own in table.groupby(["selection", "epoch"]):
+        table.loc[own.index, "q"] = false_discovery(own["p"].to_numpy(dtype=np.float64))
     return table[EFFECT_COLUMNS]
 
 
@@ -220,14 +239,15 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
             & (effects["second"] == contrast.second.label)
             & (effects["epoch"] == epoch)
         ]
-        for measure, (figure, claim, expected) in CLAIMS.items():
+        for measure, claim in CLAIMS.items():
             for row in own[own["measure"] == measure].itertuples():
                 ends = sorted((sign * row.low, sign * row.high))
                 rows.append(
                     [
-                        _place(contrast.first), contrast.first.label, contrast.second.label, figure, claim, measure,
+                        _place(contrast.first), contrast.first.label, contrast.second.label, claim.figure, claim.claim,
+                        measure,
                         row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.q,
-                        _verdict(ends, expected),
+                        _verdict(ends, claim.sign),
                     ]
                 )  # fmt: skip
     return pd.DataFrame(rows, columns=CLAIM_COLUMNS)

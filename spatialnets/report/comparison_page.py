@@ -94,7 +94,7 @@ def _number(value: float, digits: int = 2) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     text = f"{value:.{digits}f}"
-    return f"{value:#.2g}" if value and abs(value) < 10 ** (1 - digits) else text  # two digits of a small number
+    return f"{value:#.{digits}g}" if value and abs(value) < 10 ** (2 - digits) else text  # a small one keeps its digits
 
 
 def _interval(low: float, high: float, digits: int = 2) -> str:
@@ -123,15 +123,15 @@ def answers(comparison: Comparison) -> list[str]:
             some = own[own["selection"] == selection]
             if not len(some):
                 continue
-            held = int((some["verdict"] == "holds").sum())
-            open_ = [str(row.claim) for row in some.itertuples() if row.verdict == "open"]
-            reversed_ = [str(row.claim) for row in some.itertuples() if row.verdict == "reversed"]
+            found = {
+                verdict: [CLAIMS[str(row.measure)].feature for row in some.itertuples() if row.verdict == verdict]
+                for verdict in ("holds", "open", "reversed")
+            }
             among = "among networks that pass" if selection == "passing" else "at equal total weight"
-            text = f"{among} {held} of {len(some)} hold"
-            if open_:
-                text += f", open: {', '.join(open_)}"
-            if reversed_:
-                text += f", the reverse: {', '.join(reversed_)}"
+            text = f"{among}, {len(found['holds'])} of {len(some)} hold"
+            text += f" ({', '.join(found['holds'])})" if found["holds"] else ""
+            text += f", open: {', '.join(found['open'])}" if found["open"] else ""
+            text += f", the reverse: {', '.join(found['reversed'])}" if found["reversed"] else ""
             words.append(text)
         if words:
             sentences.append(f"{place}: {'; '.join(words)}")
@@ -238,7 +238,7 @@ def _claims_picture(comparison: Comparison) -> Picture:
         for axis, measure in zip(axes, measures, strict=True):
             own = claims[claims["measure"] == measure]
             _forest(axis, [own[own["geometry"] == place].to_dict("records") for place in places], places)
-            expected = "lower" if CLAIMS[measure][2] < 0 else "higher"
+            expected = "lower" if CLAIMS[measure].sign < 0 else "higher"
             axis.set(title=f"{label_of(measure)}\n(expected: {expected})", xlabel="Hedges' g, spatial minus L1")
         _legend(figure, list(claims["selection"].unique()))
     caption = (

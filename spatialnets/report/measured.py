@@ -41,12 +41,23 @@ def measured(run: Run, analyses: Mapping[str, Analysis]) -> xr.Dataset:
         table = analysis.measure(run)
         run.write_measurement(name, table)
         tables.append(table)
+    tables = _common(tables)  # another process may have finished a shard between two of them
+    scores = tables[0]
     return xr.merge(
         [table.reset_coords(drop=True).drop_vars("network") for table in tables],
         compat="override",
         join="override",
         combine_attrs="override",
     ).assign_coords({name: scores[name] for name in scores.coords})
+
+
+def _common(tables: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Return tables of the networks that all of them hold, in one order."""
+    kept = set.intersection(*(set(_networks(table)) for table in tables))
+    return [
+        table.isel(network=[place for place, network in enumerate(_networks(table)) if network in kept])
+        for table in tables
+    ]
 
 
 def _networks(table: xr.Dataset) -> list[tuple[str, int]]:

@@ -58,7 +58,8 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
     write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
     write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
-    shown = scenes(examples)
+    # a page without a surface stays small and without scripts
+    shown = scenes(examples) if any(len(example.geometry.faces) for example in examples) else []
     compared = _compared(run, progress)
     page = template("page.html").render(
         run=run,

@@ -1,0 +1,66 @@
+"""A headless browser, where there is one."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+__all__ = ["Shown", "chromium", "needs_chromium", "show"]
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader", "--enable-logging=stderr", "--virtual-time-budget=15000", "--hide-scrollbars",
+)  # fmt: skip
+
+
+def chromium() -> str | None:
+    """Return the browser's command, or None."""
+    return next((found for found in map(shutil.which, NAMES) if found), None)
+
+
+needs_chromium = pytest.mark.skipif(
+    chromium() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A page as a browser shows it.
+
+    Parameters
+    ----------
+    picture
+        ``(row, column, colour)``, 0 to 1.
+    document
+        What the page became after its scripts ran.
+    errors
+        What it wrote to the console.
+    """
+
+    picture: NDArray[np.float32]
+    document: str
+    errors: list[str]
+
+
+def show(page: Path, folder: Path, width: int = 1100, height: int = 4000) -> Shown:
+    """Open a page in a headless browser."""
+    command = chromium()
+    assert command is not None
+    picture = folder / f"{page.stem}-{width}.png"
+    common = [command, *OPTIONS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"]
+    taken = subprocess.run(
+        [*common, f"--screenshot={picture}", page.as_uri()], capture_output=True, text=True, timeout=180, check=True
+    )
+    document = subprocess.run(
+        [*common, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=180, check=True
+    )
+    errors = re.findall(r"CONSOLE[^\n]*(?:Uncaught|Error)[^\n]*", taken.stderr + document.stderr)
+    return Shown(imread(picture)[:, :, :3], document.stdout, errors)

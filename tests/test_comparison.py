@@ -1,0 +1,332 @@
+"""Groups set against each other."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from browser import needs_chromium, show
+from conftest import Outcome
+from test_report import Page
+
+from spatialnets import Experiment, Run, UserError
+from spatialnets.graph.modularity import modularity
+from spatialnets.report.comparison import CENTRALITY, CLAIMS, NULLS, Comparison, _verdict, compare
+from spatialnets.report.comparison_page import answers, write_comparison
+from spatialnets.report.page import write_report
+from spatialnets.report.samples import Contrast, Sample, _matched, contrasts, pairings, samples_of
+from spatialnets.statistics import effect, false_discovery
+
+WORDS = (
+    "networks=6",
+    "training.epochs=3",
+    "training.trials_per_epoch=1280",
+    "training.validation_trials=128",
+    "task.goal_steps=2",
+    "task.delay_steps=1",
+    "task.choice_steps=2",
+    "training.learning_rate=0.01",
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two geometries, each with the spatial penalty and with L1."""
+    declared = Experiment.from_preset("geometry_comparison").override(
+        *WORDS,
+        "groups.grid_sernn.geometry.shape=[3, 3, 2]",
+        "groups.grid_l1.geometry.shape=[3, 3, 2]",
+        "groups.sphere_sernn.geometry.n=18",
+        "groups.sphere_l1.geometry.n=18",
+        *(
+            f"groups.{place}_{kind}=null"
+            for place in ("cortex", "fsaverage5", "random_box")
+            for kind in ("sernn", "l1")
+        ),
+        "regularizer.strength=linspace(0.0001, 0.01)",
+    )
+    folder = tmp_path_factory.mktemp("comparison") / "run"
+    return declared.run(folder, workers=1, report=False)
+
+
+@pytest.fixture(scope="module")
+def samples(run: Run) -> list[Sample]:
+    return samples_of([(run, None)])
+
+
+@pytest.fixture(scope="module")
+def found(samples: list[Sample]) -> Comparison:
+    return compare(samples)
+
+
+# What is compared
+
+
+def test_samples_are_groups_with_all_that_was_measured(samples: list[Sample]) -> None:
+    assert [sample.label for sample in samples] == ["grid_sernn", "sphere_sernn", "grid_l1", "sphere_l1"]
+    for sample in samples:
+        assert sample.table.sizes["network"] == 6
+        assert set(CLAIMS) <= set(sample.measures)
+        assert "loss" not in sample.measures
+        assert sample.kind("geometry") == sample.label.split("_")[0]
+        assert sample.passes.sum() >= 3  # the words above are such that there is something to compare
+
+
+def test_lengths_are_in_steps_whatever_the_geometry_measures_in(samples: list[Sample], run: Run) -> None:
+    sphere = next(sample for sample in samples if sample.label == "sphere_sernn")
+    measured = run.measurement("wiring")["weighted_edge_length"]
+    own = measured.to_numpy()[measured["group"].to_numpy() == "sphere_sernn"]
+    np.testing.assert_allclose(
+        sphere.table["weighted_edge_length"], own * run.geometry_of("sphere_sernn").steps_per_unit, rtol=1e-12
+    )
+
+
+def test_groups_that_differ_in_one_part_are_set_against_each_other(samples: list[Sample]) -> None:
+    chosen = {(contrast.first.label, contrast.second.label): contrast.family for contrast in contrasts(samples)}
+    assert chosen == {
+        ("grid_sernn", "sphere_sernn"): "geometry",
+        ("grid_l1", "sphere_l1"): "geometry",
+        ("grid_sernn", "grid_l1"): "regularizer",
+        ("sphere_sernn", "sphere_l1"): "regularizer",
+    }
+
+
+def test_groups_that_differ_in_several_parts_are_set_against_the_first(samples: list[Sample]) -> None:
+    grid_sernn, _, _, sphere_l1 = samples
+    (only,) = contrasts([sphere_l1, grid_sernn])
+    assert (only.first.label, only.second.label, only.family) == ("sphere_l1", "grid_sernn", "")
+
+
+# Which networks
+
+
+def test_pairs_are_within_reach_and_as_many_as_there_can_be() -> None:
+    one, other = np.array([0.0, 1.0, 2.0, 10.0]), np.array([2.05, 0.9, 5.0, 0.05])
+    first, second = _matched(one, other, reach=0.11)
+    assert sorted(zip(one[first].tolist(), other[second].tolist(), strict=True)) == [
+        (0.0, 0.05),
+        (1.0, 0.9),
+        (2.0, 2.05),
+    ]
+    # the nearest of a is the only one of b: a takes its second best, so that both have a pair
+    first, second = _matched(np.array([1.0, 1.1]), np.array([1.05, 0.95]), reach=0.06)
+    assert len(first) == 2
+    assert len(_matched(np.array([1.0]), np.array([2.0]), reach=0.5)[0]) == 0
+
+
+def test_three_ways_to_choose_networks(samples: list[Sample]) -> None:
+    grid, sphere, grid_l1, _ = samples
+    passing, strength, weight = pairings(Contrast(grid, sphere, "geometry"))
+    assert not passing.paired
+    assert passing.first.tolist() == np.flatnonzero(grid.passes).tolist()
+    assert strength.paired
+    assert strength.first.tolist() == strength.second.tolist() == list(range(6))  # the same axis of strengths
+    assert weight.paired
+    totals = [sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy() for sample in (grid, sphere)]
+    assert np.abs(np.log(totals[0][weight.first] / totals[1][weight.second])).max() <= 0.1
+    assert grid.passes[weight.first].all()
+    assert sphere.passes[weight.second].all()
+    _, strength, _ = pairings(Contrast(grid, grid_l1, "regularizer"))
+    assert "the penalties differ" in strength.reason
+
+
+# What was found
+
+
+def test_effects_are_those_of_the_networks_chosen(found: Comparison, samples: list[Sample]) -> None:
+    grid, sphere = samples[:2]
+    for pairing in pairings(Contrast(grid, sphere, "geometry")):
+        row = found.effects.query(
+            "first == 'grid_sernn' and second == 'sphere_sernn' and measure == 'modularity' and epoch == 3"
+            f" and selection == '{pairing.selection}'"
+        ).iloc[0]
+        values = [sample.table["modularity"].sel(epoch=3).to_numpy() for sample in (grid, sphere)]
+        one, other = values[0][pairing.first], values[1][pairing.second]
+        expected = effect(one, other, pairing.paired)
+        assert row["g"] == pytest.approx(float(expected.g), rel=1e-9)
+        assert row["p"] == pytest.approx(float(expected.p), abs=1e-9)
+        assert (row["low"], row["high"]) == pytest.approx((float(expected.low), float(expected.high)), rel=1e-9)
+        assert (row["n_first"], row["n_second"]) == (len(one), len(other))
+        assert row["mean_first"] == pytest.approx(one.mean())
+
+
+def test_q_is_adjusted_within_each_selection_and_epoch(found: Comparison) -> None:
+    for _, own in found.effects.groupby(["selection", "epoch"]):
+        np.testing.assert_allclose(own["q"], false_discovery(own["p"].to_numpy(dtype=float)), rtol=1e-12)
+        assert (own["q"].dropna() >= own["p"][own["q"].notna()] - 1e-12).all()
+
+
+def test_networks_that_know_nothing_of_space_are_the_same_everywhere(found: Comparison) -> None:
+    own = found.effects.query("first == 'grid_l1' and second == 'sphere_l1' and measure == 'modularity'")
+    assert np.nan_to_num(own["g"]).tolist() == [0.0] * len(own)
+
+
+def test_means_have_their_intervals(found: Comparison, samples: list[Sample]) -> None:
+    row = found.groups.query("sample == 'sphere_sernn' and measure == 'total_weight' and epoch == 2").iloc[0]
+    sphere = samples[1]
+    values = sphere.table["total_weight"].sel(epoch=2).to_numpy()[sphere.passes]
+    assert row["mean"] == pytest.approx(values.mean())
+    assert row["low"] < row["mean"] < row["high"]
+    assert row["n"] == len(values)
+
+
+def test_the_papers_claims_are_tested_on_each_geometry(found: Comparison) -> None:
+    claims = found.claims
+    assert set(claims["geometry"]) == {"grid", "sphere"}
+    assert set(claims["measure"]) == set(CLAIMS)
+    correlation = claims.query("measure == 'weight_distance_correlation' and selection == 'passing'")
+    assert (correlation["g"] < 0).all()  # the spatial penalty prunes long connections, here too
+    assert set(correlation["verdict"]) <= {"holds", "open"}
+    sentences = answers(found)
+    assert [sentence.split(":")[0] for sentence in sentences] == ["grid", "sphere"]
+    assert all(f"of {len(CLAIMS)} hold" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected", "verdict"),
+    [
+        ((0.2, 0.9), 1, "holds"),
+        ((0.2, 0.9), -1, "reversed"),
+        ((-0.9, -0.2), -1, "holds"),
+        ((-0.1, 0.9), 1, "open"),
+        ((float("nan"), 0.9), 1, "too few networks"),
+    ],
+)
+def test_a_claim_holds_where_its_interval_is_on_the_papers_side(
+    interval: tuple[float, float], expected: int, verdict: str
+) -> None:
+    assert _verdict(interval, expected) == verdict
+
+
+def test_nulls_keep_the_relation_of_weight_and_length(found: Comparison, samples: list[Sample], run: Run) -> None:
+    own = found.nulls.query("sample == 'grid_sernn' and measure == 'modularity'").iloc[0]
+    grid = samples[0]
+    weights = np.abs(run["grid_sernn"]["weights"].sel(epoch=3).to_numpy().astype(float))[grid.passes]
+    assert own["observed"] == pytest.approx(float(modularity(weights)[0].mean()))
+    assert own["n"] == grid.passes.sum()
+    assert own["excess"] == pytest.approx(own["observed"] - own["shuffled"])
+    assert 0 <= own["outside"] <= 1
+    assert set(found.nulls["measure"]) == {"modularity", "small_worldness", "mean_communicability"}
+
+
+def test_maps_are_compared_with_maps_as_smooth(found: Comparison) -> None:
+    maps = found.maps.set_index(["first", "second"])
+    assert maps.loc[("grid_sernn", CENTRALITY), "null"] == "Moran"
+    assert maps.loc[("sphere_sernn", CENTRALITY), "null"] == "spins"
+    assert ("grid_sernn", "grid_l1") in maps.index  # on one geometry
+    assert ("grid_sernn", "sphere_sernn") not in maps.index  # on two
+    assert maps["p"].dropna().between(0.001, 1).all()
+
+
+def test_a_network_that_misses_a_measure_is_left_out_of_that_measure_alone(samples: list[Sample]) -> None:
+    grid, sphere = samples[:2]
+    table = grid.table.copy(deep=True)
+    place = int(np.flatnonzero(grid.passes)[0])
+    table["modularity"][place, 1] = np.nan
+    found = compare([replace(grid, table=table), sphere])
+    sizes = found.effects.query("selection == 'passing' and epoch == 3").set_index("measure")["n_first"]
+    assert sizes["modularity"] == grid.passes.sum() - 1
+    assert sizes["total_weight"] == grid.passes.sum()
+
+
+def test_without_networks_that_pass_there_are_reasons_instead(samples: list[Sample]) -> None:
+    none = [
+        replace(
+            sample, table=sample.table.assign(validation_accuracy=xr.zeros_like(sample.table["validation_accuracy"]))
+        )
+        for sample in samples[:2]
+    ]
+    found = compare(none)
+    assert set(found.effects["selection"]) == {"equal strength"}
+    assert not len(found.nulls)
+    assert any("no network passes" in reason for reason in found.reasons)
+    assert any("fewer than two networks" in reason for reason in found.reasons)
+
+
+# Written
+
+
+def test_a_comparison_is_written_with_its_values(found: Comparison, tmp_path: Path) -> None:
+    path = write_comparison(found, tmp_path / "c")
+    names = {item.name for item in (tmp_path / "c").iterdir()}
+    assert names == {
+        "comparison.html", "figures", "groups.csv", "effects.csv", "claims.csv", "nulls.csv", "maps.csv",
+    }  # fmt: skip
+    pd.testing.assert_frame_equal(
+        pd.read_csv(tmp_path / "c" / "nulls.csv"), found.nulls.reset_index(drop=True), check_dtype=False
+    )
+    page = Page(path)
+    assert page.open == []
+    for word in ("holds where", "What was compared", "What distance alone explains", "Networks where they live"):
+        assert word in page.text
+    assert not [tag for tag in page.all("script") if "src" in tag]
+    assert all(str(image["src"]).startswith("data:") for image in page.all("img"))
+    assert {figure.stem for figure in (tmp_path / "c" / "figures").glob("*.csv")} == {
+        "claims", "effects_geometry", "groups", "nulls",
+    }  # fmt: skip
+    assert f"their {NULLS} shuffles" in page.text
+
+
+def test_the_report_of_several_geometries_leads_to_their_comparison(run: Run) -> None:
+    experiment = Experiment.from_yaml(run.folder / "experiment.yaml")
+    page = Page(write_report(run, experiment))
+    assert {"href": "comparison/comparison.html"} in page.all("a")
+    assert (run.folder / "comparison" / "comparison.html").exists()
+    assert "One step" in page.text
+
+
+def test_a_run_compares_its_groups_and_others(run: Run, tmp_path: Path) -> None:
+    found = run.compare("grid_sernn", "grid_l1", out=tmp_path / "c")
+    assert [sample.label for sample in found.samples] == ["grid_sernn", "grid_l1"]
+    assert (tmp_path / "c" / "comparison.html").exists()
+    again = Run.open(run.folder)
+    found = run.compare("grid_sernn", (again, "sphere_sernn"))
+    assert [contrast.label for contrast in found.contrasts] == ["grid_sernn - sphere_sernn"]
+    assert len(run.compare().samples) == 4
+
+
+def test_one_group_alone_is_no_comparison(run: Run) -> None:
+    with pytest.raises(UserError, match=r"needs two groups or more, not one \(grid_l1\); write RUN:GROUP RUN:GROUP"):
+        run.compare("grid_l1")
+
+
+def test_the_command_compares_runs_and_groups(run: Run, command: Callable[..., Outcome], tmp_path: Path) -> None:
+    done = command("compare", f"{run.folder}:grid_sernn", f"{run.folder}:sphere_sernn", "--quiet")
+    assert done.code == 0, done.err
+    assert "Modularity Q" in done.out
+    assert "equal strength" in done.out
+    assert len(list(tmp_path.glob("runs/comparison-*/comparison.html"))) == 1
+    done = command("compare", str(run.folder), "--out", "all")
+    assert done.code == 0, done.err
+    assert "prunes long connections" in done.out
+    assert "steps" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("RUN:grid_sern",), "this run has no group 'grid_sern': did you mean 'grid_sernn'"),
+        (("RUN:grid_l1",), "needs two groups or more"),
+        (("absent",), "there is no run folder absent"),
+        (("absent:sernn", "RUN"), "there is no run folder absent"),
+        ((), "Missing argument"),
+    ],
+)
+def test_what_cannot_be_compared_is_answered_in_a_line(
+    words: tuple[str, ...], said: str, run: Run, command: Callable[..., Outcome]
+) -> None:
+    done = command("compare", *(word.replace("RUN", str(run.folder)) for word in words))
+    assert done.code == 2
+    assert said in done.err.replace("\n", " ")
+    assert "Traceback" not in done.err
+
+
+@needs_chromium
+def test_the_page_shows_in_a_browser(found: Comparison, tmp_path: Path) -> None:
+    shown = show(write_comparison(found, tmp_path / "c"), tmp_path, height=6000)
+    assert shown.errors == []
+    assert shown.document.count("gl-container") >= 4  # a scene for each group
+    assert shown.picture.std() > 0.05
