@@ -69,7 +69,8 @@ class Comparison:
         Of each contrast, selection, measure and epoch: means, Hedges' g with its 95 % interval, p by permutation, and
         q, which is p adjusted for all tests of that selection and epoch.
     claims
-        Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1.
+        Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1;
+        q is p adjusted for the claims at that selection alone, which were known beforehand.
     nulls
         Of each sample and measure: passing networks against the same networks with their weights shuffled among
         connections of about the same length.
@@ -222,7 +223,8 @@ def _adjusted(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 CLAIM_COLUMNS = [
-    "geometry", "first", "second", "figure", "claim", "measure", "selection", "n", "g", "low", "high", "q", "verdict",
+    "geometry", "first", "second", "figure", "claim", "measure", "selection", "n", "g", "low", "high", "p", "q",
+    "verdict",
 ]  # fmt: skip
 
 
@@ -246,11 +248,14 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
                     [
                         _place(contrast.first), contrast.first.label, contrast.second.label, claim.figure, claim.claim,
                         measure,
-                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.q,
+                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.p, np.nan,
                         _verdict(ends, claim.sign),
                     ]
                 )  # fmt: skip
-    return pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+    table = pd.DataFrame(rows, columns=CLAIM_COLUMNS)
+    for _, own in table.groupby("selection"):
+        table.loc[own.index, "q"] = false_discovery(own["p"].to_numpy(dtype=np.float64))
+    return table
 
 
 def _place(sample: Sample) -> str:
