@@ -71,7 +71,7 @@ class StoredGeometry:
     steps_per_unit: float = 1.0
     vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
     faces: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
-    names: NDArray[np.str_] = field(default_factory=lambda: np.empty(0, dtype=np.str_))
+    names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype="U1"))
     parts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     sphere: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
 
