@@ -129,9 +129,9 @@ def draw(
         *points[shown].T, s=sizes[shown], color=color, edgecolors="white", linewidths=0.5, depthshade=False, zorder=4
     )
     axis.computed_zorder = False  # units are in front of their surface
-    spans = np.maximum(np.ptp(corners, axis=0), 0.15 * np.ptp(corners, axis=0).max())
-    for name, low, span in zip("xyz", corners.min(axis=0), spans, strict=True):
-        getattr(axis, f"set_{name}lim")(low - 0.05 * span, low + 1.05 * span)
+    low, spans = _box(corners)
+    for name, start, span in zip("xyz", low, spans, strict=True):
+        getattr(axis, f"set_{name}lim")(start, start + span)
     axis.set_box_aspect(spans, zoom=0.95 if _has_axes(geometry) else 1.3)
     axis.view_init(elev=view.elevation, azim=view.azimuth)
     if _has_axes(geometry):
@@ -143,6 +143,13 @@ def draw(
     else:
         axis.set_axis_off()
         axis.set_proj_type("ortho")
+
+
+def _box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the lower corner and the lengths of a box around points, with some room, and never quite flat."""
+    spans = np.maximum(np.ptp(points, axis=0), 0.15 * np.ptp(points, axis=0).max())
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    return middle - 0.55 * spans, 1.1 * spans
 
 
 def _has_axes(geometry: StoredGeometry) -> bool:
@@ -246,9 +253,8 @@ def scene(
         height=SCENE_HEIGHT,
         margin={"l": 0, "r": 0, "t": 40 if len(buttons) > 1 else 8, "b": 0},
         scene={
-            "aspectmode": "data",
-            "camera": {"eye": _eye(geometry), "up": {"x": 0, "y": 0, "z": 1}},
-            **_axes(geometry),
+            "camera": _camera(geometry),
+            **_space(geometry),
         },
     )
     return figure
@@ -292,15 +298,28 @@ def _lines(points: NDArray[np.float32], connections: Connections) -> list[Any]:
     return traces
 
 
-def _axes(geometry: StoredGeometry) -> dict[str, Any]:
-    if len(geometry.faces):
-        return {f"{name}axis": {"visible": False} for name in "xyz"}
-    return {f"{name}axis": {"title": {"text": f"{name} ({geometry.length_unit})"}} for name in "xyz"}
+def _space(geometry: StoredGeometry) -> dict[str, Any]:
+    """Return plotly's box and axes: true proportions, as far as a flat geometry has them."""
+    corners = geometry.vertices if len(geometry.faces) else in_three_dimensions(geometry.positions)
+    low, spans = _box(corners)
+    axes = {
+        f"{name}axis": {"range": [float(start), float(start + span)]}
+        | ({"title": {"text": f"{name} ({geometry.length_unit})"}} if _has_axes(geometry) else {"visible": False})
+        for name, start, span in zip("xyz", low, spans, strict=True)
+    }
+    ratio = dict(zip("xyz", (1.25 * spans / spans.max()).tolist(), strict=True))
+    return {"aspectmode": "manual", "aspectratio": ratio, **axes}
+
+
+def _camera(geometry: StoredGeometry) -> dict[str, Any]:
+    lower = 0.15 if _has_axes(geometry) and views(geometry)[0].elevation < 90 else 0.0  # room for the axes' names
+    return {"eye": _eye(geometry), "center": {"x": 0, "y": 0, "z": -lower}, "up": {"x": 0, "y": 0, "z": 1}}
 
 
 def _eye(geometry: StoredGeometry) -> dict[str, float]:
     view = views(geometry)[0]
-    x, y, z = 1.7 * view.direction + (np.array([0, 0, 0.25]) if view.elevation == 0 else 0)
+    away = 2.1 if _has_axes(geometry) else 1.3
+    x, y, z = away * view.direction + (np.array([0, 0, 0.25]) if view.elevation == 0 else 0)
     return {"x": float(x), "y": float(y) - 0.01, "z": float(z)}
 
 
