@@ -22,7 +22,7 @@ class Ellipsoid(OnSurface):
     """Units on an ellipsoid, as far apart as along it.
 
     Measured on a mesh: an icosahedron subdivided five times, its 10,242 vertices on the ellipsoid. Lengths are within
-    0.3 % of those on the smooth surface.
+    0.5 % of those on the smooth surface, and 0.1 % in the mean.
 
     Parameters
     ----------

@@ -261,7 +261,8 @@ def test_an_ellipsoid_of_equal_axes_is_a_sphere() -> None:
     )
     apart = exact > 0
     # 0.05 % shorter on the mesh, and ways bend
-    np.testing.assert_allclose(ball.distances()[apart], exact[apart], rtol=3e-3)
+    np.testing.assert_allclose(ball.distances()[apart], exact[apart], rtol=5e-3)
+    assert abs((ball.distances()[apart] / exact[apart]).mean() - 1) < 1e-3
 
 
 def test_the_meridian_of_a_spheroid_has_its_length() -> None:

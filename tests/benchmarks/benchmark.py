@@ -14,17 +14,19 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from spatialnets import Snapshot
 from spatialnets.cores import RNN
 from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
-from spatialnets.geometries import Grid
+from spatialnets.geometries import Cortex, Grid
 from spatialnets.graph.communicability import communicability
 from spatialnets.regularizers import L1, Both
 from spatialnets.run import StoredGeometry
@@ -205,6 +207,37 @@ def machine() -> dict[str, float]:
     return found
 
 
+def surface() -> dict[str, float]:
+    """Distances of 400 units on fsaverage5 (10,242 vertices), against the exact algorithm from some of them."""
+    from pygeodesic.geodesic import PyGeodesicAlgorithmExact
+
+    exact_sources = 8
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SPATIALNETS_CACHE"] = folder
+        start = time.perf_counter()
+        cortex = Cortex(source="fsaverage5_pial", n=400)
+        distances = cortex.distances()
+        first = time.perf_counter() - start
+        cached = taking_turns({"x": lambda: Cortex(source="fsaverage5_pial", n=400).distances()})["x"]
+    vertices, faces = cortex.surface()
+    units = [int((vertices == position).all(axis=1).argmax()) for position in cortex.positions()]
+    algorithm = PyGeodesicAlgorithmExact(np.array(vertices), faces.astype(np.int32))
+    start = time.perf_counter()
+    exact = np.array(
+        [algorithm.geodesicDistances(np.array([unit], np.int32), None)[0][units] for unit in units[:exact_sources]]
+    )
+    exactly = (time.perf_counter() - start) * len(units) / exact_sources
+    ratio = distances[:exact_sources][exact > 0] / exact[exact > 0]
+    return {
+        "seconds, first time": first,
+        "seconds, cached": cached,
+        "seconds, exact algorithm (from 8 units, times 50)": exactly,
+        "ratio, exact algorithm to first time": exactly / first,
+        "mean error, %": 100 * float(ratio.mean() - 1),
+        "largest error, %": 100 * float(ratio.max() - 1),
+    }
+
+
 def child(task: str) -> None:
     """Time one program alone in this process and print the median seconds of a step."""
     kind, _, group = task.partition("-")
@@ -220,6 +253,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "penalty": penalty,
     "step": step,
     "machine": machine,
+    "surface": surface,
 }
 
 
