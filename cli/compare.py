@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spatialnets.cli.tables import rows_of
+
 ENDS = ("g", "low", "high")
 
 if TYPE_CHECKING:
@@ -69,17 +71,11 @@ def _folder(chosen: Sequence[tuple[Run, str | None]]) -> Path:
 
 def print_claims(folder: Path) -> None:
     """Print which of the paper's features hold where, if a comparison in this folder has found out."""
-    import csv
-
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    path = folder / "claims.csv"
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(folder / "claims.csv")
     if not rows:
         return
     selections = list(dict.fromkeys(row["selection"] for row in rows))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spatialnets.cli.compare import print_claims
+from spatialnets.cli.tables import rows_of
 from spatialnets.cli.words import Words, experiment_of
 
 if TYPE_CHECKING:
@@ -62,16 +63,10 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
 
 def print_scorecard(folder: Path) -> None:
     """Print the scorecard that the report has written, if there is one."""
-    import csv
-
     from rich.console import Console
     from rich.table import Table
 
-    path = folder / "scorecard.csv"
-    if not path.exists():
-        return
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(folder / "scorecard.csv")
     if not rows:  # a run without the paper's two groups
         return
     table = Table(title="The paper's claims")

@@ -17,6 +17,7 @@ from spatialnets.cache import cached
 from spatialnets.geometries.placement import farthest_points, parcel_medoids, poisson_disk
 from spatialnets.geometries.surface_lengths import REACH, lengths_between, straight_lines
 from spatialnets.geometries.surfaces import Cleaned, components
+from spatialnets.geometries.table import distinct
 from spatialnets.geometries.vertex_data import Parcels
 from spatialnets.protocols import FloatArray, Geometry, Surface
 
@@ -133,7 +134,7 @@ def place(
         if len(present) < 2:
             raise ValueError(f"{name}: its labels name {len(present)} parcel(s) of the surface; expected two or more")
         units = parcel_medoids(surface.vertices, labels, present)
-        names = tuple(parcels.names.get(label, str(label)) for label in present.tolist())
+        names = distinct(parcels.names.get(label, str(label)) for label in present.tolist())
     elif n > len(candidates):
         raise ValueError(f"{name} has {len(candidates):,} vertices for units, fewer than n={n}")
     elif n == len(candidates):
