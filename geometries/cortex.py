@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from spatialnets.cache import cached, content_of
 from spatialnets.errors import nearest
-from spatialnets.geometries.on_surface import VERSION, Metric, OnSurface, Placed, Placement, check_words, place
+from spatialnets.geometries.files import VOLUME_ENDINGS
+from spatialnets.geometries.on_surface import Metric, OnSurface, Placed, Placement, check_words, code, place
 from spatialnets.geometries.surfaces import clean, read_surface
 from spatialnets.geometries.templates import (
     SURFACES,
@@ -24,7 +26,7 @@ from spatialnets.geometries.templates import (
     template_surface,
     template_volume,
 )
-from spatialnets.geometries.union import Across, check_across, joined
+from spatialnets.geometries.union import Across, check_across, joined, shortened
 from spatialnets.geometries.vertex_data import read_mask, read_parcels
 from spatialnets.geometries.volume import half, is_one_sided, read_volume, surface_of
 from spatialnets.protocols import FloatArray, Surface
@@ -32,7 +34,6 @@ from spatialnets.protocols import FloatArray, Surface
 __all__ = ["Cortex"]
 
 SIDES: tuple[Hemisphere, Hemisphere] = ("left", "right")
-VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ class Cortex(OnSurface):
     source
         A template that comes with nilearn (nothing is downloaded): ``mni152_wm`` and ``mni152_gm``, the outer borders
         of white and of grey matter in the MNI ICBM152 volume; ``fsaverage5_pial``, ``fsaverage5_white``,
-        ``fsaverage5_inflated``. Or a file: NIfTI (a mask, a probability map, or a label image with `mask_labels`),
-        GIFTI, or a FreeSurfer surface such as ``lh.pial``; or two such files, left and right.
+        ``fsaverage5_inflated``. Or a file: NIfTI (a mask, a probability map from 0 to 1 or to `full`, or a label image
+        with `mask_labels`), GIFTI, or a FreeSurfer surface such as ``lh.pial``; or two such files, left and right.
     hemisphere
         ``"left"``, ``"right"`` or ``"both"``. A NIfTI file is cut at x = 0 of its world coordinates, unless it holds
         one hemisphere alone, which is taken whatever the word; ``"whole"`` cuts nothing.
@@ -74,11 +75,18 @@ class Cortex(OnSurface):
     seed
         Of the random placement.
     mask
-        A file that says which vertices of a surface are cortex: FreeSurfer ``.label``, GIFTI, text or ``.npy``; two for
-        both hemispheres. Units and ways keep off the others, such as the medial wall.
+        A file that says which vertices are cortex: for a surface, FreeSurfer ``.label``, GIFTI, text or ``.npy``, two
+        for both hemispheres; or a NIfTI volume in the same world coordinates. Units and ways keep off the others, such
+        as the medial wall, and off small islands. Without a mask, a surface made from a volume has no medial wall:
+        units lie on the cut between the hemispheres, too.
     mask_labels
         Which labels of a label image are inside, such as ``[2, 41]`` for the cerebral white matter of FreeSurfer's
         ``aseg.mgz``.
+    full
+        What stands for 1 in a probability map of whole numbers, such as 255.
+    names
+        A table with the name of each label (columns index and name, or as ``FreeSurferColorLUT.txt``), for `labels`
+        that have none, such as those of a NIfTI volume.
 
     Raises
     ------
@@ -123,29 +131,55 @@ class Cortex(OnSurface):
     seed: int = 0
     mask: str | tuple[str, str] | None = None
     mask_labels: tuple[int, ...] = ()
+    full: float | None = None
+    names: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("source", "labels", "mask"):
+        for name in ("source", "labels", "mask", "names"):
             given = getattr(self, name)
             if isinstance(given, (list, tuple)):
-                if len(given) != 2:
-                    raise ValueError(f"{name} must be one file, or two (left and right), not {len(given)}")
+                if len(given) != 2 or name == "names":
+                    or_two = "" if name == "names" else ", or two (left and right)"
+                    raise ValueError(f"{name} must be one file{or_two}, not {len(given)}")
                 object.__setattr__(self, name, (str(given[0]), str(given[1])))
             elif given is not None:
                 object.__setattr__(self, name, str(given))
             for path in self._files(name):
                 if not Path(path).is_file():
                     raise ValueError(_absent(name, path))
+        self._check_words()
         object.__setattr__(self, "mask_labels", tuple(int(label) for label in self.mask_labels))
+        self._check_volume()
+        self._check_both()
+
+    def _check_words(self) -> None:
         if self.hemisphere not in ("left", "right", "both", "whole"):
             raise ValueError(f"hemisphere must be left, right, both or whole, not {self.hemisphere!r}")
         if self.hemisphere == "whole" and self.source in TEMPLATES:
             raise ValueError(f"the template {self.source} is of two hemispheres: write left, right or both")
-        if not (math.isfinite(self.voxel_mm) and self.voxel_mm > 0):
-            raise ValueError(f"voxel_mm must be finite and positive, not {self.voxel_mm}")
+        if self.hemisphere == "whole" and isinstance(self.source, tuple):
+            raise ValueError("source names two files, left and right: write left, right or both")
+        for name, value in {"voxel_mm": self.voxel_mm, "full": 1.0 if self.full is None else self.full}.items():
+            if not (isinstance(value, numbers.Real) and math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be finite and positive, not {value!r}")
+        if not all(isinstance(label, numbers.Integral) for label in self.mask_labels):
+            raise ValueError(f"mask_labels must be whole numbers, not {list(self.mask_labels)}")
+        if self.names is not None and self.labels is None:
+            raise ValueError("names are those of labels, and there are no labels")
         check_words(self.n, self.metric, self.placement)
         check_across(self.across)
-        self._check_both()
+
+    def _check_volume(self) -> None:
+        """Refuse words on the values of a volume where there are none to speak of."""
+        if self.mask_labels and self.full is not None:
+            raise ValueError("mask_labels are for a label image, and full for a probability map: write one of them")
+        for name in ("mask_labels", "full"):
+            if not getattr(self, name):
+                continue
+            if self.source in TEMPLATES:
+                raise ValueError(f"{name} is for a volume of your own; {self.source} is a template")
+            if not self._is_volume():
+                raise ValueError(f"{name} is for a volume; {self._files('source')[0]} is a surface")
 
     def _check_both(self) -> None:
         if self.hemisphere != "both":
@@ -197,14 +231,16 @@ class Cortex(OnSurface):
         contents = [self.source if self.source in TEMPLATES else None, *map(content_of, files)]
         if not self._is_volume():
             return {"source": contents, "hemisphere": self.hemisphere}
-        cut = {"hemisphere": self.hemisphere, "voxel_mm": self.voxel_mm, "mask_labels": self.mask_labels}
+        cut = {
+            "hemisphere": self.hemisphere, "voxel_mm": self.voxel_mm, "mask_labels": self.mask_labels, "full": self.full
+        }  # fmt: skip
         return {"source": contents, **cut}
 
     def _key(self) -> dict[str, Any]:
         units = [self.n, self.placement, self.seed] if self.labels is None else None
         return {
             **self._source_key(),
-            "units": units or [content_of(path) for path in self._files("labels")],
+            "units": units or [content_of(path) for path in (*self._files("labels"), *self._files("names"))],
             "mask": [content_of(path) for path in self._files("mask")],
             "metric": self.metric,
             "across": self.across if self.hemisphere == "both" else None,
@@ -233,11 +269,12 @@ class Cortex(OnSurface):
         else:
             own = [part.distances for part in placed]
             made["distances"] = joined([part.positions for part in placed], own, self.across)
-            facts = [{**fact, "shortened": _shortened(made["distances"], own)} for fact in facts]
+            facts = [{**fact, "shortened": shortened(made["distances"], own)} for fact in facts]
             made["parts"] = np.repeat(np.arange(2, dtype=np.int64), [len(part.units) for part in placed])
             names = tuple(f"{side} {name}" for side, part in zip(sides, placed, strict=True) for name in part.names)
         if names:
             made["names"] = np.array(names)
+        facts = [{**fact, **part.facts} for fact, part in zip(facts, placed, strict=True)]
         if any(facts):
             made["facts"] = np.array(json.dumps({name: max(fact[name] for fact in facts) for name in facts[0]}))
         return made
@@ -252,7 +289,7 @@ class Cortex(OnSurface):
             path = self._of_side(self.source, side)
             assert path is not None
             return Surface(*read_surface(path)), None, {}
-        key = {"version": VERSION, "side": side, **self._source_key()}
+        key = {"code": code(), "side": side, **self._source_key()}
         made = cached("surface", key, lambda: self._from_volume(side))
         return Surface(made["vertices"], made["faces"]), None, json.loads(str(made["facts"]))
 
@@ -263,7 +300,7 @@ class Cortex(OnSurface):
         else:
             path = self._of_side(self.source, side)
             assert path is not None
-            name, volume = str(path), read_volume(path, self.mask_labels)
+            name, volume = str(path), read_volume(path, self.mask_labels, self.full)
             if isinstance(self.source, str) and self.hemisphere != "whole":
                 if not is_one_sided(volume):
                     volume = half(volume, side)
@@ -275,11 +312,13 @@ class Cortex(OnSurface):
     def _place(self, surface: Surface, side: Hemisphere) -> Placed:
         name = str(self._of_side(self.source, side))
         parcels_from, mask_from = self._of_side(self.labels, side), self._of_side(self.mask, side)
-        if self._is_volume() and parcels_from is not None and not _is_volume(str(parcels_from)):
-            raise ValueError(
-                f"labels: {parcels_from} is for the vertices of another surface; a surface made from a volume takes "
-                "its parcels from a labelled volume (.nii)"
-            )
+        lookup = None if self.names is None else Path(self.names)
+        for what, path in (("labels", parcels_from), ("mask", mask_from)):
+            if self._is_volume() and path is not None and not _is_volume(str(path)):
+                raise ValueError(
+                    f"{what}: {path} is for the vertices of another surface; a surface made from a volume takes its "
+                    f"{what} from a volume (.nii)"
+                )
         n = self.n
         if self.hemisphere == "both":
             n = self.n // 2 if side == "right" else self.n - self.n // 2
@@ -293,8 +332,8 @@ class Cortex(OnSurface):
             self.placement,
             self.seed,
             name,
-            read_parcels(parcels_from, surface.vertices) if parcels_from else None,
-            read_mask(mask_from, len(surface.vertices)) if mask_from else None,
+            read_parcels(parcels_from, surface.vertices, lookup) if parcels_from else None,
+            read_mask(mask_from, surface.vertices) if mask_from else None,
         )
 
 
@@ -307,16 +346,6 @@ def _absent(name: str, path: str) -> str:
     if name == "source":
         said += f", and no template of that name: {nearest(path, TEMPLATES)}"
     return said
-
-
-def _shortened(whole: FloatArray, own: list[FloatArray]) -> float:
-    """Return the share of pairs within a hemisphere that are nearer to each other by way of the other."""
-    starts = np.cumsum([0, *map(len, own)])
-    nearer = pairs = 0
-    for start, stop, distances in zip(starts, starts[1:], own, strict=False):
-        nearer += int((whole[start:stop, start:stop] < distances * (1 - 1e-9)).sum())
-        pairs += len(distances) * (len(distances) - 1)
-    return nearer / pairs
 
 
 def _shifted_faces(surfaces: list[Surface]) -> list[NDArray[np.int64]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["UnfitFile", "reading"]
+__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some"]
+
+VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
+"""How the names of volumes end."""
+
+GIFTI_ENDINGS = (".gii", ".gii.gz")
 
 
 class UnfitFile(ValueError):
@@ -37,3 +42,14 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # parsers of broken files raise whatever they stumble over
         raise ValueError(f"{path} cannot be read as {what}: {error or type(error).__name__}") from error
+
+
+def some(words: Sequence[str], most: int = 6, mark: str = ", ") -> str:
+    """Return the first of many words, and how many more there are, for a message.
+
+    Examples
+    --------
+    >>> some(["V1", "V2", "V4", "MT"], most=2)
+    'V1, V2 and 2 more'
+    """
+    return mark.join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -27,7 +28,7 @@ Arrays = tuple[tuple[tuple[float, ...], ...], tuple[tuple[int, ...], ...]]
 class Mesh(OnSurface):
     """Units on a triangle mesh, as far apart as along it.
 
-    Lengths are those of the shortest ways that go straight across triangles and bend at vertices: on cortex 0.04 %
+    Lengths are those of the shortest ways that go straight across triangles and bend at vertices: on cortex 0.03 %
     longer than exact geodesics in the mean, and a metric (see
     `spatialnets.geometries.surface_lengths.surface_lengths`). They are kept on disk by the file's content, and reading
     them again takes a moment.
@@ -37,7 +38,8 @@ class Mesh(OnSurface):
     source
         A file: GIFTI (``.gii``, ``.gii.gz``), a FreeSurfer surface such as ``lh.pial``, or ``.ply``, ``.obj``,
         ``.stl``, ``.off`` and whatever else trimesh reads. Or a `Surface`, or a pair of arrays, vertices
-        ``(vertex, 3)`` and faces ``(face, 3)``. Taken to be in mm.
+        ``(vertex, 3)`` and faces ``(face, 3)``; a run keeps arrays in its ``experiment.yaml`` number by number, so
+        large meshes are better saved to a file. Taken to be in mm.
     n
         How many units, where there are no `labels`.
     metric
@@ -50,9 +52,12 @@ class Mesh(OnSurface):
     labels
         A file with the parcel of each vertex: GIFTI labels, FreeSurfer ``.annot``, a labelled NIfTI volume in the same
         space, or text. There is then one unit in each parcel, at the vertex nearest to its mean, and it has its name.
+    names
+        A table with the name of each label (columns index and name, or as ``FreeSurferColorLUT.txt``), for labels that
+        have none.
     mask
-        A file that says which vertices may be used: FreeSurfer ``.label``, GIFTI, text or ``.npy``. Units and ways keep
-        off the others, such as the medial wall.
+        A file that says which vertices may be used: FreeSurfer ``.label``, GIFTI, text, ``.npy``, or a NIfTI volume in
+        the same space. Units and ways keep off the others, such as the medial wall, and off small islands.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class Mesh(OnSurface):
     seed: int = 0
     labels: str | None = None
     mask: str | None = None
+    names: str | None = None
 
     def __post_init__(self) -> None:
         given: object = self.source
@@ -91,12 +97,14 @@ class Mesh(OnSurface):
                 raise ValueError(f"there is no file {given}")
         else:
             object.__setattr__(self, "source", _plain(given))  # type: ignore[arg-type]
-        for name in ("labels", "mask"):
+        for name in ("labels", "mask", "names"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, str(value))
                 if not Path(value).is_file():
                     raise ValueError(f"{name}: there is no file {value}")
+        if self.names is not None and self.labels is None:
+            raise ValueError("names are those of labels, and there are no labels")
         check_words(self.n, self.metric, self.placement)
 
     def __repr__(self) -> str:
@@ -116,6 +124,7 @@ class Mesh(OnSurface):
         return {
             "source": content_of(self.source) if isinstance(self.source, str) else self.source,
             "units": [self.n, self.placement, self.seed] if self.labels is None else content_of(self.labels),
+            "names": content_of(self.names) if self.names else None,
             "mask": content_of(self.mask) if self.mask else None,
             "metric": self.metric,
         }
@@ -133,8 +142,10 @@ class Mesh(OnSurface):
             self.placement,
             self.seed,
             self._name(),
-            read_parcels(Path(self.labels), vertices) if self.labels else None,
-            read_mask(Path(self.mask), len(vertices)) if self.mask else None,
+            read_parcels(Path(self.labels), vertices, Path(self.names) if self.names else None)
+            if self.labels
+            else None,
+            read_mask(Path(self.mask), vertices) if self.mask else None,
         )
         return {
             "vertices": placed.surface.vertices,
@@ -142,6 +153,7 @@ class Mesh(OnSurface):
             "positions": placed.positions,
             "distances": placed.distances,
             **({"names": np.array(placed.names)} if placed.names else {}),
+            **({"facts": np.array(json.dumps(placed.facts))} if placed.facts else {}),
         }
 
 

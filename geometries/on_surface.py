@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import numbers
 from abc import abstractmethod
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,19 +18,20 @@ from scipy.spatial.distance import cdist
 
 from spatialnets.cache import cached
 from spatialnets.geometries.placement import farthest_points, parcel_medoids, poisson_disk
-from spatialnets.geometries.surface_lengths import REACH, lengths_between, straight_lines
+from spatialnets.geometries.surface_lengths import lengths_between, straight_lines
 from spatialnets.geometries.surfaces import Cleaned, components
 from spatialnets.geometries.table import distinct
 from spatialnets.geometries.vertex_data import Parcels
 from spatialnets.protocols import FloatArray, Geometry, Surface
 
-__all__ = ["Metric", "OnSurface", "Placed", "Placement", "check_words", "place"]
+__all__ = ["Metric", "OnSurface", "Placed", "Placement", "check_words", "code", "place"]
 
-VERSION = 1  # of what is computed here: another one is computed anew
+OTHER_PART = 0.25  # of the largest part of a mask: a second part that large is no island
 
 FACTS = {
     "left_out": ("kept in one piece", "of the mask left out, so that no handle closes"),
     "other_parts": ("other parts", "of the mask lie apart from the largest part, and were left out"),
+    "islands": ("islands", "of the vertices in the mask lie apart from its largest part, and were left out"),
     "shortened": ("across hemispheres", "of the pairs within one are nearer to each other by way of the other"),
 }
 
@@ -49,12 +53,15 @@ class Placed:
         ``(pre, post)``, in the surface's unit of length.
     names
         Their names, ``(unit,)``; empty if they have none.
+    facts
+        Shares of something, under the names of `FACTS`.
     """
 
     surface: Surface
     units: NDArray[np.int64]
     distances: FloatArray
     names: tuple[str, ...] = ()
+    facts: dict[str, float] = field(default_factory=dict)
 
     @property
     def positions(self) -> FloatArray:
@@ -70,6 +77,8 @@ def check_words(n: int, metric: str, placement: str) -> None:
     ValueError
         For fewer than two units, or unknown words.
     """
+    if not isinstance(n, numbers.Integral):
+        raise ValueError(f"n must be a whole number, not {n!r}")
     if n < 2:
         raise ValueError(f"n must be 2 or more, not {n}")
     if metric not in ("geodesic", "euclidean"):
@@ -107,7 +116,8 @@ def place(
     parcels
         Of the vertices of the file; units are then at their medoids.
     mask
-        Which vertices of the file are cortex; there are no units elsewhere, and no ways.
+        Which vertices of the file are cortex; there are no units elsewhere, and no ways. For lengths along the surface
+        small islands are left out.
 
     Raises
     ------
@@ -123,6 +133,9 @@ def place(
     walked = surface.faces[allowed[surface.faces].all(axis=1)]
     if not len(walked):
         raise ValueError(f"{name}: its mask leaves no triangle whole")
+    facts = {}
+    if mask is not None and metric == "geodesic":
+        walked, facts["islands"] = _without_islands(surface, walked, name)
     lines = straight_lines(surface.vertices, walked)
     candidates = np.unique(walked)
     names: tuple[str, ...] = ()
@@ -145,9 +158,9 @@ def place(
     if metric == "euclidean":
         distances = cdist(surface.vertices[units], surface.vertices[units])
     else:
-        _refuse_islands(surface, walked, units, name)
+        _refuse_separate_parts(surface, walked, units, name)
         distances = lengths_between(lines, units)
-    return Placed(surface, units, distances, names)
+    return Placed(surface, units, distances, names, facts)
 
 
 def _spread(lines: Any, vertices: FloatArray, n: int, placement: Placement, seed: int) -> NDArray[np.int64]:
@@ -157,7 +170,19 @@ def _spread(lines: Any, vertices: FloatArray, n: int, placement: Placement, seed
     return farthest_points(lines, n, int(np.argmax(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1))))
 
 
-def _refuse_islands(surface: Surface, walked: NDArray[np.int64], units: NDArray[np.int64], name: str) -> None:
+def _without_islands(surface: Surface, walked: NDArray[np.int64], name: str) -> tuple[NDArray[np.int64], float]:
+    """Return the triangles of the largest part, and the share of vertices in others."""
+    part = components(Surface(surface.vertices, walked))
+    sizes = np.bincount(part[np.unique(walked)])
+    if len(sizes) > 1 and sizes[1] > OTHER_PART * sizes[0]:
+        raise ValueError(
+            f"{name}: its mask falls into separate parts of {sizes[0]:,} and {sizes[1]:,} vertices, and no way leads "
+            "from one to the other; keep one of them, or write metric: euclidean"
+        )
+    return walked[part[walked[:, 0]] == 0], float(sizes[1:].sum() / sizes.sum())
+
+
+def _refuse_separate_parts(surface: Surface, walked: NDArray[np.int64], units: NDArray[np.int64], name: str) -> None:
     part = components(Surface(surface.vertices, walked))[units]
     if len(np.unique(part)) > 1:
         most = int(np.bincount(part).argmax())
@@ -166,6 +191,13 @@ def _refuse_islands(surface: Surface, walked: NDArray[np.int64], units: NDArray[
             f"{name} is in separate parts: no way along it leads to {away} of {len(units)} units. Keep one part "
             "(trimesh.Trimesh.split), close what is cut, or write metric: euclidean"
         )
+
+
+@lru_cache(maxsize=1)
+def code() -> str:
+    """Return a hash of the code that surfaces and lengths come from: what other code has computed is not used."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -191,7 +223,7 @@ class OnSurface(Geometry):
     @cached_property
     def _made(self) -> dict[str, NDArray[Any]]:
         kind = type(self).__name__.lower()
-        made = cached(kind, {"kind": kind, "version": VERSION, "reach": REACH, **self._key()}, self._compute)
+        made = cached(kind, {"kind": kind, "code": code(), **self._key()}, self._compute)
         for array in made.values():
             array.setflags(write=False)  # everyone who asks gets the same
         return made

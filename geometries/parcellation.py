@@ -11,14 +11,15 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from spatialnets.geometries.coordinates import NAMES, Coordinates, column, read_coordinates
-from spatialnets.geometries.table import ENDINGS, distinct, read_rows
+from spatialnets.geometries.coordinates import Coordinates, read_coordinates
+from spatialnets.geometries.files import VOLUME_ENDINGS, some
+from spatialnets.geometries.lookup import read_lookup
+from spatialnets.geometries.table import ENDINGS, distinct
 from spatialnets.geometries.volume import read_image
 from spatialnets.protocols import FloatArray, Geometry
 
 __all__ = ["Parcellation"]
 
-VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh")
 SAME_PLACE = 1e-6  # mm; centroids of parcels around each other are equal but for rounding
 SHOWN = 20  # labels in a message
 
@@ -81,12 +82,11 @@ class Parcellation(Geometry):
 
     @cached_property
     def _centroids(self) -> Coordinates:
-        if self.source.endswith(VOLUMES):
+        if self.source.endswith(VOLUME_ENDINGS):
             return _of_volume(Path(self.source), self.labels, self.names)
         if not self.source.endswith(ENDINGS):
-            raise ValueError(
-                f"{self.source} is no parcellation that can be read; expected one of {', '.join(VOLUMES + ENDINGS)}"
-            )
+            expected = ", ".join(VOLUME_ENDINGS + ENDINGS)
+            raise ValueError(f"{self.source} is no parcellation that can be read; expected one of {expected}")
         if self.labels or self.names is not None:
             raise ValueError(f"labels and names are for label volumes; {self.source} is a table of centroids")
         return read_coordinates(Path(self.source))
@@ -114,8 +114,6 @@ class Parcellation(Geometry):
 def _of_volume(path: Path, labels: Sequence[int], names: str | None) -> Coordinates:
     """Return the centroids of the chosen labels of a volume, and their names."""
     data, affine = read_image(path)
-    if data.dtype.kind not in "biuf":
-        raise ValueError(f"{path} is no label image: it holds {data.dtype}; expected whole numbers")
     data = np.where(np.isfinite(data), data, 0)
     voxels = np.argwhere(data)
     values = data[tuple(voxels.T)]
@@ -126,34 +124,14 @@ def _of_volume(path: Path, labels: Sequence[int], names: str | None) -> Coordina
     known = [int(label) for label in present]
     absent = [label for label in labels if label not in known]
     if absent:
-        some = ", ".join(map(str, known[:SHOWN])) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
-        raise ValueError(f"{path} has no voxel of label {absent[0]}; it has {some or 'none'}")
+        has = some([str(label) for label in known], SHOWN) or "none"
+        raise ValueError(f"{path} has no voxel of label {absent[0]}; it has {has}")
     # the affine is linear: it maps the mean voxel to the mean of the voxels' world coordinates
     mean = np.column_stack([np.bincount(parcel, along, minlength=len(known)) / count for along in voxels.T])
     centroids = mean @ affine[:3, :3].T + affine[:3, 3]
     taken = list(labels) or known
-    by_label = {} if names is None else _read_names(Path(names))
+    by_label = {} if names is None else read_lookup(Path(names))
     if names is not None and not set(taken) & set(by_label):
         raise ValueError(f"{names} names none of the labels of {path}, such as {taken[0]}")
     positions = centroids[[known.index(label) for label in taken]]
     return Coordinates(positions, tuple(by_label.get(label, str(label)) for label in taken))
-
-
-def _read_names(path: Path) -> dict[int, str]:
-    """Return the name of each label in a lookup table."""
-    if path.suffix not in ENDINGS:
-        raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv, .tsv or .txt")
-    rows = [row for row in read_rows(path) if not row.text.startswith("#")]
-    index, name = 0, 1
-    if rows and not rows[0].words[0].isdecimal():
-        index, name = column(rows[0], ("index", "label", "roilabel"), "index"), column(rows[0], NAMES, "name")
-        rows = rows[1:]
-    names: dict[int, str] = {}
-    for row in rows:
-        words = dict(enumerate(row.words))
-        if not words.get(index, "").isdecimal() or not words.get(name):
-            raise ValueError(f"{row.place}: expected a label, a whole number, and its name, not {row.text!r}")
-        if int(words[index]) in names:
-            raise ValueError(f"{row.place}: label {words[index]} is named twice")
-        names[int(words[index])] = words[name]
-    return names

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.geometries.files import UnfitFile, reading
+from spatialnets.geometries.files import GIFTI_ENDINGS, UnfitFile, reading
 from spatialnets.protocols import FloatArray, Surface
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ __all__ = ["Cleaned", "as_trimesh", "clean", "components", "read_surface"]
 IntArray = NDArray[np.int64]
 
 FREESURFER = (b"\xff\xff\xfe", b"\xff\xff\xff", b"\xff\xff\xfd")  # how a FreeSurfer surface begins
-GIFTI = (".gii", ".gii.gz")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def read_surface(path: Path) -> tuple[FloatArray, IntArray]:
     """
     with reading(path, "a surface"):
         beginning = _beginning(path)
-        if path.name.endswith(GIFTI):
+        if path.name.endswith(GIFTI_ENDINGS):
             vertices, faces = _gifti(path)
         elif beginning in FREESURFER:
             vertices, faces = _freesurfer(path)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spatialnets.geometries.files import some
 from spatialnets.protocols import FloatArray
 
 __all__ = ["both_ways", "region", "shortest_ways"]
@@ -101,15 +102,11 @@ def shortest_ways(lengths: FloatArray, name: str, names: Sequence[str] | None = 
     count, island = connected_components(lengths, directed=False)
     if count > 1:
         islands = [
-            _some([region(number, names) for number in np.flatnonzero(island == which).tolist()], ", ")
+            some([region(number, names) for number in np.flatnonzero(island == which).tolist()], SHOWN)
             for which in np.argsort(-np.bincount(island), kind="stable")
         ]
         raise ValueError(
-            f"{name}: regions fall into {count} islands that no lengths connect: {_some(islands, '; ')}; add a length "
-            "between them, or leave the smaller ones out"
+            f"{name}: regions fall into {count} islands that no lengths connect: {some(islands, SHOWN, '; ')}; add a "
+            "length between them, or leave the smaller ones out"
         )
     return np.asarray(floyd_warshall(lengths, directed=False))
-
-
-def _some(words: list[str], mark: str) -> str:
-    return mark.join(words[:SHOWN]) + (f" and {len(words) - SHOWN} more" if len(words) > SHOWN else "")

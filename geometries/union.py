@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from spatialnets.protocols import FloatArray, Geometry, Surface
 
-__all__ = ["Across", "Union", "check_across", "joined"]
+__all__ = ["Across", "Union", "check_across", "joined", "shortened"]
 
 Across = Literal["refused", "euclidean"] | float
 """How far apart units of different parts are."""
@@ -27,11 +28,9 @@ def check_across(across: Across) -> None:
     ValueError
         If it is no known word and no positive length.
     """
-    if isinstance(across, str):
-        if across not in ("refused", "euclidean"):
-            raise ValueError(f"across must be refused, euclidean or a length, not {across!r}")
-    elif not (math.isfinite(across) and across > 0):
-        raise ValueError(f"across must be a finite, positive length, not {across}")
+    is_length = isinstance(across, numbers.Real) and math.isfinite(across) and across > 0
+    if across not in ("refused", "euclidean") and not is_length:
+        raise ValueError(f"across must be refused, euclidean or a finite, positive length, not {across!r}")
 
 
 def joined(positions: list[FloatArray], distances: list[FloatArray], across: Across) -> FloatArray:
@@ -83,6 +82,24 @@ def joined(positions: list[FloatArray], distances: list[FloatArray], across: Acr
     return np.asarray(floyd_warshall(whole, directed=False))
 
 
+def shortened(whole: FloatArray, own: list[FloatArray]) -> float:
+    """Return the share of pairs within a part that are nearer to each other by way of another.
+
+    Parameters
+    ----------
+    whole
+        The distances between the units of all parts, as `joined` gives them, ``(pre, post)``.
+    own
+        Those within each part.
+    """
+    starts = np.cumsum([0, *map(len, own)])
+    nearer = pairs = 0
+    for start, stop, distances in zip(starts, starts[1:], own, strict=False):
+        nearer += int((whole[start:stop, start:stop] < distances * (1 - 1e-9)).sum())
+        pairs += len(distances) * (len(distances) - 1)
+    return nearer / max(pairs, 1)
+
+
 @dataclass(frozen=True)
 class Union(Geometry):
     """Several geometries side by side, with a rule for the distances across.
@@ -93,7 +110,8 @@ class Union(Geometry):
     Parameters
     ----------
     areas
-        Two or more geometries with the same unit of length. Units are numbered part after part.
+        Two or more geometries with the same unit of length. Units are numbered part after part. What they say of
+        `rescale` counts for nothing: the union's own does.
     across
         ``"euclidean"``: wires across run straight. A number: that length, in the unit of length, for every wire across
         (or straight, where that is longer). ``"refused"``: there is no rule, and asking for distances is an error.
@@ -120,6 +138,9 @@ class Union(Geometry):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "areas", tuple(self.areas))
+        for area in self.areas:
+            if not isinstance(area, Geometry):
+                raise ValueError(f"areas must be geometries, not {area!r}")
         if len(self.areas) < 2:
             raise ValueError(f"areas must be two or more geometries, not {len(self.areas)}")
         units = sorted({area.length_unit for area in self.areas})
@@ -192,6 +213,14 @@ class Union(Geometry):
     def parts(self) -> NDArray[np.int64]:
         """Return the number of each unit's part, ``(unit,)``."""
         return np.repeat(np.arange(len(self.areas), dtype=np.int64), [area.n_units for area in self.areas])
+
+    def facts(self) -> dict[str, str]:
+        """Return how many ways within a part became shorter by way of another, and what each part knows, in words."""
+        share = shortened(self._distances, [area.distances() for area in self.areas])
+        across = f"{100 * share:.1f} % of the pairs within a part are nearer to each other by way of another"
+        return {"across parts": across} | {
+            f"{number}: {name}": fact for number, area in enumerate(self.areas) for name, fact in area.facts().items()
+        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be computed again."""

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.geometries.files import UnfitFile, reading
+from spatialnets.geometries.files import GIFTI_ENDINGS, VOLUME_ENDINGS, UnfitFile, reading
+from spatialnets.geometries.lookup import read_lookup
 from spatialnets.geometries.volume import read_image
 from spatialnets.protocols import FloatArray
 
@@ -57,7 +58,7 @@ class Parcels:
         )
 
 
-def read_parcels(path: Path, vertices: FloatArray) -> Parcels:
+def read_parcels(path: Path, vertices: FloatArray, lookup: Path | None = None) -> Parcels:
     """Read the parcel of each vertex from a GIFTI label file, a FreeSurfer annotation, or a labelled volume.
 
     Parameters
@@ -67,37 +68,48 @@ def read_parcels(path: Path, vertices: FloatArray) -> Parcels:
         takes the nearest label within 4 mm; or text (``.csv``, ``.txt``) or ``.npy`` with a whole number per vertex.
     vertices
         Positions of the surface's vertices as its file has them, ``(vertex, 3)``, mm.
+    lookup
+        A table with the name of each label, for files that have none (see `read_lookup`).
 
     Raises
     ------
     ValueError
-        If the file cannot be read, or has labels for another number of vertices.
+        If a file cannot be read, has labels for another number of vertices, or both files have names.
     """
-    if path.name.endswith((".nii", ".nii.gz", ".mgz", ".mgh")):
-        return Parcels(_from_volume(path, vertices), {})
-    with reading(path, "labels of vertices"):
-        if path.suffix == ".annot":
-            labels, names = _annotation(path)
-        elif path.name.endswith((".gii", ".gii.gz")):
-            labels, names = _gifti_labels(path)
-        else:
-            labels, names = _plain(path), {}
-    _check_count(path, len(labels), len(vertices))
-    if not (labels == np.round(labels)).all():
-        raise ValueError(f"{path} holds values that are no labels: expected whole numbers")
+    names: dict[int, str] = {}
+    if path.name.endswith(VOLUME_ENDINGS):
+        labels: NDArray[Any] = _from_volume(path, vertices)
+    else:
+        with reading(path, "labels of vertices"):
+            if path.suffix == ".annot":
+                labels, names = _annotation(path)
+            elif path.name.endswith(GIFTI_ENDINGS):
+                labels, names = _gifti_labels(path)
+            else:
+                labels = _plain(path)
+        _check_count(path, len(labels), len(vertices))
+        if not (labels == np.round(labels)).all():
+            raise ValueError(f"{path} holds values that are no labels: expected whole numbers")
+    if lookup is not None:
+        if names:
+            raise ValueError(f"{path} has names of its own; leave out names ({lookup})")
+        names = read_lookup(lookup)
+        if not set(names) & set(labels.tolist()):
+            raise ValueError(f"{lookup} names none of the labels of {path}, such as {labels.max():g}")
     return Parcels(labels.astype(np.int64), names)
 
 
-def read_mask(path: Path, count: int) -> NDArray[np.bool_]:
+def read_mask(path: Path, vertices: FloatArray) -> NDArray[np.bool_]:
     """Read which vertices belong to the cortex, ``(vertex,)``.
 
     Parameters
     ----------
     path
-        A FreeSurfer label (``lh.cortex.label``: the vertices it lists), or GIFTI, text or ``.npy`` with one value per
-        vertex, 0 where there is no cortex.
-    count
-        How many vertices there are.
+        A FreeSurfer label (``lh.cortex.label``: the vertices it lists); GIFTI, text or ``.npy`` with one value per
+        vertex, 0 where there is no cortex; or a volume in the same world coordinates: vertices within 4 mm of a voxel
+        above 0.
+    vertices
+        Positions of the surface's vertices as its file has them, ``(vertex, 3)``, mm.
 
     Raises
     ------
@@ -106,14 +118,18 @@ def read_mask(path: Path, count: int) -> NDArray[np.bool_]:
     """
     import nibabel
 
+    if path.name.endswith(VOLUME_ENDINGS):
+        return _from_volume(path, vertices, whole_numbers=False) > 0
+    count = len(vertices)
     with reading(path, "a mask of vertices"):
         if path.suffix == ".label":
             listed = nibabel.freesurfer.read_label(path)
-            if len(listed) and listed.max() >= count:
-                raise UnfitFile(f"{path} lists vertex {listed.max()}; the surface has {count:,} vertices")
+            outside = listed[(listed < 0) | (listed >= count)]
+            if len(outside):
+                raise UnfitFile(f"{path} lists vertex {outside[0]}; the surface has {count:,} vertices")
             mask = np.zeros(count, dtype=bool)
             mask[listed] = True
-        elif path.name.endswith((".gii", ".gii.gz")):
+        elif path.name.endswith(GIFTI_ENDINGS):
             mask = np.nan_to_num(np.asarray(nibabel.load(path).darrays[0].data)) != 0
         else:
             mask = np.nan_to_num(_plain(path)) != 0
@@ -157,24 +173,24 @@ def _plain(path: Path) -> NDArray[Any]:
         values = np.loadtxt(path, delimiter=",", ndmin=1)
     else:
         raise UnfitFile(f"{path} ends in '{path.suffix}'; expected .annot, .label, .gii, .nii, .csv, .txt or .npy")
-    if values.ndim != 1:
-        raise UnfitFile(f"{path} has shape {values.shape}; expected one value per vertex")
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        raise UnfitFile(f"{path} holds {values.dtype} {values.shape}; expected one number per vertex")
     return np.asarray(values)
 
 
-def _from_volume(path: Path, vertices: FloatArray) -> IntArray:
+def _from_volume(path: Path, vertices: FloatArray, whole_numbers: bool = True) -> IntArray:
     """Return the label of the labelled voxel that is nearest to each vertex; 0 where there is none within reach."""
     from scipy.spatial import cKDTree
 
     data, affine = read_image(path)
     data = np.where(np.isfinite(data), data, 0)
-    if not (data == np.round(data)).all():
+    if whole_numbers and not (data == np.round(data)).all():
         raise ValueError(f"{path} holds values that are no labels: expected whole numbers")
     voxels = np.argwhere(data > 0)
     centres = voxels @ affine[:3, :3].T + affine[:3, 3]
     near = ((centres >= vertices.min(axis=0) - REACH_MM) & (centres <= vertices.max(axis=0) + REACH_MM)).all(axis=1)
     if not near.any():
-        raise ValueError(f"{path} has no labelled voxel near the surface: are both in the same space?")
+        raise ValueError(f"{path} has no voxel above 0 near the surface: are both in the same space?")
     away, nearest = cKDTree(centres[near]).query(vertices, distance_upper_bound=REACH_MM)
-    labels = np.append(data[tuple(voxels[near].T)].astype(np.int64), 0)
+    labels = np.append(np.ceil(data[tuple(voxels[near].T)]).astype(np.int64), 0)
     return np.where(np.isfinite(away), labels[nearest], 0)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.geometries.files import reading
+from spatialnets.geometries.files import reading, some
 from spatialnets.geometries.surfaces import as_trimesh
 from spatialnets.geometries.topology import grow
 from spatialnets.protocols import FloatArray, Surface
@@ -20,11 +20,11 @@ __all__ = ["Volume", "half", "inside", "is_one_sided", "read_image", "read_volum
 LEVEL = 0.5  # the surface is where half of a voxel is inside
 MARGIN = 0.05  # how far from it the field is kept, so that its topology is that of the voxels
 PADDING = 4  # voxels of outside around everything
+MOST_VOXELS = 40_000_000  # a head at 0.6 mm; more take minutes and gigabytes
 BLUR = 0.7  # voxels; a mask is stairs
 SMOOTHING = 10  # steps of Taubin's filter
 OTHER_PART = 0.25  # of the largest part: a second part that large is no debris
 ONE_SIDED = 0.95  # of a mask on one side of the midline: it is one hemisphere
-FULL = (100.0, 255.0)  # what stands for 1 in images of whole numbers that are no labels
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Volume:
     affine: FloatArray
 
 
-def read_volume(path: Path, mask_labels: tuple[int, ...] = ()) -> Volume:
+def read_volume(path: Path, mask_labels: tuple[int, ...] = (), full: float | None = None) -> Volume:
     """Read a mask, a probability map or chosen labels of a label image.
 
-    Voxels that are not finite are outside. Of a probability map with a maximum above 1, that maximum stands for 1.
+    Voxels that are not finite are outside.
 
     Parameters
     ----------
@@ -54,12 +54,15 @@ def read_volume(path: Path, mask_labels: tuple[int, ...] = ()) -> Volume:
         NIfTI, or another volume with an affine that nibabel reads.
     mask_labels
         The labels that are inside, for a label image.
+    full
+        What stands for 1 in a probability map, such as 255 in one of bytes. By default 1, or the maximum where it is
+        larger and values are no whole numbers.
 
     Raises
     ------
     ValueError
-        If the file is not there, is no volume, is not three-dimensional, is a label image without a choice of labels,
-        or has nothing inside.
+        If the file is not there, is no volume, is not three-dimensional, holds whole numbers without a choice of labels
+        or a word on what stands for 1, or has nothing inside.
     """
     data, affine = read_image(path)
     data = np.where(np.isfinite(data), data, 0)
@@ -69,7 +72,7 @@ def read_volume(path: Path, mask_labels: tuple[int, ...] = ()) -> Volume:
         if absent:
             raise ValueError(f"{path} has no voxel of label {absent[0]}; it has {_some(sorted(present - {0}))}")
         return Volume(np.isin(data, mask_labels).astype(np.float32), affine)
-    return Volume(share_of(data, str(path)), affine)
+    return Volume(share_of(data, str(path), full), affine)
 
 
 def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
@@ -90,6 +93,8 @@ def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
             f"{path} has {data.ndim} dimensions {data.shape}; expected one volume (x, y, z). Take one of its volumes, "
             "such as with nilearn.image.index_img"
         )
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"{path} holds {data.dtype}; expected one number per voxel")
     units = image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "mm"
     affine = np.diag([*[{"meter": 1000.0, "micron": 0.001}.get(units, 1.0)] * 3, 1.0]) @ image.affine
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
@@ -97,31 +102,31 @@ def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
     return data, affine
 
 
-def share_of(data: NDArray[Any], name: str) -> NDArray[np.float32]:
+def share_of(data: NDArray[Any], name: str, full: float | None = None) -> NDArray[np.float32]:
     """Return how much of each voxel is inside: of a mask, or of a probability map.
 
     Raises
     ------
     ValueError
-        If it is a label image, or nothing is inside.
+        If it may be a label image, or nothing is inside.
     """
     positive = data[data > 0]
     if not positive.size:
         raise ValueError(f"{name} is empty: no voxel is above 0")
     largest = float(positive.max())
-    if float(positive.min()) == largest:  # a mask, whatever stands for inside
+    if full is None and float(positive.min()) == largest:  # a mask, whatever stands for inside
         return np.asarray(data > 0, dtype=np.float32)
-    if largest not in FULL and bool((positive == np.round(positive)).all()):
+    if full is None and bool((positive == np.round(positive)).all()):
         raise ValueError(
-            f"{name} holds whole numbers ({_some(np.unique(positive).tolist())}), so it is taken for a label image: "
-            "choose the labels that are inside with mask_labels, such as mask_labels=[2, 41]"
+            f"{name} holds whole numbers ({_some(np.unique(positive).tolist())}): if they are labels, choose those "
+            "inside with mask_labels, such as mask_labels=[2, 41]; if it is a probability map, say what stands for 1, "
+            f"such as full={largest:g}"
         )
-    return np.asarray(np.clip(data / max(largest, 1.0), 0, 1), dtype=np.float32)
+    return np.asarray(np.clip(data / (full or max(largest, 1.0)), 0, 1), dtype=np.float32)
 
 
 def _some(values: list[float]) -> str:
-    words = [f"{value:g}" for value in values[:6]]
-    return ", ".join(words) + (f" and {len(values) - 6} more" if len(values) > 6 else "")
+    return some([f"{value:g}" for value in values])
 
 
 def half(volume: Volume, side: Literal["left", "right"]) -> Volume:
@@ -216,8 +221,9 @@ def surface_of(volume: Volume, voxel_mm: float, name: str) -> tuple[Surface, dic
     from scipy import ndimage
     from skimage import measure
 
-    field, affine = _resampled(volume, voxel_mm)
+    field, affine = _resampled(volume, voxel_mm, name)
     mask, other_parts = _largest(field > LEVEL, voxel_mm, name)
+    mask, affine = _cropped(mask, affine)
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), BLUR)
     thick, _ = _largest(blurred > LEVEL, voxel_mm, name)
     ball = grow(thick, ndimage.distance_transform_edt(thick) + blurred)
@@ -228,8 +234,8 @@ def surface_of(volume: Volume, voxel_mm: float, name: str) -> tuple[Surface, dic
     return surface, {"left_out": 1 - float(ball.sum() / thick.sum()), "other_parts": other_parts}
 
 
-def _resampled(volume: Volume, voxel_mm: float) -> tuple[NDArray[np.float32], FloatArray]:
-    """Return the shares in cubes of `voxel_mm` along the axes of the world, with room around, and their affine."""
+def _resampled(volume: Volume, voxel_mm: float, name: str) -> tuple[NDArray[np.float32], FloatArray]:
+    """Return the shares in cubes of `voxel_mm` along the axes of the world, and their affine."""
     from nibabel.affines import voxel_sizes
     from nibabel.spaces import vox2out_vox
     from scipy import ndimage
@@ -239,12 +245,27 @@ def _resampled(volume: Volume, voxel_mm: float) -> tuple[NDArray[np.float32], Fl
     if any(blur):
         field = ndimage.gaussian_filter(field, blur)
     shape, affine = vox2out_vox((field.shape, volume.affine), (voxel_mm,) * 3)
+    count = math.prod(int(length) for length in shape)
+    if count > MOST_VOXELS:
+        enough = voxel_mm * (count / MOST_VOXELS) ** (1 / 3)
+        raise ValueError(
+            f"{name} in cubes of {voxel_mm:g} mm has {count:,} voxels, more than {MOST_VOXELS:,}: write voxel_mm="
+            f"{math.ceil(100 * enough) / 100:g} or more"
+        )
     to_source = np.linalg.inv(volume.affine) @ affine
     if not np.allclose(to_source, np.eye(4), atol=1e-6):
         field = ndimage.affine_transform(field, to_source[:3, :3], to_source[:3, 3], tuple(shape), order=1)
-    affine = affine.copy()
-    affine[:3, 3] -= affine[:3, :3] @ np.full(3, PADDING)
-    return np.pad(field, PADDING), affine
+    return field, affine
+
+
+def _cropped(mask: NDArray[np.bool_], affine: FloatArray) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Leave out what is empty around a mask but for some room."""
+    from scipy import ndimage
+
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ np.array([axis.start - PADDING for axis in box])
+    return np.pad(mask[box], PADDING), moved
 
 
 def _largest(mask: NDArray[np.bool_], voxel_mm: float, name: str) -> tuple[NDArray[np.bool_], float]:

@@ -113,7 +113,7 @@ class Geometry(ABC):
         Raises
         ------
         ValueError
-            If `rescale` is no known word.
+            If `rescale` is no known word, or all units share a place.
         """
         if self.rescale == "none":
             return 1.0
@@ -121,7 +121,10 @@ class Geometry(ABC):
             raise ValueError(f"rescale must be none, mean or max, not {self.rescale!r}")
         distances = self.distances()
         between = distances[~np.eye(len(distances), dtype=bool)]
-        factor = PAPER_GRID[self.rescale] / float(between.mean() if self.rescale == "mean" else between.max())
+        length = float(between.mean() if self.rescale == "mean" else between.max())
+        factor = PAPER_GRID[self.rescale] / length if length > 0 else math.inf
+        if not math.isfinite(factor):
+            raise ValueError(f"units are {length:g} {self.length_unit} apart, which is no length to rescale")
         return 1.0 if math.isclose(factor, 1.0, rel_tol=1e-12) else factor  # the paper's own grid, to the last bit
 
     def surface(self) -> Surface | None:

@@ -177,15 +177,60 @@ def test_parcels_of_a_labelled_volume_carry_to_a_surface(tmp_path: Path) -> None
     far = affine.copy()
     far[:3, 3] = 900
     nibabel.Nifti1Image(labels, far).to_filename(tmp_path / "far.nii.gz")
-    with pytest.raises(ValueError, match="no labelled voxel near the surface: are both in the same space"):
+    with pytest.raises(ValueError, match="no voxel above 0 near the surface: are both in the same space"):
         cortex_of(source="fsaverage5_pial", labels=tmp_path / "far.nii.gz").positions()
 
 
 def test_labels_of_vertices_do_not_fit_a_surface_made_from_a_volume(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", np.arange(10_242) % 7)
     assert cortex_of(source="fsaverage5_pial", labels=tmp_path / "labels.npy").n_units == 6
-    with pytest.raises(ValueError, match="a surface made from a volume takes its parcels from a labelled volume"):
-        cortex_of(source="mni152_wm", voxel_mm=3.0, labels=tmp_path / "labels.npy").positions()
+    for what in ("labels", "mask"):
+        with pytest.raises(ValueError, match=rf"{what}: .*a surface made from a volume takes its {what} from a volume"):
+            cortex_of(source="mni152_wm", voxel_mm=3.0, **{what: tmp_path / "labels.npy"}).positions()
+
+
+def test_labels_of_a_volume_have_names_from_a_table(tmp_path: Path) -> None:
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = [-75, -110, -60]
+    labels = np.where(np.arange(62)[None, :, None] < 30, 11, 17) * np.ones((52, 1, 50))
+    nibabel.Nifti1Image(labels.astype(np.int16), affine).to_filename(tmp_path / "dseg.nii.gz")
+    table = tmp_path / "dseg.tsv"
+    table.write_text("index\tname\n11\tback\n17\tfront\n")
+    words = {"source": "fsaverage5_pial", "labels": tmp_path / "dseg.nii.gz"}
+    named = cortex_of(**words, names=table)
+    assert named.unit_names() == ("back", "front")
+    assert cortex_of(**words).unit_names() == ("11", "17")
+    table.write_text("index\tname\n11\tposterior\n")
+    assert cortex_of(**words, names=table).unit_names() == ("posterior", "17")  # another table is another cortex
+    table.write_text("index\tname\n12\tposterior\n")
+    with pytest.raises(ValueError, match=r"dseg.tsv names none of the labels of .*dseg.nii.gz, such as 17"):
+        cortex_of(**words, names=table).positions()
+
+
+def test_a_mask_in_a_volume_keeps_units_off_what_is_not_cortex(tmp_path: Path) -> None:
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-90, -126, -72]
+    mask = np.ones((91, 109, 91), dtype=np.uint8)
+    mask[38:53] = 0  # 7 voxels on either side of the midline: the cut through white matter
+    mask[2:4, 2:4, 2:4] = 1
+    nibabel.Nifti1Image(mask, affine).to_filename(tmp_path / "lateral.nii.gz")
+    cortex = cortex_of(source="mni152_wm", voxel_mm=3.0, n=60, mask=tmp_path / "lateral.nii.gz")
+    check_geometry(cortex)
+    assert cortex.positions()[:, 0].max() < -10
+    assert cortex_of(source="mni152_wm", voxel_mm=3.0, n=60).positions()[:, 0].max() > -5
+    assert "islands" in cortex.facts()
+
+
+def test_a_probability_map_of_bytes_says_what_stands_for_one(tmp_path: Path) -> None:
+    x, y, z = np.indices((30, 30, 30)) - 14.5
+    share = np.clip(12 - np.sqrt(x**2 + y**2 + z**2), 0, 1)
+    nibabel.Nifti1Image(np.round(255 * share).astype(np.uint8), np.diag([2.0, 2, 2, 1])).to_filename(tmp_path / "b.nii")
+    nibabel.Nifti1Image(share.astype(np.float32), np.diag([2.0, 2, 2, 1])).to_filename(tmp_path / "f.nii")
+    bytes_, floats = cortex_of(source=tmp_path / "b.nii", n=12, full=255), cortex_of(source=tmp_path / "f.nii", n=12)
+    # 255 steps instead of many: a vertex moves by a few thousandths of a voxel
+    np.testing.assert_allclose(bytes_.distances().mean(), floats.distances().mean(), rtol=0.01)
+    with pytest.raises(ValueError, match="say what stands for 1, such as full=255"):
+        cortex_of(source=tmp_path / "b.nii", n=12).positions()
 
 
 # Values, words and mistakes
@@ -213,7 +258,18 @@ def test_a_cortex_is_a_value_without_its_arrays() -> None:
         ({"metric": "crow"}, "metric must be geodesic or euclidean"),
         ({"labels": "absent.annot"}, "labels: there is no file absent.annot"),
         ({"mask": "absent.label"}, "mask: there is no file absent.label"),
-        ({"across": -1.0}, "across must be a finite, positive length"),
+        ({"across": -1.0}, "across must be refused, euclidean or a finite, positive length"),
+        ({"across": [1.0]}, r"across must be refused, euclidean or a finite, positive length, not \[1.0\]"),
+        ({"n": 10.5}, "n must be a whole number, not 10.5"),
+        ({"voxel_mm": "2"}, "voxel_mm must be finite and positive, not '2'"),
+        ({"mask_labels": (2.5,)}, r"mask_labels must be whole numbers, not \[2.5\]"),
+        ({"mask_labels": (2,)}, "mask_labels is for a volume of your own; mni152_wm is a template"),
+        ({"full": 255.0}, "full is for a volume of your own; mni152_wm is a template"),
+        ({"source": PIAL, "mask_labels": (2,)}, r"mask_labels is for a volume; .*pial_left.gii.gz is a surface"),
+        ({"source": PIAL, "mask_labels": (2,), "full": 2.0}, "write one of them"),
+        ({"source": (PIAL, PIAL_RIGHT), "hemisphere": "whole"}, "source names two files, left and right"),
+        ({"names": PIAL}, "names are those of labels, and there are no labels"),
+        ({"names": (PIAL, PIAL)}, "names must be one file, not 2"),
     ],
 )
 def test_words_that_mean_nothing_are_refused(words: dict[str, Any], said: str) -> None:

@@ -210,7 +210,7 @@ def test_labels_and_masks_for_another_surface_are_refused(tmp_path: Path) -> Non
     (tmp_path / "x.xyz").write_bytes(b"not")
     for field, name, said in (
         ("labels", "short.npy", "values for 10 vertices, but the surface has 642"),
-        ("labels", "square.npy", r"has shape \(642, 2\); expected one value per vertex"),
+        ("labels", "square.npy", r"holds float64 \(642, 2\); expected one number per vertex"),
         ("labels", "half.npy", "expected whole numbers"),
         ("labels", "one.npy", r"name 1 parcel\(s\) of the surface; expected two or more"),
         ("labels", "none.npy", r"name 0 parcel\(s\)"),
@@ -223,6 +223,40 @@ def test_labels_and_masks_for_another_surface_are_refused(tmp_path: Path) -> Non
             mesh_of(SURFACE, **{field: str(tmp_path / name)}).positions()
     with pytest.raises(ValueError, match="labels: there is no file"):
         mesh_of(SURFACE, labels="absent.annot")
+    write_label(tmp_path / "below.label", [0, 5, -1])
+    with pytest.raises(ValueError, match="lists vertex -1; the surface has 642 vertices"):
+        mesh_of(SURFACE, mask=str(tmp_path / "below.label")).positions()
+
+
+def write_label(path: Path, vertices: list[int]) -> None:
+    lines = [f"{vertex} 0.0 0.0 0.0 0.0" for vertex in vertices]
+    path.write_text("\n".join(["#!ascii label", str(len(lines)), *lines, ""]))
+
+
+def test_an_island_of_a_mask_is_left_out_and_two_large_parts_are_refused(tmp_path: Path) -> None:
+    height = SURFACE.vertices[:, 2]
+    top, tip, bottom = height > 4, height < -19, height < -4  # edges are 3 long
+    np.save(tmp_path / "island.npy", (top | tip).astype(float))
+    np.save(tmp_path / "halves.npy", (top | bottom).astype(float))
+    mesh = mesh_of(SURFACE, n=25, mask=str(tmp_path / "island.npy"))
+    check_geometry(mesh)
+    assert (mesh.positions()[:, 2] > 4).all()
+    share = tip.sum() / (top.sum() + tip.sum())
+    assert share > 0.02
+    assert mesh.facts()["islands"].startswith(f"{100 * share:.1f} %")
+    with pytest.raises(ValueError, match=r"its mask falls into separate parts of \d+ and \d+ vertices.*keep one"):
+        mesh_of(SURFACE, n=25, mask=str(tmp_path / "halves.npy")).positions()
+    straight = mesh_of(SURFACE, n=25, mask=str(tmp_path / "halves.npy"), metric="euclidean")
+    assert 5 < (straight.positions()[:, 2] > 0).sum() < 20
+
+
+def test_labels_in_text_have_names_from_a_table(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join("1" if z > 0 else "2" for z in SURFACE.vertices[:, 2]))
+    (tmp_path / "names.tsv").write_text("index\tname\n1\tnorth\n2\tsouth\n")
+    words = {"labels": str(tmp_path / "labels.txt"), "names": str(tmp_path / "names.tsv")}
+    assert mesh_of(SURFACE, **words).unit_names() == ("north", "south")
+    with pytest.raises(ValueError, match="names are those of labels, and there are no labels"):
+        mesh_of(SURFACE, names=words["names"])
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,11 @@ def test_a_box_without_units_or_size_is_refused(fields: dict[str, object], said:
         RandomBox(**fields)  # type: ignore[arg-type]
 
 
+def test_units_too_near_to_be_told_apart_have_no_scale() -> None:
+    with pytest.raises(ValueError, match="units are 0 step apart, which is no length to rescale"):
+        RandomBox(n=4, size=(1e-320,)).steps_per_unit()
+
+
 def test_a_random_box_comes_back_from_plain_data() -> None:
     data = json.dumps({"n": 8, "size": [2.0, 3.0], "seed": 4})
     assert TypeAdapter(RandomBox).validate_json(data, strict=True) == RandomBox(n=8, size=(2.0, 3.0), seed=4)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from spatialnets import Experiment
-from spatialnets.geometries import Ellipsoid, Grid, Points, Sheet, Sphere, Union
+from spatialnets.geometries import Connectome, Ellipsoid, Grid, Points, Sheet, Sphere, Union
 from spatialnets.geometries.union import joined
+from spatialnets.report.citations import keys_of
 from spatialnets.testing import check_geometry
 
 TWO = (Sheet((3, 4)), Sheet((2, 2)))
@@ -64,6 +65,29 @@ def test_ways_are_the_shortest_of_a_graph_of_all_wires() -> None:
     assert (found[:7, :7] < areas[0].distances() - 1e-9).any()  # by way of the other part
 
 
+def test_a_union_knows_what_its_rule_changed_and_what_its_parts_know() -> None:
+    assert Union(TWO, across=9.0, offsets=APART).facts() == {
+        "across parts": "0.0 % of the pairs within a part are nearer to each other by way of another"
+    }
+    spheres = Union((Sphere(n=7, radius=3.0), Sphere(n=5, radius=2.0)), across=2.0, offsets=((0, 0, 0), (0.5, 0, 1)))
+    own = [area.distances() for area in spheres.areas]
+    nearer = (spheres.distances()[:7, :7] < own[0] - 1e-9).sum() + (spheres.distances()[7:, 7:] < own[1] - 1e-9).sum()
+    assert nearer > 0
+    assert spheres.facts()["across parts"].startswith(f"{100 * nearer / (7 * 6 + 5 * 4):.1f} %")
+    tracts = Connectome(((0.0, 3, 0), (3, 0, 4), (0, 4, 0)))
+    assert (
+        Union((tracts, tracts), across=90.0, offsets=((0, 0, 0), (0, 0, 50))).facts()["1: filled"].startswith("1 of 3")
+    )
+
+
+def test_whoever_uses_a_union_cites_the_works_of_its_parts() -> None:
+    experiment = Experiment.from_preset("sernn_demo").override(
+        "geometry={kind: union, areas: [{kind: sphere, n: 5}, {kind: ellipsoid, n: 5}], across: 9.0,"
+        " offsets: [[0, 0, 0], [0, 1, 6]]}"
+    )
+    assert {"gonzalez2010", "mitchell1987"} <= set(keys_of(experiment))
+
+
 def test_names_and_surfaces_are_those_of_the_parts() -> None:
     assert Union(TWO, across=9.0, offsets=APART).unit_names() is None
     surface = Union(TWO, across=9.0, offsets=APART).surface()
@@ -80,9 +104,10 @@ def test_names_and_surfaces_are_those_of_the_parts() -> None:
     ("words", "said"),
     [
         ({"areas": (Grid(),)}, "areas must be two or more geometries, not 1"),
-        ({"across": "far"}, "across must be refused, euclidean or a length, not 'far'"),
-        ({"across": 0.0}, "across must be a finite, positive length"),
-        ({"across": float("nan")}, "across must be a finite, positive length"),
+        ({"areas": (Grid(), 3)}, "areas must be geometries, not 3"),
+        ({"across": "far"}, "across must be refused, euclidean or a finite, positive length, not 'far'"),
+        ({"across": 0.0}, "across must be refused, euclidean or a finite, positive length"),
+        ({"across": float("nan")}, "across must be refused, euclidean or a finite, positive length"),
         ({"offsets": ((0, 0, 0),)}, "offsets must be three finite lengths for each of 2 areas"),
         ({"offsets": ((0, 0), (1, 1))}, "offsets must be three finite lengths"),
     ],

@@ -102,7 +102,8 @@ def test_an_oblique_volume_lies_where_its_affine_says(tmp_path: Path) -> None:
 def test_a_probability_map_is_cut_at_one_half_whatever_its_scale(tmp_path: Path) -> None:
     soft = ndimage.gaussian_filter(ball(), 1.0)
     one = surface_from(written(tmp_path / "one.nii", soft))
-    bytes_ = surface_from(written(tmp_path / "bytes.nii", np.round(255 * soft / soft.max()).astype(np.uint8)))
+    path = written(tmp_path / "bytes.nii", np.round(255 * soft / soft.max()).astype(np.uint8))
+    bytes_ = surface_from(path, full=255.0)
     assert np.linalg.norm(one.vertices - one.vertices.mean(axis=0), axis=1).mean() == pytest.approx(
         np.linalg.norm(bytes_.vertices - bytes_.vertices.mean(axis=0), axis=1).mean(), rel=0.01
     )
@@ -112,12 +113,16 @@ def test_labels_of_a_label_image_are_chosen(tmp_path: Path) -> None:
     labels = (2 * ball(30, 11)).astype(np.int16)
     labels[ball(30, 6) > 0] = 41
     path = written(tmp_path / "aseg.nii", labels)
-    with pytest.raises(ValueError, match=r"whole numbers \(2, 41\).*mask_labels=\[2, 41\]"):
+    with pytest.raises(ValueError, match=r"whole numbers \(2, 41\).*mask_labels=\[2, 41\].*what stands for 1.*full=41"):
         read_volume(path)
     both, inner = surface_from(path, mask_labels=(2, 41)), surface_from(path, mask_labels=(41,))
     assert np.ptp(both.vertices[:, 0]) > 1.6 * np.ptp(inner.vertices[:, 0])
     with pytest.raises(ValueError, match="no voxel of label 7; it has 2, 41"):
         read_volume(path, mask_labels=(7,))
+    # no largest label is one number that stands for 1, whatever it is
+    for largest in (100, 255):
+        with pytest.raises(ValueError, match="whole numbers"):
+            read_volume(written(tmp_path / "parcels.nii", np.where(labels == 41, largest, labels).astype(np.uint8)))
 
 
 # What is odd, and handled
@@ -172,6 +177,17 @@ def test_voxels_in_micrometres_are_mm_afterwards(tmp_path: Path) -> None:
     np.testing.assert_allclose(surface.vertices, surface_from(written(tmp_path / "mm.nii", ball())).vertices, atol=1e-5)
 
 
+def test_a_mask_far_from_the_corner_of_a_large_volume_is_what_it_is_alone(tmp_path: Path) -> None:
+    within = np.zeros((90, 60, 60), dtype=np.uint8)
+    within[50:80, 20:50, 10:40] = ball()
+    affine = RAS.copy()
+    affine[:3, 3] = [-100, -40, -20]
+    surface = surface_from(written(tmp_path / "within.nii", within, affine))
+    alone = surface_from(written(tmp_path / "alone.nii", ball()))
+    np.testing.assert_allclose(surface.vertices, alone.vertices, atol=1e-5)
+    np.testing.assert_array_equal(surface.faces, alone.faces)
+
+
 # What is refused, and says what to do
 
 
@@ -186,7 +202,7 @@ def two_balls() -> NDArray[np.float32]:
         (np.zeros((9, 9, 9), dtype=np.uint8), "is empty: no voxel is above 0"),
         (np.full((9, 9, 9), np.nan, dtype=np.float32), "is empty: no voxel is above 0"),
         (np.ones((5, 5, 5, 4), dtype=np.uint8), r"has 4 dimensions \(5, 5, 5, 4\); expected one volume"),
-        (np.arange(27, dtype=np.int16).reshape(3, 3, 3), "taken for a label image: choose the labels"),
+        (np.arange(27, dtype=np.int16).reshape(3, 3, 3), "if they are labels, choose those inside with mask_labels"),
     ],
 )
 def test_a_volume_without_one_surface_is_refused(tmp_path: Path, data: NDArray[Any], said: str) -> None:
@@ -200,6 +216,20 @@ def test_a_mask_too_thin_for_its_cubes_asks_for_smaller_ones(tmp_path: Path) -> 
     line[10, 10, 5:25] = 1
     with pytest.raises(ValueError, match="too thin; write a smaller voxel_mm"):
         surface_from(written(tmp_path / "line.nii", line), voxel_mm=6.0)
+
+
+def test_cubes_too_small_for_memory_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "ball.nii", ball())
+    with pytest.raises(
+        ValueError, match=r"has 1,\d{3},\d{3},\d{3} voxels, more than 40,000,000: write voxel_mm=0\.1\d or"
+    ):
+        surface_from(path, voxel_mm=0.05)
+
+
+def test_colours_are_no_volume(tmp_path: Path) -> None:
+    colours = np.zeros((4, 4, 4), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    with pytest.raises(ValueError, match="expected one number per voxel"):
+        read_volume(written(tmp_path / "rgb.nii", colours))
 
 
 def test_files_that_are_no_volume_are_refused(tmp_path: Path) -> None:

@@ -182,8 +182,8 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
         # another version of a library may round otherwise; networks are trained on what is stored
         if now.costs.shape != then.costs.shape or not np.allclose(now.costs, then.costs, rtol=1e-6, atol=0):
             raise RunError(
-                f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed. "
-                "Give another place with --out to start anew"
+                f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed, or "
+                "the toolkit. Give another place with --out to start anew"
             )
     for record in run.shards:
         if record.done:

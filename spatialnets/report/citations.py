@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-
-from spatialnets.protocols import Product, Sum
 
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
@@ -42,17 +41,19 @@ def keys_of(experiment: Experiment) -> list[str]:
 def _parts(experiment: Experiment) -> Iterator[Any]:
     for group in experiment.groups.values():
         for ensemble in group.ensembles:
-            yield from (ensemble.geometry, ensemble.core, ensemble.task)
-            yield from _with_inner(ensemble.regularizer)
+            for part in (ensemble.geometry, ensemble.core, ensemble.task, ensemble.regularizer):
+                yield from _with_inner(part)
     yield from experiment.analyses.values()
 
 
-def _with_inner(regularizer: Any) -> Iterator[Any]:
-    yield regularizer
-    inner = regularizer.terms if isinstance(regularizer, Sum) else ()
-    inner = regularizer.factors if isinstance(regularizer, Product) else inner
-    for part in inner:
-        yield from _with_inner(part)
+def _with_inner(part: Any) -> Iterator[Any]:
+    """Give a part, and the parts that it is made of: terms of a sum, areas of a union."""
+    yield part
+    for field in fields(part):
+        value = getattr(part, field.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if hasattr(type(inner), "references"):
+                yield from _with_inner(inner)
 
 
 def bibliography(experiment: Experiment) -> str:
