@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spatialnets.cli.tables import rows_of
+from spatialnets.errors import RunError, nearest
 
 ENDS = ("g", "low", "high")
 
@@ -57,7 +58,8 @@ def _source(word: str) -> tuple[Run, str | None]:
     if not colon or Path(word).is_dir():
         return Run.open(word), None
     run = Run.open(folder)
-    run.geometry_of(group)  # says which groups there are
+    if group not in run.groups:
+        raise RunError(f"{folder} has no group '{group}': {nearest(group, run.groups)}")
     return run, group
 
 

@@ -47,11 +47,9 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
             out, workers=workers, progress=NoProgress() if quiet else terminal_progress(), report=report
         )
     except KeyboardInterrupt:
-        print(
-            f"\nstopped; what was computed is kept. Go on with: spatialnets resume {out}",
-            file=sys.stderr,
-            flush=True,
-        )
+        kept = f"; what was computed is kept. Go on with: spatialnets resume {out}"
+        begun = (out / "plan.json").exists()  # not while geometries are measured
+        print(f"\nstopped{kept if begun else ' before anything was computed'}", file=sys.stderr, flush=True)
         sys.exit(130)
     if report:
         print_scorecard(run.folder)

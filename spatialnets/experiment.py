@@ -175,6 +175,12 @@ class Experiment:
             ensemble.geometry_name: ensemble.geometry for group in self.groups.values() for ensemble in group.ensembles
         }
 
+    @property
+    def geometry_blocks(self) -> dict[str, Any]:
+        """The declaration of every geometry, every default written out, by its name in the run."""
+        kind_of = Kinds(self._classes)
+        return {name: block_of(part, "geometry", kind_of) for name, part in self.geometries.items()}
+
     def to_yaml(self) -> str:
         """Return the whole declaration, every default written out; `from_yaml` gives the same experiment again."""
         text: str = yaml.dump(

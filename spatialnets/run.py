@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zipfile import BadZipFile
 
 import h5py
@@ -22,9 +22,27 @@ from spatialnets.storage import whole_file, write_text
 if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
 
-__all__ = ["Run", "ShardRecord", "StoredGeometry"]
+__all__ = ["GroupGeometry", "Run", "ShardRecord", "StoredGeometry"]
 
 SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
+
+
+class GroupGeometry(NamedTuple):
+    """One of the geometries of a group.
+
+    Parameters
+    ----------
+    networks
+        The numbers of the networks that live there.
+    declared
+        Its block, every default written out.
+    geometry
+        As it was when the run began.
+    """
+
+    networks: tuple[int, ...]
+    declared: Mapping[str, Any]
+    geometry: StoredGeometry
 
 
 @dataclass(frozen=True)
@@ -189,11 +207,37 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
 
-    def geometry_of(self, group: str) -> StoredGeometry:
-        """Return the geometry of a group (of its first networks, where they differ)."""
+    def geometries_of(self, group: str) -> list[GroupGeometry]:
+        """Return the geometries of a group: one, unless a field of its geometry is an axis.
+
+        Raises
+        ------
+        RunError
+            If there is no such group, or a file cannot be read.
+        """
         if group not in self.groups:
             raise RunError(f"this run has no group '{group}': {nearest(group, self.groups)}")
-        return self.geometry(next(shard.geometry for shard in self.shards if shard.group == group))
+        shards = [shard for shard in self.shards if shard.group == group]
+        numbers: dict[str, tuple[int, ...]] = {}
+        for shard in shards:
+            numbers[shard.geometry] = numbers.get(shard.geometry, ()) + shard.networks
+        if "" not in numbers:
+            declared = self.plan["geometries"]
+            return [GroupGeometry(own, declared[name], self.geometry(name)) for name, own in numbers.items()]
+        # a run of format 1: its plan names no geometries, and a group had one
+        done = next((shard for shard in shards if shard.done), None)
+        if done is None:
+            raise RunError(f"no network of group '{group}' has been computed yet in {self.folder}")
+        data = self.load_shard(done)
+        known = StoredGeometry(
+            data["position"].to_numpy(), data["distances"].to_numpy(), str(data.attrs["length_unit"])
+        )
+        return [GroupGeometry(numbers[""], self.declaration["groups"][group]["geometry"], known)]
+
+    def geometry_of(self, group: str, network: int | None = None) -> StoredGeometry:
+        """Return the geometry of one network of a group, by default of the first."""
+        geometries = self.geometries_of(group)
+        return next((one for one in geometries if network in one.networks), geometries[0]).geometry
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
         """Store a geometry."""

@@ -14,7 +14,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 __all__ = ["Effect", "bootstrap", "cohens_d", "effect", "false_discovery", "hedges_g", "mean_interval"]
 
 RESAMPLES = 2000  # an end of a 95 % interval is then known to about 3 % of its width
-PERMUTATIONS = 4999  # the smallest p is 0.0002
+PERMUTATIONS = 4999  # the smallest two-sided p is 0.0004
 SEED = 20231120  # of the paper's publication; the same data give the same interval
 AT_ONCE = 2**22  # numbers that a batch of resamples may hold: 32 MB
 
@@ -26,6 +26,8 @@ class Effect(NamedTuple):
     ----------
     g, low, high
         Hedges' g, first minus second, and its 95 % interval.
+    difference, difference_low, difference_high
+        The difference of the means, in the unit of the values, and its 95 % interval.
     p
         Two-sided, by permutation of networks.
     """
@@ -33,6 +35,9 @@ class Effect(NamedTuple):
     g: FloatArray
     low: FloatArray
     high: FloatArray
+    difference: FloatArray
+    difference_low: FloatArray
+    difference_high: FloatArray
     p: FloatArray
 
 
@@ -112,20 +117,22 @@ def bootstrap(
     samples
         Of each group, ``(…, network)``.
     statistic
-        Of the samples along their last axis (``axis=-1``).
+        Of the samples along their last axis (``axis=-1``); several statistics are stacked along a first axis.
     paired
         Whether networks are resampled in pairs.
 
     Returns
     -------
     low, high
-        ``(…)``; NaN where there are fewer than two networks, or all are alike.
+        ``(…)``, or ``(statistic, …)``; NaN where there are fewer than two networks, or all are alike.
     """
     from scipy import stats
 
-    shape = np.broadcast_shapes(*(sample.shape[:-1] for sample in samples))
-    low, high = np.full(shape, np.nan), np.full(shape, np.nan)
     fewest = min(sample.shape[-1] for sample in samples)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shape = np.shape(statistic(*samples, axis=-1))
+    low, high = np.full(shape, np.nan), np.full(shape, np.nan)
     if fewest < 2:
         return low, high
     batch = max(AT_ONCE // max(sum(sample.size for sample in samples), 1), 1)
@@ -147,7 +154,10 @@ def bootstrap(
 
 
 def effect(one: FloatArray, other: FloatArray, paired: bool = False) -> Effect:
-    """Return how much two groups differ: Hedges' g with its interval, and p.
+    """Return how much two groups differ: Hedges' g and the difference of means with their intervals, and p.
+
+    What is permuted is the difference of the means, in pairs; and otherwise the difference over its standard error
+    (Welch's t), which stays honest where one group is smaller and varies more (Janssen 1997).
 
     Parameters
     ----------
@@ -161,31 +171,44 @@ def effect(one: FloatArray, other: FloatArray, paired: bool = False) -> Effect:
     -------
     Effect
         Each entry ``(…)``; NaN where there are fewer than two networks in a group, or no spread.
+
+    References
+    ----------
+    Janssen (1997), doi:10.1016/S0167-7152(97)00043-6.
     """
     from scipy import stats
 
     shape = one.shape[:-1]
     if min(one.shape[-1], other.shape[-1]) < 2:
-        return Effect(*(np.full(shape, np.nan) for _ in range(4)))
-    g = hedges_g(one, other)
-    low, high = bootstrap((one, other), hedges_g, paired)
+        return Effect(*(np.full(shape, np.nan) for _ in Effect._fields))
+    low, high = bootstrap((one, other), _g_and_difference, paired)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a permutation may leave a group without spread
+        found = stats.permutation_test(
+            (one, other), _difference if paired else _welch_t, n_resamples=PERMUTATIONS,
+            permutation_type="samples" if paired else "independent",
+            batch=max(AT_ONCE // max(one.size + other.size, 1), 1), axis=-1, vectorized=True,
+            rng=np.random.default_rng(SEED),
+        )  # fmt: skip
+    g, difference = _g_and_difference(one, other)
+    parts = (g, low[0], high[0], difference, low[1], high[1], np.asarray(found.pvalue, dtype=np.float64))
+    return Effect(*(np.where(np.isfinite(g), part, np.nan) for part in parts))
 
-    def difference(a: FloatArray, b: FloatArray, axis: int = -1) -> FloatArray:
-        return np.asarray(a.mean(axis=axis) - b.mean(axis=axis))
 
-    found = stats.permutation_test(
-        (one, other), difference, permutation_type="samples" if paired else "independent", n_resamples=PERMUTATIONS,
-        batch=max(AT_ONCE // max(one.size + other.size, 1), 1), axis=-1, vectorized=True,
-        rng=np.random.default_rng(SEED),
-    )  # fmt: skip
-    finite = np.isfinite(g)
-    return Effect(
-        np.where(finite, g, np.nan), low, high, np.where(finite, np.asarray(found.pvalue, dtype=np.float64), np.nan)
-    )
+def _difference(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
+    return np.asarray(one.mean(axis=axis) - other.mean(axis=axis))
+
+
+def _g_and_difference(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
+    return np.stack([hedges_g(one, other, axis), _difference(one, other, axis)])
+
+
+def _welch_t(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
+    squares = (part.var(axis=axis, ddof=1) / part.shape[axis] for part in (one, other))
+    return _difference(one, other, axis) / np.sqrt(sum(squares))
 
 
 def false_discovery(p: FloatArray) -> FloatArray:
-    """Return p adjusted for how many tests there are, so that a share of `q` of those below `q` is false at most.
+    """Return p adjusted for the number of tests: of those below `q`, a share of `q` at most is expected to be false.
 
     Parameters
     ----------

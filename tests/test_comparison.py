@@ -1,8 +1,11 @@
 """Groups set against each other."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +17,14 @@ from test_report import Page
 
 from spatialnets import Experiment, Run, UserError
 from spatialnets.graph.modularity import modularity
-from spatialnets.report.comparison import CENTRALITY, CLAIMS, NULLS, Comparison, _verdict, compare
+from spatialnets.report.comparison import CENTRALITY, CLAIMS, FEWEST, NULLS, Comparison, _nulls, _verdict, compare
 from spatialnets.report.comparison_page import answers, write_comparison
 from spatialnets.report.page import write_report
 from spatialnets.report.samples import Contrast, Sample, _matched, contrasts, pairings, samples_of
 from spatialnets.statistics import effect, false_discovery
 
 WORDS = (
-    "networks=6",
+    "networks=12",
     "training.epochs=3",
     "training.trials_per_epoch=1280",
     "training.validation_trials=128",
@@ -46,7 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
             for place in ("cortex", "fsaverage5", "random_box")
             for kind in ("sernn", "l1")
         ),
-        "regularizer.strength=linspace(0.0001, 0.01)",
+        "regularizer.strength=linspace(0.0001, 0.004)",
     )
     folder = tmp_path_factory.mktemp("comparison") / "run"
     return declared.run(folder, workers=1, report=False)
@@ -68,11 +71,12 @@ def found(samples: list[Sample]) -> Comparison:
 def test_samples_are_groups_with_all_that_was_measured(samples: list[Sample]) -> None:
     assert [sample.label for sample in samples] == ["grid_sernn", "sphere_sernn", "grid_l1", "sphere_l1"]
     for sample in samples:
-        assert sample.table.sizes["network"] == 6
+        assert sample.table.sizes["network"] == 12
         assert set(CLAIMS) <= set(sample.measures)
         assert "loss" not in sample.measures
         assert sample.kind("geometry") == sample.label.split("_")[0]
-        assert sample.passes.sum() >= 3  # the words above are such that there is something to compare
+        assert sample.passes.sum() >= FEWEST  # the words above are such that there is something to compare
+        assert sample.epoch == 3
 
 
 def test_lengths_are_in_steps_whatever_the_geometry_measures_in(samples: list[Sample], run: Run) -> None:
@@ -88,10 +92,27 @@ def test_groups_that_differ_in_one_part_are_set_against_each_other(samples: list
     chosen = {(contrast.first.label, contrast.second.label): contrast.family for contrast in contrasts(samples)}
     assert chosen == {
         ("grid_sernn", "sphere_sernn"): "geometry",
-        ("grid_l1", "sphere_l1"): "geometry",
         ("grid_sernn", "grid_l1"): "regularizer",
         ("sphere_sernn", "sphere_l1"): "regularizer",
     }
+
+
+def test_networks_that_know_nothing_of_distances_are_compared_between_geometries_if_one_insists(
+    samples: list[Sample], found: Comparison
+) -> None:
+    *_, grid_l1, sphere_l1 = samples
+    assert [contrast.family for contrast in contrasts([grid_l1, sphere_l1])] == ["geometry"]
+    said = "grid_l1, sphere_l1: their penalties know nothing of distances"
+    assert any(reason.startswith(said) for reason in found.reasons)
+    insisted = compare([grid_l1, sphere_l1])
+    assert not any("know nothing of distances" in reason for reason in insisted.reasons)
+    # the same networks, whose connections are as strong as they are, wherever units lie; lengths are another matter
+    same = insisted.effects.query("measure == 'modularity' and epoch == 3")
+    assert len(same) == 3
+    assert same["difference"].tolist() == [0.0] * 3
+    assert same["p"].tolist() == [1.0] * 3
+    lengths = insisted.effects.query("measure == 'weighted_edge_length' and epoch == 3 and selection == 'passing'")
+    assert abs(float(lengths["difference"].iloc[0])) > 0
 
 
 def test_groups_that_differ_in_several_parts_are_set_against_the_first(samples: list[Sample]) -> None:
@@ -123,7 +144,7 @@ def test_three_ways_to_choose_networks(samples: list[Sample]) -> None:
     assert not passing.paired
     assert passing.first.tolist() == np.flatnonzero(grid.passes).tolist()
     assert strength.paired
-    assert strength.first.tolist() == strength.second.tolist() == list(range(6))  # the same axis of strengths
+    assert strength.first.tolist() == strength.second.tolist() == list(range(12))  # the same axis of strengths
     assert weight.paired
     totals = [sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy() for sample in (grid, sphere)]
     assert np.abs(np.log(totals[0][weight.first] / totals[1][weight.second])).max() <= 0.1
@@ -131,6 +152,12 @@ def test_three_ways_to_choose_networks(samples: list[Sample]) -> None:
     assert sphere.passes[weight.second].all()
     _, strength, _ = pairings(Contrast(grid, grid_l1, "regularizer"))
     assert "the penalties differ" in strength.reason
+    for factor, pairs in ((1.04, 12), (1.07, 0)):  # as a share of each, however wide the range
+        own, moved = (
+            replace(sample, table=sample.table.assign_coords(strength=("network", scale * np.geomspace(1e-4, 1, 12))))
+            for sample, scale in ((grid, 1.0), (sphere, factor))
+        )
+        assert len(pairings(Contrast(own, moved, "geometry"))[1].first) == pairs
 
 
 # What was found
@@ -151,17 +178,14 @@ def test_effects_are_those_of_the_networks_chosen(found: Comparison, samples: li
         assert (row["low"], row["high"]) == pytest.approx((float(expected.low), float(expected.high)), rel=1e-9)
         assert (row["n_first"], row["n_second"]) == (len(one), len(other))
         assert row["mean_first"] == pytest.approx(one.mean())
+        assert row["difference"] == pytest.approx(one.mean() - other.mean())
+        assert row["difference_low"] < row["difference"] < row["difference_high"]
 
 
 def test_q_is_adjusted_within_each_selection_and_epoch(found: Comparison) -> None:
     for _, own in found.effects.groupby(["selection", "epoch"]):
         np.testing.assert_allclose(own["q"], false_discovery(own["p"].to_numpy(dtype=float)), rtol=1e-12)
         assert (own["q"].dropna() >= own["p"][own["q"].notna()] - 1e-12).all()
-
-
-def test_networks_that_know_nothing_of_space_are_the_same_everywhere(found: Comparison) -> None:
-    own = found.effects.query("first == 'grid_l1' and second == 'sphere_l1' and measure == 'modularity'")
-    assert np.nan_to_num(own["g"]).tolist() == [0.0] * len(own)
 
 
 def test_means_have_their_intervals(found: Comparison, samples: list[Sample]) -> None:
@@ -182,25 +206,28 @@ def test_the_papers_claims_are_tested_on_each_geometry(found: Comparison) -> Non
     assert set(correlation["verdict"]) <= {"holds", "open"}
     for _, own in claims.groupby("selection"):  # known beforehand, so adjusted for each other alone
         np.testing.assert_allclose(own["q"], false_discovery(own["p"].to_numpy(dtype=float)), rtol=1e-12)
+    for row in claims.itertuples():
+        assert row.verdict == _verdict(row.low, row.high, row.q, CLAIMS[row.measure].sign)
     sentences = answers(found)
     assert [sentence.split(":")[0] for sentence in sentences] == ["grid", "sphere"]
     assert all(f"of {len(CLAIMS)} hold" in sentence for sentence in sentences)
 
 
 @pytest.mark.parametrize(
-    ("interval", "expected", "verdict"),
+    ("interval", "q", "expected", "verdict"),
     [
-        ((0.2, 0.9), 1, "holds"),
-        ((0.2, 0.9), -1, "reversed"),
-        ((-0.9, -0.2), -1, "holds"),
-        ((-0.1, 0.9), 1, "open"),
-        ((float("nan"), 0.9), 1, "too few networks"),
+        ((0.2, 0.9), 0.01, 1, "holds"),
+        ((0.2, 0.9), 0.01, -1, "reversed"),
+        ((-0.9, -0.2), 0.01, -1, "holds"),
+        ((-0.1, 0.9), 0.04, 1, "open"),
+        ((0.2, 0.9), 0.06, 1, "open"),
+        ((float("nan"), 0.9), 0.01, 1, "no verdict"),
     ],
 )
-def test_a_claim_holds_where_its_interval_is_on_the_papers_side(
-    interval: tuple[float, float], expected: int, verdict: str
+def test_a_claim_holds_where_interval_and_test_are_on_the_papers_side(
+    interval: tuple[float, float], q: float, expected: int, verdict: str
 ) -> None:
-    assert _verdict(interval, expected) == verdict
+    assert _verdict(*interval, q, expected) == verdict
 
 
 def test_nulls_keep_the_relation_of_weight_and_length(found: Comparison, samples: list[Sample], run: Run) -> None:
@@ -209,9 +236,25 @@ def test_nulls_keep_the_relation_of_weight_and_length(found: Comparison, samples
     weights = np.abs(run["grid_sernn"]["weights"].sel(epoch=3).to_numpy().astype(float))[grid.passes]
     assert own["observed"] == pytest.approx(float(modularity(weights)[0].mean()))
     assert own["n"] == grid.passes.sum()
-    assert own["excess"] == pytest.approx(own["observed"] - own["shuffled"])
     assert 0 <= own["outside"] <= 1
     assert set(found.nulls["measure"]) == {"modularity", "small_worldness", "mean_communicability"}
+
+
+def test_lengths_explain_all_where_they_decide_and_nothing_where_they_do_not(samples: list[Sample]) -> None:
+    grid = samples[0]
+    distances = grid.geometry.distances
+    generator = np.random.default_rng(3)
+    near = np.where(distances <= 1, 1.0, 0.0) * generator.uniform(0.9, 1.1, size=(10, 18, 18))
+    odd = generator.permutation(18) % 2  # two modules, wherever their units are
+    apart = (odd[:, None] == odd) * generator.uniform(0.9, 1.1, size=(10, 18, 18))
+    for weights, low, high in ((near, 0.9, 1.1), (apart, -0.1, 0.1)):
+        np.einsum("nii->ni", weights)[:] = 0
+        own = _nulls(grid, weights).set_index("measure").loc["modularity"]
+        assert own["observed"] > own["anywhere"]
+        assert low < own["explained"] < high
+        assert own["low"] <= own["explained"] <= own["high"]
+    chance = generator.uniform(size=(10, 18, 18))
+    assert np.isnan(_nulls(grid, chance).set_index("measure").loc["modularity", "explained"])
 
 
 def test_maps_are_compared_with_maps_as_smooth(found: Comparison) -> None:
@@ -244,8 +287,125 @@ def test_without_networks_that_pass_there_are_reasons_instead(samples: list[Samp
     found = compare(none)
     assert set(found.effects["selection"]) == {"equal strength"}
     assert not len(found.nulls)
-    assert any("no network passes" in reason for reason in found.reasons)
-    assert any("fewer than two networks" in reason for reason in found.reasons)
+    assert "grid_sernn: 0 networks pass, and 8 are needed to shuffle or to map them" in found.reasons
+    assert "grid_sernn - sphere_sernn, passing: too few: 0 networks in a group, and 8 are needed" in found.reasons
+    assert "grid_sernn - sphere_sernn, equal total weight: too few: 0 pairs, and 8 are needed" in found.reasons
+
+
+def test_few_networks_have_no_interval(samples: list[Sample]) -> None:
+    few = [replace(sample, table=sample.table.isel(network=slice(0, 7))) for sample in samples[:2]]
+    found = compare(few)
+    assert not len(found.effects)
+    assert found.groups["mean"].notna().any()
+    assert found.groups["low"].isna().all()
+
+
+# Groups of several geometries, runs of several kinds
+
+
+@pytest.fixture(scope="module")
+def radii(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One group on spheres of two sizes and on a grid."""
+    declared = Experiment.from_preset("sernn_demo").override(
+        *WORDS,
+        "networks=8",
+        "training.epochs=2",
+        "geometry={list: [{kind: sphere, n: 18, radius: 30.0}, {kind: sphere, n: 18, radius: 60.0}, "
+        "{kind: grid, shape: [3, 3, 2]}]}",
+        "regularizer.strength=linspace(0.0001, 0.004)",
+        "groups.l1=null",
+    )
+    return declared.run(tmp_path_factory.mktemp("radii") / "run", workers=1, report=True)
+
+
+def test_a_group_on_several_geometries_is_a_sample_on_each(radii: Run) -> None:
+    samples = samples_of([(radii, None)])
+    assert [sample.label for sample in samples] == [
+        "sernn (sphere, n 18, radius 30.0)",
+        "sernn (sphere, n 18, radius 60.0)",
+        "sernn (grid, shape 3 x 3 x 2)",
+    ]
+    assert [len(sample.table["network"]) for sample in samples] == [8, 8, 8]
+    assert len({sample.identity("geometry") for sample in samples}) == 3
+    assert [contrast.family for contrast in contrasts(samples)] == ["geometry"] * 2
+    # rescaled, the two spheres are one: the same lengths in steps, the same networks
+    small, large, _ = samples
+    assert large.geometry.distances.max() == pytest.approx(2 * small.geometry.distances.max())
+    np.testing.assert_allclose(
+        large.table["weighted_edge_length"], small.table["weighted_edge_length"], rtol=1e-4
+    )  # float32
+
+
+def test_the_report_tells_of_all_geometries_of_a_group(radii: Run) -> None:
+    page = Page(radii.folder / "report.html")
+    for words in ("sphere, n 18, radius 30.0", "sphere, n 18, radius 60.0", "grid, shape 3 x 3 x 2"):
+        assert words in page.text
+    assert (radii.folder / "comparison" / "comparison.html").exists()
+    with xr.open_dataset(radii.folder / "analyses" / "wiring.nc", engine="h5netcdf") as measured:
+        lengths = measured["weighted_edge_length"].isel(epoch=-1).to_numpy()
+    table = pd.read_csv(radii.folder / "figures" / "curves.csv")
+    drawn = table.query("measure == 'weighted_edge_length' and epoch == 2")["mean"].iloc[0]
+    own = radii.geometries_of("sernn")
+    steps = np.repeat([geometry.steps_per_unit for _, _, geometry in own], 8)
+    passes = radii.scores("sernn")["validation_accuracy"].isel(epoch=-1).to_numpy() >= 0.9
+    expected = lengths * (steps if len({geometry.length_unit for _, _, geometry in own}) > 1 else 1)
+    assert drawn == pytest.approx(expected[passes].mean(), rel=1e-5)
+
+
+def test_runs_of_one_name_are_told_apart_by_their_folders(run: Run, tmp_path: Path) -> None:
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    for folder in folders:
+        folder.parent.mkdir()
+        shutil.copytree(run.folder, folder)
+    one, other = map(Run.open, folders)
+    samples = samples_of([(one, "grid_sernn"), (other, "grid_sernn"), (one, "grid_l1")])
+    assert [sample.label for sample in samples] == [
+        "geometry_comparison: grid_sernn (a/run)",
+        "geometry_comparison: grid_sernn (b/run)",
+        "geometry_comparison: grid_l1",
+    ]
+    with pytest.raises(UserError, match="run:grid_sernn is given twice"):
+        samples_of([(one, None), (Run.open(one.folder), "grid_sernn")])
+
+
+def test_runs_are_compared_at_an_epoch_that_both_have(run: Run, radii: Run) -> None:
+    samples = samples_of([(run, "grid_sernn"), (radii, None)])
+    assert [sample.epoch for sample in samples] == [2] * 4
+    found = compare(samples)
+    assert found.epoch == 2
+    assert found.effects["epoch"].max() == 2
+    long = samples[0]
+    accuracy = long.table["validation_accuracy"].sel(epoch=2).to_numpy()
+    assert long.passes.tolist() == (accuracy >= 0.9).tolist()
+    own = found.nulls.set_index(["sample", "measure"]).loc[(long.label, "modularity"), "observed"]
+    weights = np.abs(run["grid_sernn"]["weights"].sel(epoch=2).to_numpy().astype(float))[long.passes]
+    assert own == pytest.approx(float(modularity(weights)[0].mean()))
+
+
+def test_runs_of_the_first_format_are_read_compared_and_reported(run: Run, tmp_path: Path, command: Any) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(run.folder, folder)
+    shutil.rmtree(folder / "comparison", ignore_errors=True)
+    plan = json.loads((folder / "plan.json").read_text())
+    del plan["geometries"]
+    for shard in plan["shards"]:
+        del shard["geometry"]
+    (folder / "plan.json").write_text(json.dumps({**plan, "format": 1}))
+    for path in (folder / "geometries").iterdir():
+        with np.load(path) as content:
+            kept = {name: content[name] for name in ("positions", "distances", "length_unit")}
+        np.savez(path, **kept)
+    old = Run.open(folder)
+    assert old.geometry_of("sphere_sernn").steps_per_unit == 1
+    np.testing.assert_allclose(old.geometry_of("sphere_sernn").distances, run.geometry_of("sphere_sernn").distances)
+    found = old.compare((run, "sphere_sernn"))
+    assert len(found.samples) == 5
+    done = command("report", str(folder))
+    assert (done.code, (folder / "report.html").exists()) == (0, True), done.err
+    assert command("show", str(folder)).code == 0
+    done = command("resume", str(folder))
+    assert done.code == 2
+    assert "was begun by another version (format 1, not 2) and cannot go on" in done.err
 
 
 # Written
@@ -310,7 +470,7 @@ def test_the_command_compares_runs_and_groups(run: Run, command: Callable[..., O
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("RUN:grid_sern",), "this run has no group 'grid_sern': did you mean 'grid_sernn'"),
+        (("RUN:grid_sern",), "run has no group 'grid_sern': did you mean 'grid_sernn'"),
         (("RUN:grid_l1",), "needs two groups or more"),
         (("absent",), "there is no run folder absent"),
         (("absent:sernn", "RUN"), "there is no run folder absent"),

@@ -50,6 +50,19 @@ def test_many_measures_at_once_are_each_by_itself() -> None:
             np.testing.assert_allclose(all_[1, 2], single, rtol=1e-12)
 
 
+def test_an_effect_has_the_intervals_of_its_parts() -> None:
+    one, other = two(2)
+    for paired, first in ((False, one), (True, one[:15])):
+        found = effect(first, other, paired)
+        assert float(found.g) == float(hedges_g(first, other))
+        assert float(found.difference) == first.mean() - other.mean()
+        ends = bootstrap((first, other), hedges_g, paired)
+        assert (float(found.low), float(found.high)) == pytest.approx([float(end) for end in ends], rel=1e-12)
+        ends = bootstrap((first, other), lambda a, b, axis: a.mean(axis=axis) - b.mean(axis=axis), paired)
+        said = (float(found.difference_low), float(found.difference_high))
+        assert said == pytest.approx([float(end) for end in ends], rel=1e-12)
+
+
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     generator = np.random.default_rng(4)
     one, other = generator.normal(0.7, 1, size=(400, 25)), generator.normal(0, 1, size=(400, 25))
@@ -65,6 +78,21 @@ def test_p_is_uniform_where_nothing_differs() -> None:
         p = effect(one, second, paired).p
         assert stats.kstest(p, "uniform").pvalue > 0.01
         assert abs((p < 0.05).mean() - 0.05) < 0.035
+
+
+def test_p_is_honest_where_the_smaller_group_varies_more() -> None:
+    generator = np.random.default_rng(10)
+    one, other = generator.normal(size=(400, 12)) * 2, generator.normal(size=(400, 36))
+    # 0.05, with a standard error of 0.011
+    assert (effect(one, other).p < 0.05).mean() < 0.085
+
+    def difference(a: NDArray[Any], b: NDArray[Any], axis: int) -> Any:
+        return a.mean(axis=axis) - b.mean(axis=axis)
+
+    means = stats.permutation_test(
+        (one, other), difference, n_resamples=999, axis=-1, vectorized=True, batch=100, rng=np.random.default_rng(0)
+    )
+    assert (means.pvalue < 0.05).mean() > 0.1
 
 
 def test_p_is_that_of_a_t_test_where_values_are_normal() -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "facts", "open_or_create", "record_session", "shard_size", "stored"]
 
-FORMAT = 1
+FORMAT = 2  # in 1 plans did not name geometries, and nothing was rescaled
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
@@ -150,6 +150,7 @@ def _create(experiment: Experiment, folder: Path) -> None:
         "experiment": experiment.digest,
         "networks_per_shard": size,
         "threads": THREADS,
+        "geometries": experiment.geometry_blocks,
         "shards": [
             {
                 "index": shard.index,
@@ -171,7 +172,10 @@ def _create(experiment: Experiment, folder: Path) -> None:
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
     run = Run.open(folder)
     if run.plan.get("format") != FORMAT:
-        raise RunError(f"{folder} was written in format {run.plan.get('format')}; this version reads format {FORMAT}")
+        raise RunError(
+            f"{folder} was begun by another version (format {run.plan.get('format')}, not {FORMAT}) and cannot go on; "
+            "what it holds can be read, compared and reported. Give another place with --out to start anew"
+        )
     if run.plan["experiment"] != experiment.digest:
         raise RunError(
             f"{folder} holds another experiment ('{run.name}', {run.plan['experiment'][:8]}) than the one asked for "

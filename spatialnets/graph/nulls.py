@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.protocols import FloatArray
 
-__all__ = ["map_correlation", "moran_surrogates", "shuffle_within_distances", "spin_permutations"]
+__all__ = ["BINS", "map_correlation", "moran_surrogates", "shuffle_within_distances", "spin_permutations"]
 
 BINS = 10
 
@@ -17,8 +17,8 @@ def shuffle_within_distances(
 ) -> FloatArray:
     """Return networks whose weights are shuffled among connections of about the same length.
 
-    How weight depends on distance is kept, and so is every weight; which units it connects is not. A measure that is as
-    large in these networks comes from the lengths alone.
+    How weight depends on distance is kept, and so is every weight; which units it connects is not. What a measure is in
+    these networks beyond what it is with weights shuffled anywhere (``bins=1``) comes from the lengths alone.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def shuffle_within_distances(
     generator
         Decides the order.
     bins
-        How many classes of length, each with about as many connections; equal lengths are always in one class.
+        How many classes of length, each with about as many connections; equal lengths are always in one class. With
+        1, weights may go anywhere.
 
     Returns
     -------

@@ -12,11 +12,11 @@ import pandas as pd
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.graph.communicability import communicability
 from spatialnets.graph.modularity import modularity
-from spatialnets.graph.nulls import map_correlation, moran_surrogates, shuffle_within_distances, spin_permutations
+from spatialnets.graph.nulls import BINS, map_correlation, moran_surrogates, shuffle_within_distances, spin_permutations
 from spatialnets.graph.small_worldness import small_worldness
 from spatialnets.protocols import FloatArray
 from spatialnets.report.samples import Contrast, Pairing, Sample, contrasts, pairings
-from spatialnets.statistics import bootstrap, effect, false_discovery
+from spatialnets.statistics import Effect, bootstrap, effect, false_discovery
 from spatialnets.streams import numpy_stream
 
 __all__ = ["CLAIMS", "Comparison", "compare"]
@@ -24,6 +24,8 @@ __all__ = ["CLAIMS", "Comparison", "compare"]
 NULL_NETWORKS = 20  # passing networks of each sample that are shuffled, evenly over their strengths
 NULLS = 20  # shuffles of each
 SURROGATES = 999  # maps; the smallest p is 0.001
+FEWEST = 8  # networks, or pairs: an interval from fewer is too narrow to speak of
+LEVEL = 0.05  # below which q says that a claim is no accident of so many tests
 SEED = 2023
 
 
@@ -66,14 +68,14 @@ class Comparison:
     groups
         Of each sample, measure and epoch: mean of the networks that pass, with its 95 % interval.
     effects
-        Of each contrast, selection, measure and epoch: means, Hedges' g with its 95 % interval, p by permutation, and
-        q, which is p adjusted for all tests of that selection and epoch.
+        Of each contrast, selection, measure and epoch: means and their difference, Hedges' g, both with 95 % intervals,
+        p by permutation, and q, which is p adjusted for all tests of that selection and epoch.
     claims
         Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1;
         q is p adjusted for the claims at that selection alone, which were known beforehand.
     nulls
-        Of each sample and measure: passing networks against the same networks with their weights shuffled among
-        connections of about the same length.
+        Of each sample and measure: passing networks as they are, with their weights shuffled among connections of about
+        the same length, and among all; and how much of what exceeds the last the second explains, a share.
     maps
         Correlations between maps over units (the mean strength of each unit), with p by spins or Moran's maps.
     epoch
@@ -105,18 +107,20 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
     """
     progress = progress or NoProgress()
     chosen = contrasts(samples)
-    epoch = min(sample.epoch for sample in samples)
+    epoch = samples[0].epoch
     progress.begin(2 * len(samples) + len(chosen), 0, "comparing", "steps")
     try:
         groups = []
         for sample in samples:
             groups.append(_means(sample))
             progress.advance(1, f"means of {sample.label}")
-        effects, reasons = [], []
+        effects, reasons = [], _left_out(samples, chosen)
         for contrast in chosen:
             for pairing in pairings(contrast):
-                if pairing.reason or min(len(pairing.first), len(pairing.second)) < 2:
-                    why = pairing.reason or "fewer than two networks to compare"
+                if pairing.reason or min(len(pairing.first), len(pairing.second)) < FEWEST:
+                    found = min(len(pairing.first), len(pairing.second))
+                    what = "pairs" if pairing.paired else "networks in a group"
+                    why = pairing.reason or f"too few: {found} {what}, and {FEWEST} are needed"
                     reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
                 else:
                     effects.append(_effects(contrast, pairing))
@@ -125,11 +129,12 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
         unit_maps: dict[str, FloatArray] = {}
         for sample in samples:
             weights = _weights(sample)
-            if len(weights):
+            if len(weights) >= FEWEST:
                 nulls.append(_nulls(sample, weights))
                 unit_maps[sample.label] = _strength_map(weights)
             else:
-                reasons.append(f"{sample.label}: no network passes, so that nothing is shuffled or mapped")
+                why = f"{len(weights)} networks pass, and {FEWEST} are needed to shuffle or to map them"
+                reasons.append(f"{sample.label}: {why}")
             progress.advance(1, f"shuffled networks of {sample.label}")
         maps = _maps(samples, unit_maps)
     finally:
@@ -148,11 +153,22 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
     )
 
 
+def _left_out(samples: Sequence[Sample], chosen: Sequence[Contrast]) -> list[str]:
+    """Return why samples that know nothing of distances are not compared between geometries, if they are not."""
+    blind = [sample for sample in samples if sample.blind]
+    if len({sample.identity("geometry") for sample in blind}) < 2 or any(
+        contrast.family == "geometry" and contrast.first.blind for contrast in chosen
+    ):
+        return []
+    names = ", ".join(sample.label for sample in blind)
+    return [f"{names}: their penalties know nothing of distances, so that geometries make no difference to them"]
+
+
 # Means and effects
 
 EFFECT_COLUMNS = [
     "selection", "first", "second", "differ_in", "measure", "epoch", "n_first", "n_second", "mean_first", "mean_second",
-    "g", "low", "high", "p", "q",
+    "difference", "difference_low", "difference_high", "g", "low", "high", "p", "q",
 ]  # fmt: skip
 
 
@@ -170,8 +186,9 @@ def _means(sample: Sample) -> pd.DataFrame:
     rows = []
     for has, places in _complete(values).items():
         some = values[places][:, :, list(has)]
-        low, high = bootstrap((some,), np.mean) if some.shape[-1] else (np.full(some.shape[:2], np.nan),) * 2
-        mean = some.mean(axis=-1) if some.shape[-1] else low
+        none = np.full(some.shape[:2], np.nan)
+        low, high = bootstrap((some,), np.mean) if some.shape[-1] >= FEWEST else (none, none)
+        mean = some.mean(axis=-1) if some.shape[-1] else none
         for row, place in enumerate(places):
             rows.append(
                 pd.DataFrame(
@@ -197,7 +214,8 @@ def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
         if pairing.paired:  # a pair that misses one misses both
             in_first = in_second = in_first & in_second
         some, rest = first[places][:, :, in_first], second[places][:, :, in_second]
-        found = effect(some, rest, pairing.paired)
+        enough = min(some.shape[-1], rest.shape[-1]) >= FEWEST
+        found = effect(some, rest, pairing.paired) if enough else Effect(*(np.full(some.shape[:2], np.nan),) * 7)
         with np.errstate(invalid="ignore"):
             means = [part.mean(axis=-1) if part.shape[-1] else np.full(part.shape[:2], np.nan) for part in (some, rest)]
         for row, place in enumerate(places):
@@ -208,7 +226,7 @@ def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
                         "differ_in": contrast.family, "measure": measures[place], "epoch": epochs,
                         "n_first": int(in_first.sum()), "n_second": int(in_second.sum()),
                         "mean_first": means[0][row], "mean_second": means[1][row],
-                        "g": found.g[row], "low": found.low[row], "high": found.high[row], "p": found.p[row],
+                        **{name: part[row] for name, part in found._asdict().items()},
                     }
                 )
             )  # fmt: skip
@@ -248,13 +266,17 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
                     [
                         _place(contrast.first), contrast.first.label, contrast.second.label, claim.figure, claim.claim,
                         measure,
-                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.p, np.nan,
-                        _verdict(ends, claim.sign),
+                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.p, np.nan, "",
                     ]
                 )  # fmt: skip
     table = pd.DataFrame(rows, columns=CLAIM_COLUMNS)
     for _, own in table.groupby("selection"):
         table.loc[own.index, "q"] = false_discovery(own["p"].to_numpy(dtype=np.float64))
+    signs = [CLAIMS[measure].sign for measure in table["measure"]]
+    table["verdict"] = [
+        _verdict(low, high, q, sign)
+        for low, high, q, sign in zip(table["low"], table["high"], table["q"], signs, strict=True)
+    ]
     return table
 
 
@@ -264,17 +286,19 @@ def _place(sample: Sample) -> str:
     return f"{sample.kind('geometry')} ({source})" if isinstance(source, str) else sample.kind("geometry")
 
 
-def _verdict(interval: Sequence[float], expected: int) -> str:
-    low, high = (end * expected for end in interval)
-    if not np.isfinite(low + high):
-        return "too few networks"
-    low, high = min(low, high), max(low, high)
-    return "holds" if low > 0 else "reversed" if high < 0 else "open"
+def _verdict(low: float, high: float, q: float, expected: int) -> str:
+    """Say whether a difference is what was expected: both its interval and its test must be clear of chance."""
+    if not np.isfinite(low + high + q):
+        return "no verdict"
+    clear = low * high > 0 and q < LEVEL
+    return ("holds" if low * expected > 0 else "reversed") if clear else "open"
 
 
 # Nulls
 
-NULL_COLUMNS = ["sample", "measure", "n", "observed", "shuffled", "excess", "low", "high", "outside"]
+NULL_COLUMNS = [
+    "sample", "measure", "n", "observed", "within_lengths", "anywhere", "explained", "low", "high", "outside",
+]  # fmt: skip
 
 
 def _mean_communicability(weights: FloatArray) -> FloatArray:
@@ -311,21 +335,37 @@ def _weights(sample: Sample) -> FloatArray:
 
 
 def _nulls(sample: Sample, weights: FloatArray) -> pd.DataFrame:
+    """Set networks against their shuffles within classes of length, and over all lengths.
+
+    Shuffling everything leaves what the weights' sizes alone give; shuffling within lengths also keeps where they are
+    long or short. The share of the way that this goes is what lengths explain.
+    """
     generator = numpy_stream(SEED, f"shuffled networks of {sample.group}")
-    shuffled = np.stack(
-        [shuffle_within_distances(weights, sample.geometry.distances, generator) for _ in range(NULLS)]
+    kept, free = (
+        np.stack([shuffle_within_distances(weights, sample.geometry.distances, generator, bins) for _ in range(NULLS)])
+        for bins in (BINS, 1)
     )  # (null, network, pre, post)
     rows = []
     for name, measure in NULL_MEASURES.items():
-        observed, null = np.asarray(measure(weights)), np.asarray(measure(shuffled))
-        excess = observed - null.mean(axis=0)
-        low, high = bootstrap((excess,), np.mean)
-        outside = (observed > null.max(axis=0)) | (observed < null.min(axis=0))
+        observed, within, anywhere = (np.asarray(measure(networks)) for networks in (weights, kept, free))
+        three = (observed, within.mean(axis=0), anywhere.mean(axis=0))
+        ends = bootstrap((three[0] - three[2],), np.mean)
+        explained, low, high = np.nan, np.nan, np.nan
+        if np.isfinite(ends).all() and ends[0] * ends[1] > 0:  # without a difference there is no share of it
+            explained = float(_explained(*three))
+            low, high = (float(end) for end in bootstrap(three, _explained, paired=True))
+        outside = (observed > within.max(axis=0)) | (observed < within.min(axis=0))
         rows.append(
-            [sample.label, name, len(weights), observed.mean(), null.mean(), excess.mean(), float(low), float(high),
+            [sample.label, name, len(weights), *(part.mean() for part in three), explained, low, high,
              float(outside.mean())]
         )  # fmt: skip
     return pd.DataFrame(rows, columns=NULL_COLUMNS)
+
+
+def _explained(observed: FloatArray, within: FloatArray, anywhere: FloatArray, axis: int = -1) -> FloatArray:
+    """Return how far shuffling within lengths stays from shuffling anywhere, as a share of how far networks are."""
+    chance = anywhere.mean(axis=axis)
+    return np.asarray((within.mean(axis=axis) - chance) / (observed.mean(axis=axis) - chance))
 
 
 # Maps

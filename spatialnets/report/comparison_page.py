@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from spatialnets.building import brief
-from spatialnets.report.comparison import CENTRALITY, CLAIMS, NULLS, Comparison
+from spatialnets.report.comparison import CENTRALITY, CLAIMS, FEWEST, NULLS, Comparison
 from spatialnets.report.example import SCENES, example_networks, scenes
 from spatialnets.report.figures import MARKERS, PALETTE, PANELS, Picture, style
 from spatialnets.report.html import plotly_script, template
@@ -39,8 +40,21 @@ MAIN = (
     "small_worldness",
 )
 SHADES = dict(zip(SELECTIONS, ("#0072B2", "#E69F00", "#009E73"), strict=True))
+NULL_LOOKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "anywhere": ("weights shuffled anywhere", {"marker": "o", "color": "white", "markeredgecolor": "0.3"}),
+    "within_lengths": (
+        "shuffled among connections of about the same length",
+        {
+            "marker": "o",
+            "color": PALETTE[1],
+            "markerfacecoloralt": "white",
+            "fillstyle": "left",
+            "markeredgecolor": "0.3",
+        },
+    ),
+    "observed": ("as trained", {"marker": "o", "color": PALETTE[1]}),
+}
 LINES: tuple[Any, ...] = ("-", "--", ":", "-.")
-BLIND = ("l1", "l2")  # penalties that know nothing of distances: their networks are the same on every geometry
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
@@ -73,6 +87,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         effects=_effect_rows(comparison),
         nulls=comparison.nulls.to_dict("records"),
         null_count=NULLS,
+        fewest=FEWEST,
         maps=comparison.maps.to_dict("records"),
         centrality=CENTRALITY,
         labels=LABELS,
@@ -93,8 +108,9 @@ def _number(value: float, digits: int = 2) -> str:
         return "-"
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    text = f"{value:.{digits}f}"
-    return f"{value:#.{digits}g}" if value and abs(value) < 10 ** (2 - digits) else text  # a small one keeps its digits
+    if digits and value and abs(value) < 10 ** (2 - digits):  # a small one keeps its digits
+        return np.format_float_positional(value, precision=digits, fractional=False, trim="k")
+    return f"{value:.{digits}f}"
 
 
 def _interval(low: float, high: float, digits: int = 2) -> str:
@@ -173,11 +189,12 @@ def _effect_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 def _scenes(comparison: Comparison) -> list[tuple[str, str]]:
     """Return an example network of up to six samples, those with a spatial penalty first."""
-    order = sorted(comparison.samples, key=lambda sample: sample.kind("regularizer") in BLIND)
+    order = sorted(comparison.samples, key=lambda sample: sample.blind)
     examples = []
     for sample in order[:SCENES]:
         full = sample.table.assign(loss=sample.table["validation_accuracy"])  # finite where a network is
-        examples += example_networks(sample.run, full)
+        found = example_networks(sample.run, full, comparison.epoch)
+        examples += [replace(example, group=sample.label) for example in found]
     return scenes(examples)
 
 
@@ -190,7 +207,7 @@ def _pictures(comparison: Comparison) -> list[Picture]:
         pictures.append(_claims_picture(comparison))
     families = list(dict.fromkeys(contrast.family for contrast in comparison.contrasts))
     for family in families:
-        chosen = [contrast for contrast in comparison.contrasts if contrast.family == family and not _blind(contrast)]
+        chosen = [contrast for contrast in comparison.contrasts if contrast.family == family]
         picture = _effects_picture(comparison, chosen, family) if chosen and len(comparison.effects) else None
         if picture is not None and not (family == "regularizer" and len(comparison.claims)):
             pictures.append(picture)
@@ -198,11 +215,6 @@ def _pictures(comparison: Comparison) -> list[Picture]:
     if len(comparison.nulls):
         pictures.append(_nulls_picture(comparison))
     return pictures
-
-
-def _blind(contrast: Contrast) -> bool:
-    kinds = {sample.kind("regularizer") for sample in (contrast.first, contrast.second)}
-    return contrast.family == "geometry" and kinds <= set(BLIND)
 
 
 def _forest(axis: Any, rows: Sequence[Sequence[dict[str, Any]]], names: Sequence[str]) -> None:
@@ -348,22 +360,20 @@ def _nulls_picture(comparison: Comparison) -> Picture:
             own = nulls[nulls["measure"] == measure].set_index("sample")
             for place, label in enumerate(labels):
                 row = own.loc[label]
-                axis.plot([row["shuffled"], row["observed"]], [place] * 2, color="0.6", linewidth=1.2, zorder=1)
-            axis.plot(own.loc[labels, "shuffled"], range(len(labels)), "o", color="white", markeredgecolor="0.3")
-            axis.plot(own.loc[labels, "observed"], range(len(labels)), "o", color=PALETTE[1])
+                three = [row[column] for column in NULL_LOOKS]
+                axis.plot([min(three), max(three)], [place] * 2, color="0.6", linewidth=1.2, zorder=1)
+            for column, (_, look) in NULL_LOOKS.items():
+                axis.plot(own.loc[labels, column], range(len(labels)), linestyle="none", **look)
             axis.set_yticks(range(len(labels)), labels)
             axis.set_ylim(len(labels) - 0.5, -0.5)
             axis.set(title=label_of(measure), xlabel="Mean over networks")
         handles = [
-            mpl.lines.Line2D([], [], linestyle="none", marker="o", color=PALETTE[1], label="as trained"),
-            mpl.lines.Line2D(
-                [], [], linestyle="none", marker="o", color="white", markeredgecolor="0.3",
-                label="weights shuffled among connections of about the same length",
-            ),
-        ]  # fmt: skip
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+            mpl.lines.Line2D([], [], linestyle="none", label=label, **look) for label, look in NULL_LOOKS.values()
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=3)
     caption = (
-        f"Networks that pass, at epoch {comparison.epoch}; {NULLS} shuffles of each. Where both points are close, the "
-        "lengths of the connections explain the measure."
+        f"Networks that pass, at epoch {comparison.epoch}, and the same with their weights shuffled, {NULLS} times "
+        "each. From the empty point to the half-filled one goes what the lengths of connections explain; from there to "
+        "the full one, which units they connect."
     )
     return Picture("nulls", "What distance alone explains", caption, figure, nulls)

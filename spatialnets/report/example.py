@@ -16,7 +16,7 @@ from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
 from spatialnets.report.measured import passing, scored_epoch
 from spatialnets.report.space import Connections, draw, scene, scene_html, views
-from spatialnets.run import Run, ShardRecord, StoredGeometry
+from spatialnets.run import Run, StoredGeometry
 
 __all__ = ["SCENES", "Example", "example_networks", "in_space", "scenes", "weight_against_distance"]
 
@@ -93,9 +93,13 @@ class Example:
         )
 
 
-def example_networks(run: Run, table: xr.Dataset) -> list[Example]:
-    """Choose from each group the passing network of median strength (of all, where none passes)."""
-    passes, epoch, examples = passing(table), scored_epoch(table), []
+def example_networks(run: Run, table: xr.Dataset, epoch: int | None = None) -> list[Example]:
+    """Choose from each group the network of median strength that passes at an epoch (of all, where none passes).
+
+    By default the epoch is the scored one.
+    """
+    epoch, examples = scored_epoch(table) if epoch is None else epoch, []
+    passes = passing(table, epoch)
     for group in groups_of(table):
         member = table["group"].to_numpy() == group
         finite = np.isfinite(table["loss"].isel(epoch=-1).to_numpy())
@@ -119,18 +123,11 @@ def example_networks(run: Run, table: xr.Dataset) -> list[Example]:
                 seed=int(data["seed"]),
                 epoch=epoch,
                 weights=weights.sum(axis=0) if weights.ndim == 3 else weights,
-                geometry=_geometry_of(run, shard, data),
+                geometry=run.geometry_of(group, number),
                 passes=bool(passes[place]),
             )
         )
     return examples
-
-
-def _geometry_of(run: Run, shard: ShardRecord, data: xr.Dataset) -> StoredGeometry:
-    if shard.geometry:
-        return run.geometry(shard.geometry)
-    # a run from before plans named geometries
-    return StoredGeometry(data["position"].to_numpy(), data["distances"].to_numpy(), str(data.attrs["length_unit"]))
 
 
 def in_space(examples: Sequence[Example]) -> Picture:

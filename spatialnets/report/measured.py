@@ -70,8 +70,8 @@ def scored_epoch(table: xr.Dataset) -> int:
     return min(SCORED_EPOCH, int(table["epoch"][-1]))
 
 
-def passing(table: xr.Dataset) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which networks have learned the task at the scored epoch, ``(network,)``."""
-    accuracy = table["validation_accuracy"].sel(epoch=scored_epoch(table)).to_numpy()
+def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return which networks have learned the task at an epoch, by default the scored one, ``(network,)``."""
+    accuracy = table["validation_accuracy"].sel(epoch=scored_epoch(table) if epoch is None else epoch).to_numpy()
     with np.errstate(invalid="ignore"):
         return np.asarray(accuracy >= PASS_ACCURACY)

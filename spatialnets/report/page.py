@@ -22,7 +22,7 @@ from spatialnets.report.html import plotly_script, template
 from spatialnets.report.measured import PASS_ACCURACY, measured, passing, scored_epoch
 from spatialnets.report.samples import samples_of
 from spatialnets.report.scorecard import scorecard, table_of
-from spatialnets.run import Run, StoredGeometry
+from spatialnets.run import Run
 from spatialnets.storage import write_text
 
 __all__ = ["is_current", "write_report"]
@@ -88,17 +88,23 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
 def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
     """Return the table with lengths that can be drawn together, and their unit: in steps where units differ."""
     groups = list(dict.fromkeys(table["group"].to_numpy().tolist()))
-    geometries = {group: run.geometry_of(group) for group in groups}
+    geometries = {
+        (group, number): geometry
+        for group in groups
+        for networks, _, geometry in run.geometries_of(group)
+        for number in networks
+    }
     units = {geometry.length_unit for geometry in geometries.values()}
     if len(units) == 1 or "weighted_edge_length" not in table:
         return table, units.pop()
-    steps = np.array([geometries[group].steps_per_unit for group in table["group"].to_numpy()])
+    networks = zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True)
+    steps = np.array([geometries[network].steps_per_unit for network in networks])
     return table.assign(weighted_edge_length=table["weighted_edge_length"] * steps[:, None]), "step"
 
 
 def _compared(run: Run, progress: Progress | None) -> str | None:
     """Compare the groups of a run that stand on several geometries; return where the page is, from the report."""
-    if not run.finished or len({shard.geometry for shard in run.shards}) < 2 or len(run.groups) < 2:
+    if not run.finished or len({shard.geometry for shard in run.shards}) < 2:
         return None
     comparison = compare(samples_of([(run, None)]), progress)
     return str(write_comparison(comparison, run.folder / "comparison").relative_to(run.folder))
@@ -131,8 +137,7 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
             {
                 "name": name,
                 "networks": f"{int(member.sum()):,} of {group.networks:,}",
-                "geometry": brief("geometry", run.declaration["groups"][name]["geometry"]),
-                **_lengths(run.geometry_of(name)),
+                **_geometries(run, name),
                 "regularizer": type(first.regularizer).__name__,
                 "strength": f"{strength.min():.3g} to {strength.max():.3g}"
                 if np.isfinite(strength).all() and len(strength)
@@ -146,12 +151,15 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
     return rows
 
 
-def _lengths(geometry: StoredGeometry) -> dict[str, str]:
-    unit, distances = geometry.length_unit, geometry.distances
-    return {
-        "mean": f"{distances.sum() / (len(distances) * (len(distances) - 1)):.3g} {unit}",
-        "step": f"{1 / geometry.steps_per_unit:.3g} {unit}",
-    }
+def _geometries(run: Run, group: str) -> dict[str, list[str]]:
+    """Return what to say of the geometries of a group, one entry for each."""
+    rows: dict[str, list[str]] = {"geometry": [], "mean": [], "step": []}
+    for _, declared, geometry in run.geometries_of(group):
+        unit, distances = geometry.length_unit, geometry.distances
+        rows["geometry"].append(brief("geometry", declared))
+        rows["mean"].append(f"{distances.sum() / (len(distances) * (len(distances) - 1)):.3g} {unit}")
+        rows["step"].append(f"{1 / geometry.steps_per_unit:.3g} {unit}")
+    return rows
 
 
 def _diverged(run: Run) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from spatialnets.building import Builder
+from spatialnets.building import Builder, brief
 from spatialnets.declaration import BLOCKS, from_plain
 from spatialnets.errors import RunError, UserError
 from spatialnets.protocols import Analysis, FloatArray
@@ -23,8 +23,10 @@ from spatialnets.run import Run, StoredGeometry
 __all__ = ["SELECTIONS", "Contrast", "Pairing", "Sample", "contrasts", "pairings", "samples_of"]
 
 SELECTIONS = ("passing", "equal strength", "equal total weight")
-STRENGTHS_APART = 0.025  # of the range of both groups: two strengths that near are equal
+STRENGTHS_APART = 0.05  # in the logarithm: two strengths within 5 % are equal
 WEIGHTS_APART = 0.1  # in the logarithm: two total weights within 10 % are equal
+LEAST = 1e-30  # of what a logarithm is taken
+BLIND = ("l1", "l2")  # penalties that know nothing of distances: their networks are the same on every geometry
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Sample:
         All measures, over ``(network, epoch)``; lengths in steps of the paper's grid.
     geometry
         Where its units live.
+    epoch
+        At which networks are compared, the same for all samples.
     """
 
     label: str
@@ -51,16 +55,17 @@ class Sample:
     blocks: Mapping[str, Any]
     table: xr.Dataset
     geometry: StoredGeometry
-
-    @property
-    def epoch(self) -> int:
-        """The epoch at which networks are compared."""
-        return scored_epoch(self.table)
+    epoch: int
 
     @property
     def passes(self) -> NDArray[np.bool_]:
         """Which networks have learned the task, ``(network,)``."""
-        return passing(self.table)
+        return passing(self.table, self.epoch)
+
+    @property
+    def blind(self) -> bool:
+        """Whether its networks know nothing of distances."""
+        return self.kind("regularizer") in BLIND
 
     @property
     def measures(self) -> list[str]:
@@ -94,7 +99,7 @@ LEFT_OUT = {
 
 
 def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
-    """Return the groups to compare.
+    """Return the groups to compare; a group whose networks live on several geometries is one sample for each.
 
     Parameters
     ----------
@@ -104,37 +109,56 @@ def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
     Raises
     ------
     UserError
-        If there are fewer than two groups, or nothing of a group is computed yet.
+        If there are fewer than two samples, one is given twice, or nothing of a group is computed yet.
     """
-    samples = []
     several = len({run.folder.resolve() for run, _ in sources}) > 1
+    samples: list[Sample] = []
     for run, wanted in sources:
         table = measured(run, _analyses(run))
+        table = table.drop_vars([name for name in LEFT_OUT if name in table])
         for group in run.groups if wanted is None else (wanted,):
-            geometry = run.geometry_of(group)
-            own = table.isel(network=np.flatnonzero(table["group"].to_numpy() == group))
-            if not own.sizes["network"]:
-                raise RunError(f"no network of group '{group}' has been computed yet in {run.folder}")
-            own = own.drop_vars([name for name in LEFT_OUT if name in own])
-            if "weighted_edge_length" in own:
-                own = own.assign(weighted_edge_length=own["weighted_edge_length"] * geometry.steps_per_unit)
-            blocks = {family: run.declaration["groups"][group][family] for family in BLOCKS}
-            label = f"{run.name}: {group}" if several else group
-            samples.append(Sample(label, run, group, blocks, own, geometry))
+            if any(sample.run.folder.samefile(run.folder) and sample.group == group for sample in samples):
+                raise UserError(f"{run.folder}:{group} is given twice")
+            samples += _of_group(run, group, table, f"{run.name}: {group}" if several else group)
     if len(samples) < 2:
         found = samples[0].label if samples else "none"
         raise UserError(f"a comparison needs two groups or more, not one ({found}); write RUN:GROUP RUN:GROUP")
-    return _with_different_labels(samples)
+    epoch = min(sample.epoch for sample in samples)
+    return [replace(sample, epoch=epoch) for sample in _with_different_labels(samples)]
+
+
+def _of_group(run: Run, group: str, table: xr.Dataset, label: str) -> list[Sample]:
+    """Return the samples of one group: one for each geometry on which there are networks."""
+    geometries = run.geometries_of(group)  # says which groups there are
+    member = table["group"].to_numpy() == group
+    if not member.any():
+        raise RunError(f"no network of group '{group}' has been computed yet in {run.folder}")
+    samples = []
+    for numbers, declared, geometry in geometries:
+        own = table.isel(network=np.flatnonzero(member & np.isin(table["network"].to_numpy(), numbers)))
+        if not own.sizes["network"]:
+            continue
+        if "weighted_edge_length" in own:
+            own = own.assign(weighted_edge_length=own["weighted_edge_length"] * geometry.steps_per_unit)
+        blocks = {**{family: run.declaration["groups"][group][family] for family in BLOCKS}, "geometry": declared}
+        where = f" ({brief('geometry', declared)})" if len(geometries) > 1 else ""
+        samples.append(Sample(label + where, run, group, blocks, own, geometry, scored_epoch(own)))
+    return samples
 
 
 def _with_different_labels(samples: list[Sample]) -> list[Sample]:
+    """Tell samples of one label apart by their folders: by as many of the last folders' names as it takes."""
     labels = [sample.label for sample in samples]
-    return [
-        replace(sample, label=f"{sample.label} ({Path(sample.run.folder).name})")
-        if labels.count(sample.label) > 1
-        else sample
-        for sample in samples
-    ]
+    for depth in range(1, 1 + max(len(sample.run.folder.resolve().parts) for sample in samples)):
+        if len(set(labels)) == len(labels):
+            break
+        labels = [
+            f"{sample.label} ({Path(*sample.run.folder.resolve().parts[-depth:])})"
+            if [other.label for other in samples].count(sample.label) > 1
+            else sample.label
+            for sample in samples
+        ]
+    return [replace(sample, label=label) for sample, label in zip(samples, labels, strict=True)]
 
 
 def _analyses(run: Run) -> dict[str, Analysis]:
@@ -178,6 +202,9 @@ def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
 
     Of two, the first against the second. Of more, those that differ in one part alone: for each such part, samples that
     are otherwise alike are compared with the first of them. If there are none of that kind, all with the first.
+
+    Samples that know nothing of distances are not compared between geometries, on which their networks are the same,
+    unless there is nothing else to compare.
     """
     different = [family for family in BLOCKS if len({sample.identity(family) for sample in samples}) > 1]
     chosen: dict[tuple[str, str], Contrast] = {}
@@ -193,7 +220,8 @@ def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
     if not chosen:
         first, *others = samples
         return [Contrast(first, second, "") for second in others]
-    return list(chosen.values())
+    seeing = [contrast for contrast in chosen.values() if not (contrast.family == "geometry" and contrast.first.blind)]
+    return seeing or list(chosen.values())
 
 
 @dataclass(frozen=True)
@@ -233,15 +261,16 @@ def pairings(contrast: Contrast) -> list[Pairing]:
         reason = "the penalties differ, so that equal strengths mean different things"
         found.append(Pairing("equal strength", none, none, paired=True, reason=reason))
     else:
-        strength, other_strength = (sample.table["strength"].to_numpy().astype(np.float64) for sample in (one, other))
-        reach = STRENGTHS_APART * float(np.ptp(np.concatenate([strength, other_strength])))
+        strength, other_strength = (
+            np.log(np.maximum(sample.table["strength"].to_numpy().astype(np.float64), LEAST)) for sample in (one, other)
+        )
         defined = bool(np.isfinite(strength).all() and np.isfinite(other_strength).all())
-        pairs = _matched(strength, other_strength, reach) if defined else (none, none)
+        pairs = _matched(strength, other_strength, STRENGTHS_APART) if defined else (none, none)
         reason = "" if defined else "the penalty is a sum, which has no strength of its own"
         found.append(Pairing("equal strength", *pairs, paired=True, reason=reason))
     if "total_weight" in one.table and "total_weight" in other.table:
         total, other_total = (
-            np.log(np.maximum(sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy()[places], 1e-30))
+            np.log(np.maximum(sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy()[places], LEAST))
             for sample, places in ((one, passing_one), (other, passing_other))
         )
         first, second = _matched(total, other_total, WEIGHTS_APART)
