@@ -59,9 +59,10 @@ def main() -> None:
     except MemoryError as error:
         print(f"error: memory is short: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # typer's for Ctrl-C
+            print("stopped", file=sys.stderr, flush=True)
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough
         sys.exit(0)

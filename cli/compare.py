@@ -81,16 +81,17 @@ def print_claims(folder: Path) -> None:
     if not rows:
         return
     selections = list(dict.fromkeys(row["selection"] for row in rows))
+    cells = {(row["geometry"], row["claim"], row["selection"]): row for row in rows}
+    places = dict.fromkeys(row["geometry"] for row in rows)
     table = Table(title="The paper's structural features: Hedges' g, spatial minus L1 (95 % interval)")
     for column in ("a spatial network ...", *selections):
         table.add_column(column, no_wrap=True)
-    cells = {(row["geometry"], row["claim"], row["selection"]): row for row in rows}
-    for place in dict.fromkeys(row["geometry"] for row in rows):
+    for place in places:
         table.add_section()
         table.add_row(f"[bold]{escape(place)}[/bold]")
         for claim in dict.fromkeys(row["claim"] for row in rows if row["geometry"] == place):
             own = [cells.get((place, claim, selection)) for selection in selections]
-            table.add_row(f"  {claim}", *(_verdict(row) if row else "-" for row in own))
+            table.add_row(f"  {claim}", *(_verdict(row) if row else "too few" for row in own))
     Console().print(table)
 
 

@@ -47,10 +47,10 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
             out, workers=workers, progress=NoProgress() if quiet else terminal_progress(), report=report
         )
     except KeyboardInterrupt:
-        kept = f"; what was computed is kept. Go on with: spatialnets resume {out}"
-        begun = (out / "plan.json").exists()  # not while geometries are measured
-        print(f"\nstopped{kept if begun else ' before anything was computed'}", file=sys.stderr, flush=True)
-        sys.exit(130)
+        if (out / "plan.json").exists():  # not while geometries are measured
+            hint = f"what was computed is kept; go on with: spatialnets resume {out}"
+            print(f"\n{hint}", file=sys.stderr, flush=True)
+        raise
     if report:
         print_scorecard(run.folder)
         print_claims(run.folder / "comparison")

@@ -49,6 +49,16 @@ class Shown:
     document: str
     errors: list[str]
 
+    @property
+    def words(self) -> str:
+        """The document's text."""
+        return re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style).*?</\1>", " ", self.document, flags=re.DOTALL))
+
+    @property
+    def scene_widths(self) -> list[float]:
+        """How many pixels wide plotly has drawn each scene."""
+        return [float(width) for width in re.findall(r'<svg class="main-svg"[^>]* width="([\d.]+)"', self.document)]
+
 
 def show(page: Path, folder: Path, width: int = 1100, height: int = 4000) -> Shown:
     """Open a page in a headless browser."""

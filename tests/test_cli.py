@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
+from spatialnets.geometries import Sphere
+from spatialnets.protocols import FloatArray
+
 SMALL = (
     "networks=1",
     "training.epochs=1",
@@ -256,6 +259,27 @@ def test_ctrl_c_stops_with_a_hint_and_the_run_goes_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
+    assert err.endswith("stopped\n")
     assert f"spatialnets resume {tmp_path / 'run'}" in err
     assert "Traceback" not in err
     assert list(checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("run", "preset=sernn_demo", "geometry={kind: sphere, n: 12}"), ("geometry", "geometry=sphere")],
+    ids=["run", "geometry"],
+)
+def test_ctrl_c_while_a_geometry_is_measured_leaves_nothing(
+    words: tuple[str, ...], command: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(_: Sphere) -> FloatArray:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sphere, "distances", interrupted)
+    done = command(*words, "--out", "it")
+    assert done.code == 130
+    assert done.err.endswith("stopped\n")
+    assert "resume" not in done.err  # there is nothing to go on with
+    assert not list(tmp_path.rglob("plan.json"))
+    assert not list(tmp_path.rglob("*.html"))

@@ -1,6 +1,7 @@
 """Groups set against each other."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -336,6 +337,22 @@ def test_a_group_on_several_geometries_is_a_sample_on_each(radii: Run) -> None:
     )  # float32
 
 
+def test_claims_on_geometries_of_one_kind_are_told_apart(radii: Run) -> None:
+    """Networks stand in for L1 networks here: it is about names, and about what is no claim of the paper's."""
+    spheres = [
+        replace(
+            sample, table=sample.table.assign(validation_accuracy=xr.ones_like(sample.table["validation_accuracy"]))
+        )
+        for sample in samples_of([(radii, None)])[:2]
+    ]
+    for kind, names in (("l1", ["sphere, n 18, radius 30.0", "sphere, n 18, radius 60.0"]), ("l2", [])):
+        rest = [
+            replace(sample, label=f"{kind} {sample.label}", blocks={**sample.blocks, "regularizer": {"kind": kind}})
+            for sample in spheres
+        ]
+        assert compare([*spheres, *rest]).claims["geometry"].unique().tolist() == names
+
+
 def test_the_report_tells_of_all_geometries_of_a_group(radii: Run) -> None:
     page = Page(radii.folder / "report.html")
     for words in ("sphere, n 18, radius 30.0", "sphere, n 18, radius 60.0", "grid, shape 3 x 3 x 2"):
@@ -491,4 +508,8 @@ def test_the_page_shows_in_a_browser(found: Comparison, tmp_path: Path) -> None:
     shown = show(write_comparison(found, tmp_path / "c"), tmp_path, height=6000)
     assert shown.errors == []
     assert shown.document.count("gl-container") >= 4  # a scene for each group
+    assert shown.scene_widths
+    assert max(shown.scene_widths) <= 488  # two abreast in a page of 62 rem, with 16 pixels between
+    after = shown.words.split("Lengths below")[1]  # strengths are above
+    assert not re.findall(r"\de[+-]\d|nan|-0(?:\.0*)?[\s,\]]", after)
     assert shown.picture.std() > 0.05

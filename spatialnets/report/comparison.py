@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from spatialnets.building import brief
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.graph.communicability import communicability
 from spatialnets.graph.modularity import modularity
@@ -249,11 +250,9 @@ CLAIM_COLUMNS = [
 def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd.DataFrame:
     """Test the paper's claims wherever a spatial penalty stands against L1 and all else is equal."""
     rows = []
-    for contrast in chosen:
-        kinds = [sample.kind("regularizer") for sample in (contrast.first, contrast.second)]
-        if contrast.family != "regularizer" or "l1" not in kinds or kinds[0] == kinds[1]:
-            continue
-        sign = 1 if kinds[1] == "l1" else -1  # spatial minus L1, whichever comes first
+    tested = [contrast for contrast in chosen if contrast.family == "regularizer" and _is_claimed(contrast)]
+    for contrast, place in zip(tested, _places(tested), strict=True):
+        sign = 1 if contrast.second.blind else -1  # spatial minus L1, whichever comes first
         own = effects[
             (effects["first"] == contrast.first.label)
             & (effects["second"] == contrast.second.label)
@@ -264,7 +263,7 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
                 ends = sorted((sign * row.low, sign * row.high))
                 rows.append(
                     [
-                        _place(contrast.first), contrast.first.label, contrast.second.label, claim.figure, claim.claim,
+                        place, contrast.first.label, contrast.second.label, claim.figure, claim.claim,
                         measure,
                         row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.p, np.nan, "",
                     ]
@@ -280,10 +279,21 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
     return table
 
 
-def _place(sample: Sample) -> str:
-    block = sample.blocks["geometry"]
-    source = block.get("source")
-    return f"{sample.kind('geometry')} ({source})" if isinstance(source, str) else sample.kind("geometry")
+def _is_claimed(contrast: Contrast) -> bool:
+    """Tell whether a contrast is what the paper makes claims of: a spatial penalty against L1."""
+    one, other = contrast.first, contrast.second
+    return one.blind != other.blind and "l1" in (one.kind("regularizer"), other.kind("regularizer"))
+
+
+def _places(tested: Sequence[Contrast]) -> list[str]:
+    """Return what to call where each contrast is: as short as tells them all apart."""
+    blocks = [contrast.first.blocks["geometry"] for contrast in tested]
+    sources = [f" ({block['source']})" if isinstance(block.get("source"), str) else "" for block in blocks]
+    kinds = [contrast.first.kind("geometry") for contrast in tested]
+    short = [kind + source for kind, source in zip(kinds, sources, strict=True)]
+    whole = [brief("geometry", block) for block in blocks]
+    labels = [contrast.label for contrast in tested]
+    return next((names for names in (short, whole) if len(set(names)) == len(names)), labels)
 
 
 def _verdict(low: float, high: float, q: float, expected: int) -> str:

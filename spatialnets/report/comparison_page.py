@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,10 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         scenes=shown,
         more=len(comparison.samples) > len(shown),
         plotly=plotly_script(),
-        number=_number,
+        fixed=_fixed,
+        whole=partial(_fixed, decimals=0),
+        significant=_significant,
+        rough=partial(_significant, digits=2),
         interval=_interval,
     )
     path = folder / "comparison.html"
@@ -103,18 +107,20 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     return path
 
 
-def _number(value: float, digits: int = 2) -> str:
+def _fixed(value: float, decimals: int = 2) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}" if np.isfinite(value) else "-"  # + 0.0: never -0
+
+
+def _significant(value: float, digits: int = 3) -> str:
+    """Write a number with some significant digits and no exponent."""
     if not np.isfinite(value):
         return "-"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if digits and value and abs(value) < 10 ** (2 - digits):  # a small one keeps its digits
-        return np.format_float_positional(value, precision=digits, fractional=False, trim="k")
-    return f"{value:.{digits}f}"
+    place = int(np.floor(np.log10(abs(value)))) if value else 0
+    return f"{value:,.{max(0, digits - 1 - place)}f}"
 
 
-def _interval(low: float, high: float, digits: int = 2) -> str:
-    return f"[{_number(low, digits)}, {_number(high, digits)}]" if np.isfinite(low + high) else ""
+def _interval(low: float, high: float, write: Callable[[float], str] = _fixed) -> str:
+    return f"[{write(low)}, {write(high)}]" if np.isfinite(low + high) else ""
 
 
 def label_of(measure: str) -> str:
@@ -180,11 +186,14 @@ def _claim_rows(comparison: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-def _effect_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Return the effects at the scored epoch, of networks that pass."""
-    own = comparison.effects[(comparison.effects["epoch"] == comparison.epoch)]
-    rows: list[dict[str, Any]] = own[own["selection"] == "passing"].to_dict("records")
-    return rows
+def _effect_rows(comparison: Comparison) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return the effects of each contrast at the scored epoch, of networks that pass."""
+    effects = comparison.effects
+    own = effects[(effects["epoch"] == comparison.epoch) & (effects["selection"] == "passing")]
+    return [
+        (f"{one} - {other}", rows.to_dict("records"))
+        for (one, other), rows in own.groupby(["first", "second"], sort=False)
+    ]
 
 
 def _scenes(comparison: Comparison) -> list[tuple[str, str]]:

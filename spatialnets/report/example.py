@@ -162,7 +162,7 @@ def in_space(examples: Sequence[Example]) -> Picture:
 def scenes(examples: Sequence[Example]) -> list[tuple[str, str]]:
     """Return the first examples as scenes to turn around, each with its title, for a page with plotly's script."""
     return [
-        (example.title, scene_html(scene(example.geometry, example.unit_measures(), example.strongest)))
+        (example.title, scene_html(scene(example.geometry, example.unit_measures(), example.strongest, narrow=True)))
         for example in examples[:SCENES]
     ]
 

@@ -22,6 +22,7 @@ __all__ = ["Connections", "View", "draw", "in_three_dimensions", "scene", "scene
 
 SURFACE_COLOR = (0.78, 0.77, 0.75)
 SCENE_HEIGHT = 520  # pixels
+NARROW = 1.35  # how much farther away half the width of a page needs to be seen from
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ def scene(
     geometry: StoredGeometry,
     measures: Mapping[str, FloatArray] | None = None,
     connections: Connections | None = None,
+    narrow: bool = False,
 ) -> go.Figure:
     """Return a picture to turn around: surface, units, connections, and a choice of what colours the units.
 
@@ -202,6 +204,8 @@ def scene(
         By name, one value per unit, ``(unit,)``: what may colour them. By default, how far each is from all others.
     connections
         What to draw between units.
+    narrow
+        Whether it gets half the width of a page: then one looks from farther away.
     """
     import plotly.graph_objects as go
 
@@ -217,7 +221,7 @@ def scene(
                 x=x, y=y, z=z, i=i, j=j, k=k, color="rgb(205,203,198)", hoverinfo="skip",
                 opacity=1.0 if connections is None else 0.25,
                 lighting={"ambient": 0.6, "diffuse": 0.55, "specular": 0.03, "roughness": 0.95},
-                lightposition={name: 1e4 * value for name, value in _eye(geometry).items()},
+                lightposition={name: 1e4 * value for name, value in _eye(geometry, 1.0).items()},
             )
         )  # fmt: skip
     if connections is not None and len(connections.weights):
@@ -253,7 +257,7 @@ def scene(
         height=SCENE_HEIGHT,
         margin={"l": 0, "r": 0, "t": 40 if len(buttons) > 1 else 8, "b": 0},
         scene={
-            "camera": _camera(geometry),
+            "camera": _camera(geometry, NARROW if narrow else 1.0),
             **_space(geometry),
         },
     )
@@ -311,14 +315,15 @@ def _space(geometry: StoredGeometry) -> dict[str, Any]:
     return {"aspectmode": "manual", "aspectratio": ratio, **axes}
 
 
-def _camera(geometry: StoredGeometry) -> dict[str, Any]:
+def _camera(geometry: StoredGeometry, farther: float) -> dict[str, Any]:
     lower = 0.15 if _has_axes(geometry) and views(geometry)[0].elevation < 90 else 0.0  # room for the axes' names
-    return {"eye": _eye(geometry), "center": {"x": 0, "y": 0, "z": -lower}, "up": {"x": 0, "y": 0, "z": 1}}
+    eye = _eye(geometry, farther)
+    return {"eye": eye, "center": {"x": 0, "y": 0, "z": -lower}, "up": {"x": 0, "y": 0, "z": 1}}
 
 
-def _eye(geometry: StoredGeometry) -> dict[str, float]:
+def _eye(geometry: StoredGeometry, farther: float) -> dict[str, float]:
     view = views(geometry)[0]
-    away = 2.1 if _has_axes(geometry) else 1.3
+    away = farther * (2.1 if _has_axes(geometry) else 1.3)
     x, y, z = away * view.direction + (np.array([0, 0, 0.25]) if view.elevation == 0 else 0)
     return {"x": float(x), "y": float(y) - 0.01, "z": float(z)}
 
