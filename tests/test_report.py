@@ -20,7 +20,7 @@ from spatialnets.cli.run import print_scorecard
 from spatialnets.engines.folder import open_or_create
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
-from spatialnets.report.figures import PALETTE, colors_of, curves, strengths
+from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, strengths
 from spatialnets.report.measured import measured, passing
 from spatialnets.report.page import write_report
 from spatialnets.run import SCORES
@@ -396,6 +396,8 @@ def test_strengths_show_every_network(reported: tuple[Run, Experiment, Page]) ->
 def test_groups_keep_their_colours(reported: tuple[Run, Experiment, Page]) -> None:
     assert colors_of(["sernn", "l1"]) == {"sernn": PALETTE[0], "l1": PALETTE[1]}
     assert len(set(PALETTE)) == len(PALETTE)
+    looks = [(PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]) for place in range(40)]
+    assert len(set(looks)) == 40
 
 
 # Citations

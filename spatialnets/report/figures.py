@@ -23,7 +23,7 @@ __all__ = ["Picture", "colors_of", "curves", "strengths", "style"]
 
 # Okabe & Ito's palette, told apart by readers with any colour vision
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")  # one more than colours: an eighth group looks like none before
 PANELS = {
     "validation_accuracy": "Validation accuracy",
     "total_weight": "Total weight Σ|W|",
