@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,10 +43,10 @@ def compare(
     chosen = [_source(word) for word in sources]
     found = compare_samples(samples_of(chosen), NoProgress() if quiet else terminal_progress())
     page = write_comparison(found, out or _folder(chosen))
-    if len(found.claims):
-        print_claims(page.parent)
-    else:
-        _print_effects(found)
+    print_claims(page.parent)
+    _print_effects(found)
+    for reason in found.reasons:
+        print(f"not compared: {reason}")
     print(f"comparison: {page}")
 
 
@@ -105,13 +105,13 @@ def _interval(g: float, low: float, high: float) -> str:
 
 
 def _print_effects(found: Comparison) -> None:
-    """Print the effects of each contrast at the scored epoch, and what could not be compared."""
+    """Print the effects of each contrast at the scored epoch, but for those that the table of claims holds."""
     from rich.console import Console
     from rich.table import Table
 
-    from spatialnets.report.comparison_page import label_of
+    from spatialnets.report.comparison_page import label_of, unclaimed
 
-    for contrast in found.contrasts:
+    for contrast in unclaimed(found):
         own = found.effects[
             (found.effects["first"] == contrast.first.label)
             & (found.effects["second"] == contrast.second.label)
@@ -119,16 +119,20 @@ def _print_effects(found: Comparison) -> None:
         ]
         if not len(own):
             continue
-        selections = list(own["selection"].unique())
-        sizes = {row.selection: f"{row.n_first} + {row.n_second}" for row in own.itertuples()}
         table = Table(title=f"{contrast.label} at epoch {found.epoch}: Hedges' g (95 % interval)")
         table.add_column("measure", no_wrap=True)
-        for selection in selections:
-            table.add_column(f"{selection} (n {sizes[selection]})")
+        most: dict[str, str] = {}
+        for selection, rows in own.groupby("selection", sort=False):
+            most[str(selection)] = f"n {rows['n_first'].max()} + {rows['n_second'].max()}"
+            table.add_column(f"{selection}\n{most[str(selection)]}")
         for measure in own["measure"].unique():
             rows = {row.selection: row for row in own[own["measure"] == measure].itertuples()}
-            values = [[float(getattr(rows[name], end)) for end in ENDS] for name in selections]
-            table.add_row(label_of(measure), *(_interval(*three) for three in values))
+            table.add_row(label_of(measure), *(_cell(rows[name], most[name]) for name in most))
         Console().print(table)
-    for reason in found.reasons:
-        print(f"not compared: {reason}")
+
+
+def _cell(row: Any, most: str) -> str:
+    if math.isnan(row.g):
+        return "-"
+    count = f"n {row.n_first} + {row.n_second}"
+    return f"{row.g:.2f}\n[{row.low:.2f}, {row.high:.2f}]" + (f"\n{count}" if count != most else "")

@@ -39,6 +39,7 @@ def run(
 def compute(experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool) -> None:
     """Train, report, and print what came of it."""
     from spatialnets.engines.progress import NoProgress, terminal_progress
+    from spatialnets.report.page import is_compared
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
@@ -53,7 +54,8 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
         raise
     if report:
         print_scorecard(run.folder)
-        print_claims(run.folder / "comparison")
+        if is_compared(run):
+            print_claims(run.folder / "comparison")
         print(f"report: {run.folder / 'report.html'}")
     else:
         print(f"done: {run.folder}")

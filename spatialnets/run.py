@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,8 +16,9 @@ import xarray as xr
 import yaml
 from numpy.typing import NDArray
 
+from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
-from spatialnets.protocols import FloatArray
+from spatialnets.protocols import PAPER_GRID, FloatArray
 from spatialnets.storage import whole_file, write_text
 
 if TYPE_CHECKING:
@@ -97,6 +99,11 @@ class StoredGeometry:
     def costs(self) -> FloatArray:
         """Distances as penalties see them, ``(pre, post)``, in steps."""
         return self.distances * self.steps_per_unit
+
+    @property
+    def mean_distance(self) -> float:
+        """Between two different units, in `length_unit`."""
+        return float(self.distances[~np.eye(len(self.distances), dtype=bool)].mean())
 
 
 class Run:
@@ -210,10 +217,13 @@ class Run:
     def geometries_of(self, group: str) -> list[GroupGeometry]:
         """Return the geometries of a group: one, unless a field of its geometry is an axis.
 
+        Of a run of version 0.1 those that no network has been computed on are not known, and left out.
+
         Raises
         ------
         RunError
-            If there is no such group, or a file cannot be read.
+            If there is no such group, a file cannot be read, or the run is of version 0.1 and has several geometries
+            in a group, which its plan does not tell apart.
         """
         if group not in self.groups:
             raise RunError(f"this run has no group '{group}': {nearest(group, self.groups)}")
@@ -221,23 +231,41 @@ class Run:
         numbers: dict[str, tuple[int, ...]] = {}
         for shard in shards:
             numbers[shard.geometry] = numbers.get(shard.geometry, ()) + shard.networks
-        if "" not in numbers:
+        if "geometries" in self.plan:
             declared = self.plan["geometries"]
             return [GroupGeometry(own, declared[name], self.geometry(name)) for name, own in numbers.items()]
-        # a run of format 1: its plan names no geometries, and a group had one
+        block = self.declaration["groups"][group]["geometry"]
+        if _has_axis(block):
+            raise RunError(
+                f"{self.folder} is of an earlier version, whose plan does not say which networks of group '{group}' "
+                "live on which of its geometries; train them anew to compare or report them"
+            )
         done = next((shard for shard in shards if shard.done), None)
         if done is None:
-            raise RunError(f"no network of group '{group}' has been computed yet in {self.folder}")
+            return []
         data = self.load_shard(done)
         known = StoredGeometry(
             data["position"].to_numpy(), data["distances"].to_numpy(), str(data.attrs["length_unit"])
         )
-        return [GroupGeometry(numbers[""], self.declaration["groups"][group]["geometry"], known)]
+        # nothing was rescaled then; on the paper's grid that is the same as by its mean
+        rescale = "mean" if math.isclose(known.mean_distance, PAPER_GRID["mean"], rel_tol=1e-6) else "none"
+        own = tuple(number for shard in shards for number in shard.networks)
+        return [GroupGeometry(own, {**block, "rescale": rescale}, known)]
 
     def geometry_of(self, group: str, network: int | None = None) -> StoredGeometry:
-        """Return the geometry of one network of a group, by default of the first."""
+        """Return the geometry of one network of a group, by default of the first.
+
+        Raises
+        ------
+        RunError
+            As `geometries_of`, or if there is no such network.
+        """
         geometries = self.geometries_of(group)
-        return next((one for one in geometries if network in one.networks), geometries[0]).geometry
+        for one in geometries:
+            if network is None or network in one.networks:
+                return one.geometry
+        which = "" if network is None else f" {network}"
+        raise RunError(f"{self.folder} knows no geometry of a network{which} of group '{group}'")
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
         """Store a geometry."""
@@ -433,3 +461,10 @@ def _concatenate(parts: list[xr.Dataset]) -> xr.Dataset:
         join="outer",  # groups may differ in epochs; what is not there is NaN, or False
         fill_value={**dict.fromkeys(map(str, parts[0].data_vars), np.nan), **flags},
     )
+
+
+def _has_axis(block: Any) -> bool:
+    """Tell whether a value somewhere in a declaration is an axis."""
+    if isinstance(block, Mapping):
+        return (len(block) == 1 and next(iter(block)) in AXES) or any(map(_has_axis, block.values()))
+    return isinstance(block, list) and any(map(_has_axis, block))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "facts", "open_or_create", "record_session", "shard_size", "stored"]
 
-FORMAT = 2  # in 1 plans did not name geometries, and nothing was rescaled
+FORMAT = 2  # in 1 plans did not declare geometries, and nothing was rescaled
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from spatialnets.building import brief
 from spatialnets.engines.progress import NoProgress, Progress
@@ -16,7 +18,7 @@ from spatialnets.graph.modularity import modularity
 from spatialnets.graph.nulls import BINS, map_correlation, moran_surrogates, shuffle_within_distances, spin_permutations
 from spatialnets.graph.small_worldness import small_worldness
 from spatialnets.protocols import FloatArray
-from spatialnets.report.samples import Contrast, Pairing, Sample, contrasts, pairings
+from spatialnets.report.samples import Contrast, Pairing, Sample, contrasts, differing, pairings
 from spatialnets.statistics import Effect, bootstrap, effect, false_discovery
 from spatialnets.streams import numpy_stream
 
@@ -119,12 +121,17 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
         for contrast in chosen:
             for pairing in pairings(contrast):
                 if pairing.reason or min(len(pairing.first), len(pairing.second)) < FEWEST:
-                    found = min(len(pairing.first), len(pairing.second))
+                    count = min(len(pairing.first), len(pairing.second))
                     what = "pairs" if pairing.paired else "networks in a group"
-                    why = pairing.reason or f"too few: {found} {what}, and {FEWEST} are needed"
+                    why = pairing.reason or f"too few: {count} {what}, and {FEWEST} are needed"
                     reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
+                    continue
+                found = _effects(contrast, pairing)
+                if found["g"].notna().any():
+                    effects.append(found)
                 else:
-                    effects.append(_effects(contrast, pairing))
+                    why = f"no measure differs among, and is defined in, {FEWEST} networks or pairs"
+                    reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
             progress.advance(1, contrast.label)
         nulls, maps = [], []
         unit_maps: dict[str, FloatArray] = {}
@@ -155,14 +162,28 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
 
 
 def _left_out(samples: Sequence[Sample], chosen: Sequence[Contrast]) -> list[str]:
-    """Return why samples that know nothing of distances are not compared between geometries, if they are not."""
-    blind = [sample for sample in samples if sample.blind]
-    if len({sample.identity("geometry") for sample in blind}) < 2 or any(
-        contrast.family == "geometry" and contrast.first.blind for contrast in chosen
-    ):
-        return []
-    names = ", ".join(sample.label for sample in blind)
-    return [f"{names}: their penalties know nothing of distances, so that geometries make no difference to them"]
+    """Return what is not compared, and why: contrasts, measures, and networks that are still to be computed."""
+    labels = {contrast.label for contrast in chosen}
+    reasons = [
+        f"{contrast.label}: the penalty knows nothing of distances, so that geometry makes no difference"
+        for contrast in differing(samples)
+        if contrast.label not in labels
+    ]
+    shared = set.intersection(*(set(sample.measures) for sample in samples))
+    for sample in samples:
+        alone = sorted(set(sample.measures) - shared)
+        if alone:
+            reasons.append(f"{sample.label}: not all groups have {', '.join(alone)}")
+    for run in {sample.run.folder: sample.run for sample in samples}.values():
+        shards: dict[tuple[str, str], list[bool]] = {}
+        for shard in run.shards:
+            shards.setdefault((shard.group, shard.geometry), []).append(shard.done)
+        reasons += [
+            f"{run.name}: {group}{f' on {geometry}' if geometry else ''}: none of its networks has been computed yet"
+            for (group, geometry), done in shards.items()
+            if not any(done)
+        ]
+    return reasons
 
 
 # Means and effects
@@ -173,65 +194,71 @@ EFFECT_COLUMNS = [
 ]  # fmt: skip
 
 
-def _complete(values: FloatArray) -> dict[tuple[bool, ...], list[int]]:
-    """Return which measures miss which networks: those that miss the same can be resampled at once."""
-    groups: dict[tuple[bool, ...], list[int]] = {}
-    for place, has in enumerate(np.asarray(np.isfinite(values).all(axis=1))):
-        groups.setdefault(tuple(has.tolist()), []).append(place)
-    return groups
+def _complete(values: FloatArray) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Group rows ``(row, network)`` by the networks that they have a value of: each group is resampled at once.
+
+    Returns
+    -------
+    list of (has, rows)
+        Which networks ``(network,)`` the rows of these places have.
+    """
+    patterns, group = np.unique(np.isfinite(values), axis=0, return_inverse=True)
+    return [(has, np.flatnonzero(group.ravel() == number)) for number, has in enumerate(patterns)]
+
+
+def _rows(sample: Sample, measures: Sequence[str], epochs: Sequence[int], networks: NDArray[np.int64]) -> FloatArray:
+    """Return values ``(row, network)``, one row for each measure and epoch."""
+    values = sample.values(measures, epochs)[:, :, networks]
+    return values.reshape(len(measures) * len(epochs), len(networks))
+
+
+def _mean(values: FloatArray) -> FloatArray:
+    return values.mean(axis=-1) if values.shape[-1] else np.full(values.shape[:-1], np.nan)
 
 
 def _means(sample: Sample) -> pd.DataFrame:
     measures, epochs = sample.measures, sample.table["epoch"].to_numpy().tolist()
-    values = sample.values(measures, epochs)[:, :, np.flatnonzero(sample.passes)]
-    rows = []
-    for has, places in _complete(values).items():
-        some = values[places][:, :, list(has)]
-        none = np.full(some.shape[:2], np.nan)
+    values = _rows(sample, measures, epochs, np.flatnonzero(sample.passes))
+    table = pd.DataFrame(list(product(measures, epochs)), columns=["measure", "epoch"])
+    table.insert(0, "sample", sample.label)
+    table[["n", "mean", "low", "high"]] = np.nan
+    for has, rows in _complete(values):
+        some = values[rows][:, has]
+        none = np.full(len(rows), np.nan)
         low, high = bootstrap((some,), np.mean) if some.shape[-1] >= FEWEST else (none, none)
-        mean = some.mean(axis=-1) if some.shape[-1] else none
-        for row, place in enumerate(places):
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "sample": sample.label, "measure": measures[place], "epoch": epochs, "n": sum(has),
-                        "mean": mean[row], "low": low[row], "high": high[row],
-                    }
-                )
-            )  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
+        table.loc[rows, ["n", "mean", "low", "high"]] = np.column_stack(
+            [np.full(len(rows), has.sum()), _mean(some), low, high]
+        )
+    return table.astype({"n": int})
 
 
 def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
     one, other = contrast.first, contrast.second
     measures = [name for name in one.measures if name in other.measures]
     epochs = sorted(set(one.table["epoch"].to_numpy().tolist()) & set(other.table["epoch"].to_numpy().tolist()))
-    first = one.values(measures, epochs)[:, :, pairing.first]
-    second = other.values(measures, epochs)[:, :, pairing.second]
-    rows = []
-    both = np.concatenate([first, second], axis=-1)
-    for has, places in _complete(both).items():
-        in_first, in_second = np.array(has[: first.shape[-1]]), np.array(has[first.shape[-1] :])
+    first = _rows(one, measures, epochs, pairing.first)
+    second = _rows(other, measures, epochs, pairing.second)
+    table = pd.DataFrame(list(product(measures, epochs)), columns=["measure", "epoch"])
+    table = table.assign(
+        selection=pairing.selection,
+        first=one.label,
+        second=other.label,
+        differ_in=contrast.family,
+        n_first=0,
+        n_second=0,
+    )
+    numbers = ["mean_first", "mean_second", *Effect._fields]
+    table[numbers] = np.nan
+    for has, rows in _complete(np.concatenate([first, second], axis=-1)):
+        in_first, in_second = has[: first.shape[-1]], has[first.shape[-1] :]
         if pairing.paired:  # a pair that misses one misses both
             in_first = in_second = in_first & in_second
-        some, rest = first[places][:, :, in_first], second[places][:, :, in_second]
-        enough = min(some.shape[-1], rest.shape[-1]) >= FEWEST
-        found = effect(some, rest, pairing.paired) if enough else Effect(*(np.full(some.shape[:2], np.nan),) * 7)
-        with np.errstate(invalid="ignore"):
-            means = [part.mean(axis=-1) if part.shape[-1] else np.full(part.shape[:2], np.nan) for part in (some, rest)]
-        for row, place in enumerate(places):
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "selection": pairing.selection, "first": one.label, "second": other.label,
-                        "differ_in": contrast.family, "measure": measures[place], "epoch": epochs,
-                        "n_first": int(in_first.sum()), "n_second": int(in_second.sum()),
-                        "mean_first": means[0][row], "mean_second": means[1][row],
-                        **{name: part[row] for name, part in found._asdict().items()},
-                    }
-                )
-            )  # fmt: skip
-    return pd.concat(rows, ignore_index=True)
+        some, rest = first[rows][:, in_first], second[rows][:, in_second]
+        table.loc[rows, ["n_first", "n_second"]] = [in_first.sum(), in_second.sum()]
+        table.loc[rows, numbers[:2]] = np.column_stack([_mean(some), _mean(rest)])
+        if min(in_first.sum(), in_second.sum()) >= FEWEST:
+            table.loc[rows, numbers[2:]] = np.column_stack(effect(some, rest, pairing.paired))
+    return table
 
 
 def _adjusted(effects: pd.DataFrame) -> pd.DataFrame:
@@ -265,7 +292,8 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
                     [
                         place, contrast.first.label, contrast.second.label, claim.figure, claim.claim,
                         measure,
-                        row.selection, f"{row.n_first} + {row.n_second}", sign * row.g, *ends, row.p, np.nan, "",
+                        row.selection, " + ".join(map(str, (row.n_first, row.n_second)[::sign])), sign * row.g, *ends,
+                        row.p, np.nan, "",
                     ]
                 )  # fmt: skip
     table = pd.DataFrame(rows, columns=CLAIM_COLUMNS)
@@ -358,6 +386,10 @@ def _nulls(sample: Sample, weights: FloatArray) -> pd.DataFrame:
     rows = []
     for name, measure in NULL_MEASURES.items():
         observed, within, anywhere = (np.asarray(measure(networks)) for networks in (weights, kept, free))
+        known = np.isfinite(observed) & np.isfinite(within).all(axis=0) & np.isfinite(anywhere).all(axis=0)
+        if known.sum() < FEWEST:
+            continue
+        observed, within, anywhere = observed[known], within[:, known], anywhere[:, known]
         three = (observed, within.mean(axis=0), anywhere.mean(axis=0))
         ends = bootstrap((three[0] - three[2],), np.mean)
         explained, low, high = np.nan, np.nan, np.nan
@@ -366,7 +398,7 @@ def _nulls(sample: Sample, weights: FloatArray) -> pd.DataFrame:
             low, high = (float(end) for end in bootstrap(three, _explained, paired=True))
         outside = (observed > within.max(axis=0)) | (observed < within.min(axis=0))
         rows.append(
-            [sample.label, name, len(weights), *(part.mean() for part in three), explained, low, high,
+            [sample.label, name, int(known.sum()), *(part.mean() for part in three), explained, low, high,
              float(outside.mean())]
         )  # fmt: skip
     return pd.DataFrame(rows, columns=NULL_COLUMNS)

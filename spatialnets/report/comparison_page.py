@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from spatialnets.building import brief
+from spatialnets.declaration import BLOCKS
 from spatialnets.report.comparison import CENTRALITY, CLAIMS, FEWEST, NULLS, Comparison
 from spatialnets.report.example import SCENES, example_networks, scenes
 from spatialnets.report.figures import MARKERS, PALETTE, PANELS, Picture, style
@@ -21,7 +22,7 @@ from spatialnets.report.html import plotly_script, template
 from spatialnets.report.samples import SELECTIONS, Contrast, Sample
 from spatialnets.storage import write_text
 
-__all__ = ["answers", "label_of", "write_comparison"]
+__all__ = ["answers", "label_of", "unclaimed", "write_comparison"]
 
 LABELS = {
     **{name: label for name, label in PANELS.items() if "{unit}" not in label},
@@ -160,15 +161,19 @@ def answers(comparison: Comparison) -> list[str]:
     return sentences
 
 
+def unclaimed(comparison: Comparison) -> list[Contrast]:
+    """Return the contrasts that the table of claims does not hold."""
+    claimed = set(zip(comparison.claims["first"], comparison.claims["second"], strict=True))
+    return [one for one in comparison.contrasts if (one.first.label, one.second.label) not in claimed]
+
+
 def _sample_row(sample: Sample) -> dict[str, Any]:
     strength = sample.table["strength"].to_numpy().astype(float)
-    distances = sample.geometry.distances
-    between = distances[~np.eye(len(distances), dtype=bool)]
     return {
         "label": sample.label,
         "geometry": brief("geometry", sample.blocks["geometry"]),
-        "units": len(distances),
-        "mean": f"{between.mean():.3g} {sample.geometry.length_unit}",
+        "units": len(sample.geometry.distances),
+        "mean": f"{sample.geometry.mean_distance:.3g} {sample.geometry.length_unit}",
         "step": f"{1 / sample.geometry.steps_per_unit:.3g} {sample.geometry.length_unit}",
         "regularizer": sample.kind("regularizer"),
         "strength": f"{np.nanmin(strength):.3g} to {np.nanmax(strength):.3g}" if np.isfinite(strength).any() else "-",
@@ -214,11 +219,11 @@ def _pictures(comparison: Comparison) -> list[Picture]:
     pictures = []
     if len(comparison.claims):
         pictures.append(_claims_picture(comparison))
-    families = list(dict.fromkeys(contrast.family for contrast in comparison.contrasts))
-    for family in families:
-        chosen = [contrast for contrast in comparison.contrasts if contrast.family == family]
+    rest = unclaimed(comparison)
+    for family in dict.fromkeys(contrast.family for contrast in rest):
+        chosen = [contrast for contrast in rest if contrast.family == family]
         picture = _effects_picture(comparison, chosen, family) if chosen and len(comparison.effects) else None
-        if picture is not None and not (family == "regularizer" and len(comparison.claims)):
+        if picture is not None:
             pictures.append(picture)
     pictures.append(_curves_picture(comparison))
     if len(comparison.nulls):
@@ -272,7 +277,7 @@ def _claims_picture(comparison: Comparison) -> Picture:
 def _effects_picture(comparison: Comparison, chosen: Sequence[Contrast], family: str) -> Picture | None:
     effects = comparison.effects[comparison.effects["epoch"] == comparison.epoch]
     defined = set(effects.loc[np.isfinite(effects["g"]), "measure"])
-    measures = [name for name in MAIN if name in defined] or list(defined)
+    measures = [name for name in MAIN if name in defined] or sorted(defined)
 
     def rows(contrast: Contrast, measure: str) -> list[dict[str, Any]]:
         own = effects[
@@ -317,7 +322,7 @@ def _looks(samples: Sequence[Sample]) -> dict[str, tuple[str, Any, str]]:
     looks = {}
     places = list(dict.fromkeys(sample.identity("geometry") for sample in samples))
     rest = [
-        (sample.identity("regularizer"), sample.identity("core"), sample.identity("task"), sample.run.folder)
+        (sample.run.folder, *(sample.identity(family) for family in BLOCKS if family != "geometry"))
         for sample in samples
     ]
     others = list(dict.fromkeys(rest))

@@ -13,6 +13,7 @@ import xarray as xr
 from spatialnets.building import brief
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
+from spatialnets.protocols import PAPER_GRID
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.comparison import compare
 from spatialnets.report.comparison_page import write_comparison
@@ -25,7 +26,7 @@ from spatialnets.report.scorecard import scorecard, table_of
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["is_current", "write_report"]
+__all__ = ["is_compared", "is_current", "write_report"]
 
 
 def write_report(run: Run, experiment: Experiment, progress: Progress | None = None) -> Path:
@@ -86,7 +87,10 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
 
 
 def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
-    """Return the table with lengths that can be drawn together, and their unit: in steps where units differ."""
+    """Return the table with lengths that can be drawn together, and their unit.
+
+    Where units differ that is steps, of which the mean distance has as many as on the paper's grid.
+    """
     groups = list(dict.fromkeys(table["group"].to_numpy().tolist()))
     geometries = {
         (group, number): geometry
@@ -98,16 +102,21 @@ def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
     if len(units) == 1 or "weighted_edge_length" not in table:
         return table, units.pop()
     networks = zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True)
-    steps = np.array([geometries[network].steps_per_unit for network in networks])
+    steps = np.array([PAPER_GRID["mean"] / geometries[network].mean_distance for network in networks])
     return table.assign(weighted_edge_length=table["weighted_edge_length"] * steps[:, None]), "step"
 
 
 def _compared(run: Run, progress: Progress | None) -> str | None:
     """Compare the groups of a run that stand on several geometries; return where the page is, from the report."""
-    if not run.finished or len({shard.geometry for shard in run.shards}) < 2:
+    if not is_compared(run):
         return None
     comparison = compare(samples_of([(run, None)]), progress)
     return str(write_comparison(comparison, run.folder / "comparison").relative_to(run.folder))
+
+
+def is_compared(run: Run) -> bool:
+    """Tell whether the report of a run compares its groups: it is finished, and they stand on several geometries."""
+    return run.finished and len({shard.geometry for shard in run.shards}) > 1
 
 
 def is_current(run: Run) -> bool:
@@ -155,11 +164,11 @@ def _geometries(run: Run, group: str) -> dict[str, list[str]]:
     """Return what to say of the geometries of a group, one entry for each."""
     rows: dict[str, list[str]] = {"geometry": [], "mean": [], "step": []}
     for _, declared, geometry in run.geometries_of(group):
-        unit, distances = geometry.length_unit, geometry.distances
+        unit = geometry.length_unit
         rows["geometry"].append(brief("geometry", declared))
-        rows["mean"].append(f"{distances.sum() / (len(distances) * (len(distances) - 1)):.3g} {unit}")
+        rows["mean"].append(f"{geometry.mean_distance:.3g} {unit}")
         rows["step"].append(f"{1 / geometry.steps_per_unit:.3g} {unit}")
-    return rows
+    return rows if rows["geometry"] else {name: ["-"] for name in rows}  # not known before a network is computed
 
 
 def _diverged(run: Run) -> list[str]:

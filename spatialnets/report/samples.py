@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +16,18 @@ from numpy.typing import NDArray
 from spatialnets.building import Builder, brief
 from spatialnets.declaration import BLOCKS, from_plain
 from spatialnets.errors import RunError, UserError
-from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.protocols import PAPER_GRID, Analysis, FloatArray
 from spatialnets.registry import name_of
 from spatialnets.report.measured import measured, passing, scored_epoch
 from spatialnets.run import Run, StoredGeometry
 
-__all__ = ["SELECTIONS", "Contrast", "Pairing", "Sample", "contrasts", "pairings", "samples_of"]
+__all__ = ["SELECTIONS", "Contrast", "Pairing", "Sample", "contrasts", "differing", "pairings", "samples_of"]
 
 SELECTIONS = ("passing", "equal strength", "equal total weight")
-STRENGTHS_APART = 0.05  # in the logarithm: two strengths within 5 % are equal
-WEIGHTS_APART = 0.1  # in the logarithm: two total weights within 10 % are equal
+STRENGTHS_APART = 0.05  # two strengths within 5 % are equal
+WEIGHTS_APART = 0.1  # two total weights within 10 % are equal
 LEAST = 1e-30  # of what a logarithm is taken
-BLIND = ("l1", "l2")  # penalties that know nothing of distances: their networks are the same on every geometry
+BLIND = ("l1", "l2", "communicability")  # penalties that know nothing of distances
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Sample:
     blocks
         The declaration of its parts, by family.
     table
-        All measures, over ``(network, epoch)``; lengths in steps of the paper's grid.
+        All measures, over ``(network, epoch)``; lengths in steps, of which the mean distance has as many as on the
+        paper's grid.
     geometry
         Where its units live.
     epoch
@@ -64,8 +66,8 @@ class Sample:
 
     @property
     def blind(self) -> bool:
-        """Whether its networks know nothing of distances."""
-        return self.kind("regularizer") in BLIND
+        """Whether its networks know nothing of distances: they are the same on every geometry of as many units."""
+        return _is_blind(self.blocks["regularizer"])
 
     @property
     def measures(self) -> list[str]:
@@ -84,6 +86,11 @@ class Sample:
         """Return measures ``(measure, epoch, network)``."""
         part = self.table.sel(epoch=list(epochs))
         return np.stack([part[name].transpose("epoch", "network").to_numpy().astype(np.float64) for name in measures])
+
+
+def _is_blind(block: Mapping[str, Any]) -> bool:
+    parts = [*block.get("factors", ()), *block.get("terms", ())]
+    return all(map(_is_blind, parts)) if parts else block.get("kind") in BLIND
 
 
 def _without_strength(block: Any) -> Any:
@@ -106,10 +113,12 @@ def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
     sources
         Runs, each with the name of a group, or None for all of its groups.
 
+    Groups of which nothing is computed yet are left out where a run stands for all of its groups.
+
     Raises
     ------
     UserError
-        If there are fewer than two samples, one is given twice, or nothing of a group is computed yet.
+        If there are fewer than two samples, one is given twice, or nothing of a named group is computed yet.
     """
     several = len({run.folder.resolve() for run, _ in sources}) > 1
     samples: list[Sample] = []
@@ -119,7 +128,10 @@ def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
         for group in run.groups if wanted is None else (wanted,):
             if any(sample.run.folder.samefile(run.folder) and sample.group == group for sample in samples):
                 raise UserError(f"{run.folder}:{group} is given twice")
-            samples += _of_group(run, group, table, f"{run.name}: {group}" if several else group)
+            own = _of_group(run, group, table, f"{run.name}: {group}" if several else group)
+            if wanted is not None and not own:
+                raise RunError(f"no network of group '{group}' has been computed yet in {run.folder}")
+            samples += own
     if len(samples) < 2:
         found = samples[0].label if samples else "none"
         raise UserError(f"a comparison needs two groups or more, not one ({found}); write RUN:GROUP RUN:GROUP")
@@ -131,15 +143,14 @@ def _of_group(run: Run, group: str, table: xr.Dataset, label: str) -> list[Sampl
     """Return the samples of one group: one for each geometry on which there are networks."""
     geometries = run.geometries_of(group)  # says which groups there are
     member = table["group"].to_numpy() == group
-    if not member.any():
-        raise RunError(f"no network of group '{group}' has been computed yet in {run.folder}")
     samples = []
     for numbers, declared, geometry in geometries:
         own = table.isel(network=np.flatnonzero(member & np.isin(table["network"].to_numpy(), numbers)))
         if not own.sizes["network"]:
             continue
         if "weighted_edge_length" in own:
-            own = own.assign(weighted_edge_length=own["weighted_edge_length"] * geometry.steps_per_unit)
+            steps = PAPER_GRID["mean"] / geometry.mean_distance
+            own = own.assign(weighted_edge_length=own["weighted_edge_length"] * steps)
         blocks = {**{family: run.declaration["groups"][group][family] for family in BLOCKS}, "geometry": declared}
         where = f" ({brief('geometry', declared)})" if len(geometries) > 1 else ""
         samples.append(Sample(label + where, run, group, blocks, own, geometry, scored_epoch(own)))
@@ -147,18 +158,18 @@ def _of_group(run: Run, group: str, table: xr.Dataset, label: str) -> list[Sampl
 
 
 def _with_different_labels(samples: list[Sample]) -> list[Sample]:
-    """Tell samples of one label apart by their folders: by as many of the last folders' names as it takes."""
-    labels = [sample.label for sample in samples]
-    for depth in range(1, 1 + max(len(sample.run.folder.resolve().parts) for sample in samples)):
-        if len(set(labels)) == len(labels):
-            break
-        labels = [
-            f"{sample.label} ({Path(*sample.run.folder.resolve().parts[-depth:])})"
-            if [other.label for other in samples].count(sample.label) > 1
-            else sample.label
-            for sample in samples
-        ]
-    return [replace(sample, label=label) for sample, label in zip(samples, labels, strict=True)]
+    """Tell samples of one label apart: by as many of their folders' last names as it takes, else by number."""
+    where = [(sample.label, sample.run.folder.resolve()) for sample in samples]
+    several = Counter(label for label, _ in set(where))  # in how many folders a label is
+    depth = 1
+    while len({(label, folder.parts[-depth:]) for label, folder in where}) < len(set(where)):
+        depth += 1
+    labels = [f"{label} ({Path(*folder.parts[-depth:])})" if several[label] > 1 else label for label, folder in where]
+    numbered = [
+        f"{label}, {labels[:place].count(label) + 1}" if labels.count(label) > 1 else label
+        for place, label in enumerate(labels)
+    ]
+    return [replace(sample, label=label) for sample, label in zip(samples, numbered, strict=True)]
 
 
 def _analyses(run: Run) -> dict[str, Analysis]:
@@ -196,6 +207,12 @@ class Contrast:
         """What it is called."""
         return f"{self.first.label} - {self.second.label}"
 
+    @property
+    def empty(self) -> bool:
+        """Whether geometry cannot make a difference, as the penalty knows nothing of it."""
+        units = {len(sample.geometry.distances) for sample in (self.first, self.second)}
+        return self.family == "geometry" and self.first.blind and len(units) == 1
+
 
 def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
     """Choose which samples to set against each other.
@@ -203,9 +220,15 @@ def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
     Of two, the first against the second. Of more, those that differ in one part alone: for each such part, samples that
     are otherwise alike are compared with the first of them. If there are none of that kind, all with the first.
 
-    Samples that know nothing of distances are not compared between geometries, on which their networks are the same,
-    unless there is nothing else to compare.
+    Every spatial penalty is also compared with L1. Samples that know nothing of distances are not compared between
+    geometries of as many units, on which their networks are the same, unless there is nothing else to compare.
     """
+    found = differing(samples)
+    return [contrast for contrast in found if not contrast.empty] or found
+
+
+def differing(samples: Sequence[Sample]) -> list[Contrast]:
+    """Return all contrasts, those that geometry cannot make a difference to as well."""
     different = [family for family in BLOCKS if len({sample.identity(family) for sample in samples}) > 1]
     chosen: dict[tuple[str, str], Contrast] = {}
     for family in different:
@@ -213,15 +236,24 @@ def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
         for sample in samples:
             rest = tuple(sample.identity(other) for other in BLOCKS if other != family)
             alike.setdefault(rest, []).append(sample)
-        for first, *others in alike.values():
-            for second in others:
-                if first.identity(family) != second.identity(family):
-                    chosen.setdefault((first.label, second.label), Contrast(first, second, family))
+        for own in alike.values():
+            first, *others = own
+            pairs = [(first, second) for second in others]
+            if family == "regularizer":
+                pairs += [
+                    (spatial, plain)
+                    for spatial in own
+                    for plain in own
+                    if not spatial.blind and plain.kind("regularizer") == "l1"
+                ]
+            for one, other in pairs:
+                known = (one.label, other.label) in chosen or (other.label, one.label) in chosen
+                if one.identity(family) != other.identity(family) and not known:
+                    chosen[one.label, other.label] = Contrast(one, other, family)
     if not chosen:
         first, *others = samples
         return [Contrast(first, second, "") for second in others]
-    seeing = [contrast for contrast in chosen.values() if not (contrast.family == "geometry" and contrast.first.blind)]
-    return seeing or list(chosen.values())
+    return list(chosen.values())
 
 
 @dataclass(frozen=True)
@@ -255,10 +287,10 @@ def pairings(contrast: Contrast) -> list[Pairing]:
     """
     one, other = contrast.first, contrast.second
     none = np.empty(0, dtype=np.int64)
+    reason = _strengths_differ(one, other)
     passing_one, passing_other = np.flatnonzero(one.passes), np.flatnonzero(other.passes)
     found = [Pairing("passing", passing_one, passing_other, paired=False)]
-    if one.identity("regularizer") != other.identity("regularizer"):
-        reason = "the penalties differ, so that equal strengths mean different things"
+    if reason:
         found.append(Pairing("equal strength", none, none, paired=True, reason=reason))
     else:
         strength, other_strength = (
@@ -278,11 +310,30 @@ def pairings(contrast: Contrast) -> list[Pairing]:
     return found
 
 
+def _strengths_differ(one: Sample, other: Sample) -> str:
+    """Return why equal strengths mean different things, if they do."""
+    if one.identity("regularizer") != other.identity("regularizer"):
+        return "the penalties differ, so that equal strengths mean different things"
+    rescale, other_rescale = (sample.blocks["geometry"].get("rescale", "none") for sample in (one, other))
+    means = [sample.geometry.mean_distance * sample.geometry.steps_per_unit for sample in (one, other)]
+    alike = rescale == other_rescale != "none" or abs(np.log(means[0] / means[1])) <= np.log1p(STRENGTHS_APART)
+    if one.blind or alike:
+        return ""
+    return (
+        f"the mean distance counts for {means[0]:.3g} and {means[1]:.3g} steps (rescale {rescale} and "
+        f"{other_rescale}), so that equal strengths mean different things"
+    )
+
+
 def _matched(one: FloatArray, other: FloatArray, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair numbers that are within reach of each other: as many pairs as there can be, and as near as possible."""
+    """Pair numbers, of which the logarithms are given, that differ by a share within reach.
+
+    There are as many pairs as there can be, and they are as near as possible.
+    """
     from scipy.optimize import linear_sum_assignment
 
     away = np.abs(one[:, None] - other[None, :])
+    reach = float(np.log1p(reach))
     far = away > reach + 1e-12
     # a pair out of reach costs more than all others together
     first, second = linear_sum_assignment(np.where(far, 1 + away.size * max(reach, 1e-12), away))
