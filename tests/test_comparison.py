@@ -19,10 +19,12 @@ from test_report import Page
 from spatialnets import Experiment, Run, UserError
 from spatialnets.errors import RunError
 from spatialnets.graph.modularity import modularity
-from spatialnets.report.comparison import CENTRALITY, CLAIMS, FEWEST, NULLS, Comparison, _nulls, _verdict, compare
+from spatialnets.report.comparison import CLAIMS, Comparison, _verdict, compare
 from spatialnets.report.comparison_page import answers, write_comparison
+from spatialnets.report.contrasts import FEWEST, Contrast, _matched, contrasts, pairings
 from spatialnets.report.page import write_report
-from spatialnets.report.samples import Contrast, Sample, _matched, contrasts, pairings, samples_of
+from spatialnets.report.samples import Sample, samples_of
+from spatialnets.report.spatial_nulls import CENTRALITY, NULLS, null_table
 from spatialnets.statistics import effect, false_discovery
 
 WORDS = (
@@ -251,12 +253,12 @@ def test_lengths_explain_all_where_they_decide_and_nothing_where_they_do_not(sam
     apart = (odd[:, None] == odd) * generator.uniform(0.9, 1.1, size=(10, 18, 18))
     for weights, low, high in ((near, 0.9, 1.1), (apart, -0.1, 0.1)):
         np.einsum("nii->ni", weights)[:] = 0
-        own = _nulls(grid, weights).set_index("measure").loc["modularity"]
+        own = null_table(grid, weights).set_index("measure").loc["modularity"]
         assert own["observed"] > own["anywhere"]
         assert low < own["explained"] < high
         assert own["low"] <= own["explained"] <= own["high"]
     chance = generator.uniform(size=(10, 18, 18))
-    assert np.isnan(_nulls(grid, chance).set_index("measure").loc["modularity", "explained"])
+    assert np.isnan(null_table(grid, chance).set_index("measure").loc["modularity", "explained"])
 
 
 def test_maps_are_compared_with_maps_as_smooth(found: Comparison) -> None:

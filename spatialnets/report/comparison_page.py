@@ -15,11 +15,13 @@ from matplotlib.figure import Figure
 
 from spatialnets.building import brief
 from spatialnets.declaration import BLOCKS
-from spatialnets.report.comparison import CENTRALITY, CLAIMS, FEWEST, NULLS, Comparison
+from spatialnets.report.comparison import CLAIMS, Comparison
+from spatialnets.report.contrasts import FEWEST, SELECTIONS, Contrast
 from spatialnets.report.example import SCENES, example_networks, scenes
 from spatialnets.report.figures import MARKERS, PALETTE, PANELS, Picture, style
 from spatialnets.report.html import plotly_script, template
-from spatialnets.report.samples import SELECTIONS, Contrast, Sample
+from spatialnets.report.samples import Sample
+from spatialnets.report.spatial_nulls import CENTRALITY, NULLS
 from spatialnets.storage import write_text
 
 __all__ = ["answers", "label_of", "unclaimed", "write_comparison"]
