@@ -13,8 +13,6 @@ import typer
 from spatialnets.cli.tables import rows_of
 from spatialnets.errors import RunError, nearest
 
-ENDS = ("g", "low", "high")
-
 if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
     from spatialnets.run import Run
@@ -82,11 +80,10 @@ def print_claims(folder: Path) -> None:
         return
     selections = list(dict.fromkeys(row["selection"] for row in rows))
     cells = {(row["geometry"], row["claim"], row["selection"]): row for row in rows}
-    places = dict.fromkeys(row["geometry"] for row in rows)
     table = Table(title="The paper's structural features: Hedges' g, spatial minus L1 (95 % interval)")
     for column in ("a spatial network ...", *selections):
         table.add_column(column, no_wrap=True)
-    for place in places:
+    for place in dict.fromkeys(row["geometry"] for row in rows):
         table.add_section()
         table.add_row(f"[bold]{escape(place)}[/bold]")
         for claim in dict.fromkeys(row["claim"] for row in rows if row["geometry"] == place):
@@ -96,12 +93,8 @@ def print_claims(folder: Path) -> None:
 
 
 def _verdict(row: dict[str, str]) -> str:
-    interval = _interval(*(float(row[name] or "nan") for name in ENDS))
-    return f"{row['verdict']}\n{interval}"
-
-
-def _interval(g: float, low: float, high: float) -> str:
-    return "-" if math.isnan(g) else f"{g:.2f} [{low:.2f}, {high:.2f}]"
+    g, low, high = (float(row[name] or "nan") for name in ("g", "low", "high"))
+    return row["verdict"] + ("" if math.isnan(g) else f"\n{g:.2f} [{low:.2f}, {high:.2f}]")
 
 
 def _print_effects(found: Comparison) -> None:

@@ -39,7 +39,6 @@ def run(
 def compute(experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool) -> None:
     """Train, report, and print what came of it."""
     from spatialnets.engines.progress import NoProgress, terminal_progress
-    from spatialnets.report.page import is_compared
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
@@ -53,6 +52,8 @@ def compute(experiment: Experiment, out: Path, workers: int | None, report: bool
             print(f"\n{hint}", file=sys.stderr, flush=True)
         raise
     if report:
+        from spatialnets.report.page import is_compared
+
         print_scorecard(run.folder)
         if is_compared(run):
             print_claims(run.folder / "comparison")

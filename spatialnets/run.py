@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zipfile import BadZipFile
 
 import h5py
 import numpy as np
 import xarray as xr
 import yaml
-from numpy.typing import NDArray
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
-from spatialnets.protocols import PAPER_GRID, FloatArray
+from spatialnets.protocols import PAPER_GRID
 from spatialnets.storage import whole_file, write_text
+from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
 
-__all__ = ["GroupGeometry", "Run", "ShardRecord", "StoredGeometry"]
+__all__ = ["GroupGeometry", "Run", "ShardRecord"]
 
 SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
 
@@ -61,49 +60,6 @@ class ShardRecord:
     def done(self) -> bool:
         """Whether the shard has been computed."""
         return self.path.exists()
-
-
-@dataclass(frozen=True)
-class StoredGeometry:
-    """A geometry as it was when the run began.
-
-    Parameters
-    ----------
-    positions, distances
-        Positions ``(unit, d)`` and distances ``(pre, post)``, in `length_unit`.
-    length_unit
-        ``"step"`` or ``"mm"``.
-    steps_per_unit
-        How many steps of the paper's grid one unit of length was taken for in penalties (see `Geometry.rescale`).
-    vertices, faces
-        The surface on which units lie, ``(vertex, 3)`` in `length_unit` and ``(face, 3)``; empty if there is none.
-    names
-        The units' names, ``(unit,)``; empty if they have none.
-    parts
-        Which part, such as a hemisphere, each unit lives in, ``(unit,)``.
-    sphere
-        Where each unit lies on a sphere, ``(unit, 3)``; empty if there is none.
-    """
-
-    positions: FloatArray
-    distances: FloatArray
-    length_unit: str
-    steps_per_unit: float = 1.0
-    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
-    faces: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
-    names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype="U1"))
-    parts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    sphere: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
-
-    @property
-    def costs(self) -> FloatArray:
-        """Distances as penalties see them, ``(pre, post)``, in steps."""
-        return self.distances * self.steps_per_unit
-
-    @property
-    def mean_distance(self) -> float:
-        """Between two different units, in `length_unit`."""
-        return float(self.distances[~np.eye(len(self.distances), dtype=bool)].mean())
 
 
 class Run:
@@ -203,16 +159,7 @@ class Run:
 
     def geometry(self, name: str) -> StoredGeometry:
         """Return a geometry as it was when the run began."""
-        path = self.folder / "geometries" / f"{name}.npz"
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-                known = {part.name: content[part.name] for part in fields(StoredGeometry) if part.name in content}
-                scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
-                if "steps_per_unit" in known:
-                    scalars["steps_per_unit"] = float(known["steps_per_unit"])
-                return StoredGeometry(**{**known, **scalars})
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+        return StoredGeometry.read(self.folder / "geometries" / f"{name}.npz")
 
     def geometries_of(self, group: str) -> list[GroupGeometry]:
         """Return the geometries of a group: one, unless a field of its geometry is an axis.
@@ -269,12 +216,7 @@ class Run:
 
     def write_geometry(self, name: str, geometry: StoredGeometry) -> None:
         """Store a geometry."""
-        with (
-            whole_file(self.folder / "geometries" / f"{name}.npz") as temporary,
-            open(temporary, "wb") as file,
-        ):
-            arrays = {part.name: np.asarray(getattr(geometry, part.name)) for part in fields(geometry)}
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        geometry.write(self.folder / "geometries" / f"{name}.npz")
 
     # Shards
 

@@ -19,9 +19,10 @@ from spatialnets.adam import Adam
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError
 from spatialnets.protocols import PerNetwork, Snapshot, WiringRegularizer
-from spatialnets.run import SCORES, StoredGeometry
+from spatialnets.run import SCORES
 from spatialnets.shard import Shard
 from spatialnets.storage import write_bytes
+from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import TrialSet
 

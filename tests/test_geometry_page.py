@@ -16,7 +16,7 @@ from spatialnets.geometries import Connectome, Cortex, Ellipsoid, Grid, Parcella
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.geometry_page import metric_checks, portrait, table_of_facts, write_geometry_page
 from spatialnets.report.space import View, draw, scene, scene_html, views
-from spatialnets.run import StoredGeometry
+from spatialnets.stored_geometry import StoredGeometry
 
 
 @dataclass(frozen=True)

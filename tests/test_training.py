@@ -10,8 +10,8 @@ from spatialnets.cores import RNN
 from spatialnets.errors import RunError
 from spatialnets.geometries import Grid
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.run import StoredGeometry
 from spatialnets.shard import Shard, Training
+from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.tasks import OneChoice
 from spatialnets.training import Trainer, train
 

@@ -20,9 +20,10 @@ import numpy as np
 
 from spatialnets.errors import RunError, UserError
 from spatialnets.protocols import FloatArray, Geometry
-from spatialnets.run import Run, StoredGeometry
+from spatialnets.run import Run
 from spatialnets.shard import Shard
 from spatialnets.storage import remove_leftovers, write_text
+from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment

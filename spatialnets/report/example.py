@@ -16,7 +16,8 @@ from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
 from spatialnets.report.measured import passing, scored_epoch
 from spatialnets.report.space import Connections, draw, scene, scene_html, views
-from spatialnets.run import Run, StoredGeometry
+from spatialnets.run import Run
+from spatialnets.stored_geometry import StoredGeometry
 
 __all__ = ["SCENES", "Example", "example_networks", "in_space", "scenes", "weight_against_distance"]
 

@@ -15,8 +15,8 @@ from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.figures import PALETTE, Picture, style
 from spatialnets.report.html import plotly_script, template
 from spatialnets.report.space import draw, in_three_dimensions, scene, scene_html, views
-from spatialnets.run import StoredGeometry
 from spatialnets.storage import write_text
+from spatialnets.stored_geometry import StoredGeometry
 
 __all__ = ["metric_checks", "portrait", "table_of_facts", "write_geometry_page"]
 

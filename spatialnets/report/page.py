@@ -13,7 +13,6 @@ import xarray as xr
 from spatialnets.building import brief
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
-from spatialnets.protocols import PAPER_GRID
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.comparison import compare
 from spatialnets.report.comparison_page import write_comparison
@@ -102,7 +101,7 @@ def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
     if len(units) == 1 or "weighted_edge_length" not in table:
         return table, units.pop()
     networks = zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True)
-    steps = np.array([PAPER_GRID["mean"] / geometries[network].mean_distance for network in networks])
+    steps = np.array([geometries[network].paper_steps_per_unit for network in networks])
     return table.assign(weighted_edge_length=table["weighted_edge_length"] * steps[:, None]), "step"
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from spatialnets.building import Builder, brief
 from spatialnets.declaration import BLOCKS, from_plain
 from spatialnets.errors import RunError, UserError
-from spatialnets.protocols import PAPER_GRID, Analysis, FloatArray
+from spatialnets.protocols import Analysis, FloatArray
 from spatialnets.registry import name_of
 from spatialnets.report.measured import measured, passing, scored_epoch
-from spatialnets.run import Run, StoredGeometry
+from spatialnets.run import Run
+from spatialnets.stored_geometry import StoredGeometry
 
 __all__ = ["Sample", "samples_of"]
 
@@ -145,8 +146,7 @@ def _of_group(run: Run, group: str, table: xr.Dataset, label: str) -> list[Sampl
         if not own.sizes["network"]:
             continue
         if "weighted_edge_length" in own:
-            steps = PAPER_GRID["mean"] / geometry.mean_distance
-            own = own.assign(weighted_edge_length=own["weighted_edge_length"] * steps)
+            own = own.assign(weighted_edge_length=own["weighted_edge_length"] * geometry.paper_steps_per_unit)
         blocks = {**{family: run.declaration["groups"][group][family] for family in BLOCKS}, "geometry": declared}
         where = f" ({brief('geometry', declared)})" if len(geometries) > 1 else ""
         samples.append(Sample(label + where, run, group, blocks, own, geometry, scored_epoch(own)))

@@ -13,7 +13,7 @@ from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from numpy.typing import NDArray
 
 from spatialnets.protocols import FloatArray
-from spatialnets.run import StoredGeometry
+from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

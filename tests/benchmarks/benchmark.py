@@ -29,8 +29,8 @@ from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
 from spatialnets.geometries import Cortex, Grid
 from spatialnets.graph.communicability import communicability
 from spatialnets.regularizers import L1, Both
-from spatialnets.run import StoredGeometry
 from spatialnets.shard import Shard, Training
+from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.tasks import OneChoice
 from spatialnets.training import Trainer
 

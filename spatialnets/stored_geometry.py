@@ -1,0 +1,90 @@
+"""A geometry as a run keeps it: what it knew of its units, in one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatialnets.errors import RunError
+from spatialnets.protocols import PAPER_GRID, FloatArray
+from spatialnets.storage import whole_file
+
+__all__ = ["StoredGeometry"]
+
+
+@dataclass(frozen=True)
+class StoredGeometry:
+    """A geometry as it was when the run began.
+
+    Parameters
+    ----------
+    positions, distances
+        Positions ``(unit, d)`` and distances ``(pre, post)``, in `length_unit`.
+    length_unit
+        ``"step"`` or ``"mm"``.
+    steps_per_unit
+        How many steps of the paper's grid one unit of length was taken for in penalties (see `Geometry.rescale`).
+    vertices, faces
+        The surface on which units lie, ``(vertex, 3)`` in `length_unit` and ``(face, 3)``; empty if there is none.
+    names
+        The units' names, ``(unit,)``; empty if they have none.
+    parts
+        Which part, such as a hemisphere, each unit lives in, ``(unit,)``.
+    sphere
+        Where each unit lies on a sphere, ``(unit, 3)``; empty if there is none.
+    """
+
+    positions: FloatArray
+    distances: FloatArray
+    length_unit: str
+    steps_per_unit: float = 1.0
+    vertices: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    faces: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), dtype=np.int64))
+    names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype="U1"))
+    parts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    sphere: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+
+    @property
+    def costs(self) -> FloatArray:
+        """Distances as penalties see them, ``(pre, post)``, in steps."""
+        return self.distances * self.steps_per_unit
+
+    @property
+    def paper_steps_per_unit(self) -> float:
+        """How many steps of the paper's grid one unit of length is if the mean distance has as many as there."""
+        return PAPER_GRID["mean"] / self.mean_distance
+
+    @property
+    def mean_distance(self) -> float:
+        """Between two different units, in `length_unit`."""
+        return float(self.distances[~np.eye(len(self.distances), dtype=bool)].mean())
+
+    @classmethod
+    def read(cls, path: Path) -> StoredGeometry:
+        """Read one from its file.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be read.
+        """
+        try:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
+                known = {part.name: content[part.name] for part in fields(cls) if part.name in content}
+                scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
+                if "steps_per_unit" in known:
+                    scalars["steps_per_unit"] = float(known["steps_per_unit"])
+                return cls(**{**known, **scalars})
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise RunError(f"{path} cannot be read: {error}") from error
+
+    def write(self, path: Path) -> None:
+        """Write it to a file (``.npz``), whole or not at all."""
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            arrays = {part.name: np.asarray(getattr(self, part.name)) for part in fields(self)}
+            np.savez(file, **arrays)  # type: ignore[arg-type]
