@@ -12,7 +12,10 @@ from spatialnets import __version__
 from spatialnets.cli.cite import cite
 from spatialnets.cli.compare import compare
 from spatialnets.cli.describe import describe
+from spatialnets.cli.export import export
+from spatialnets.cli.generative import generative
 from spatialnets.cli.geometry import geometry
+from spatialnets.cli.import_networks import import_networks
 from spatialnets.cli.list import list_parts
 from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
@@ -28,8 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, compare, describe, show, report, cite):
+for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite):
     app.command()(command)
+app.command("import")(import_networks)
 app.command("list")(list_parts)
 
 

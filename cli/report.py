@@ -8,10 +8,19 @@ from typing import Annotated
 import typer
 
 from spatialnets.cli.compare import print_claims
-from spatialnets.cli.run import print_scorecard
+from spatialnets.cli.run import WorkerCount, print_scorecard
 
 
-def report(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
+    analyses: Annotated[
+        str | None,
+        typer.Option(
+            "--analyses", help="Which to measure, such as wiring,decoding; by default those of the experiment."
+        ),
+    ] = None,
+    workers: WorkerCount = None,
+) -> None:
     """Measure a run and write its report anew, from what it holds so far."""
     from spatialnets.engines.progress import terminal_progress
     from spatialnets.experiment import Experiment
@@ -19,7 +28,10 @@ def report(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) ->
     from spatialnets.run import Run
 
     run = Run.open(folder)
-    path = write_report(run, Experiment.from_yaml(folder / "experiment.yaml"), terminal_progress())
+    experiment = Experiment.from_yaml(folder / "experiment.yaml")
+    if analyses is not None:
+        experiment = experiment.override(f"analyses=[{analyses}]")
+    path = write_report(run, experiment, terminal_progress(), workers)
     print_scorecard(folder)
     if is_compared(run):
         print_claims(folder / "comparison")

@@ -32,8 +32,10 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
             group,
             f"{scores.sizes['network']:,}",
             str(int(scores["epoch"][-1])),
-            f"{float(scores['strength'].min()):.3g} to {float(scores['strength'].max()):.3g}",
-            f"{float(accuracy.mean()):.3f}",
+            f"{float(scores['strength'].min()):.3g} to {float(scores['strength'].max()):.3g}"
+            if bool(scores["strength"].notnull().any())
+            else "-",
+            f"{float(accuracy.mean()):.3f}" if bool(accuracy.notnull().any()) else "not known",
             f"{int((accuracy >= 0.9).sum())} ({100 * float((accuracy >= 0.9).mean()):.0f} %)",
             str(int(out.sum())),
         )

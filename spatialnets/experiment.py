@@ -195,8 +195,12 @@ class Experiment:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that shapes the networks: the same for the same experiment, however it was written."""
-        resolved = {key: value for key, value in self._resolved.items() if key not in ("description", "groups")}
+        """A hash of all that shapes the networks: the same for the same experiment, however it was written.
+
+        Analyses are no part of it: a run can be measured anew.
+        """
+        apart = ("description", "groups", "analyses")
+        resolved = {key: value for key, value in self._resolved.items() if key not in apart}
         groups = [[name, _ordered(block)] for name, block in self._resolved["groups"].items()]
         return hashlib.sha256(json.dumps([resolved, groups], sort_keys=True).encode()).hexdigest()
 
@@ -250,8 +254,8 @@ class Experiment:
         if report:
             from spatialnets.report.page import is_current, write_report
 
-            if not is_current(run):
-                write_report(run, self, progress)
+            if not is_current(run, self):
+                write_report(run, self, progress, workers)
         return run
 
     @property

@@ -403,6 +403,9 @@ class Trials:
         What distinguishes the trials, by name, each ``(trial,)``.
     periods
         Named half-open ranges of steps, such as ``{"goal": (0, 20)}``.
+    codes
+        What a unit may represent, as numbers by name, each ``(trial, column)``, float32; where there are none, analyses
+        take every condition one-hot.
     """
 
     inputs: NDArray[np.float32]
@@ -410,6 +413,7 @@ class Trials:
     mask: NDArray[np.float32]
     conditions: Mapping[str, NDArray[Any]]
     periods: Mapping[str, tuple[int, int]]
+    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -456,12 +460,16 @@ class Task(ABC):
 
 @dataclass(frozen=True)
 class Analysis(ABC):
-    """A measurement of a finished run, which can be repeated years later."""
+    """A measurement of a finished run, which can be repeated years later.
+
+    `heavy` says that one network may take seconds: shards are then measured in several processes from the start.
+    """
 
     references: ClassVar[tuple[str, ...]] = ()
+    heavy: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, run: Run) -> xr.Dataset:
-        """Return the measurements over ``(network, epoch)`` of all groups, with coordinates ``group``, ``strength``
-        and ``seed`` along ``network``; NaN where a network diverged.
+        """Return the measurements over ``(network, epoch, ...)`` of all groups, with coordinates ``group``,
+        ``strength`` and ``seed`` along ``network``; NaN where a network diverged. Epochs may be some of the run's.
         """  # noqa: D205

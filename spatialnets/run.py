@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import h5py
 import numpy as np
@@ -21,9 +21,15 @@ from spatialnets.storage import whole_file, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
+    import networkx as nx
+
+    from spatialnets.group import Networks
     from spatialnets.report.comparison import Comparison
 
 __all__ = ["GroupGeometry", "Run", "ShardRecord"]
+
+Measure: TypeAlias = Callable[[xr.Dataset], xr.Dataset]
+"""What `Run.map` calls with each shard."""
 
 SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
 
@@ -79,10 +85,17 @@ class Run:
     >>> run["sernn"].weights.sel(network=3, epoch=9)  # doctest: +SKIP
     """
 
-    def __init__(self, folder: Path, declaration: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        declaration: Mapping[str, Any],
+        plan: Mapping[str, Any],
+        mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]] | None = None,
+    ) -> None:
         self.folder = folder
         self.declaration = declaration
         self.plan = plan
+        self._mapper = mapper or _one_after_another
         self.shards = tuple(
             ShardRecord(
                 index=entry["index"],
@@ -281,7 +294,7 @@ class Run:
         """Load accuracy, loss, penalty and status of a group, without weights."""
         return self._group(group, scores_only=True)
 
-    def map(self, function: Callable[[xr.Dataset], xr.Dataset], scores_only: bool = False) -> xr.Dataset:
+    def map(self, function: Measure, scores_only: bool = False) -> xr.Dataset:
         """Apply a function to every computed shard, one at a time, and join the results along ``network``.
 
         Parameters
@@ -297,25 +310,47 @@ class Run:
             All networks of all groups, with coordinates ``group``, ``network`` (the number within the group),
             ``strength``, ``seed`` and one for each declared axis.
         """
-        parts = []
-        for shard in self.shards:
-            if not shard.done:
-                continue
-            dataset = self.load_shard(shard, scores_only)
-            part = function(dataset)
-            along = {
-                name: coordinate
-                for name, coordinate in dataset.coords.items()
-                if coordinate.dims == ("network",) and name != "network"
-            }
-            part = part.assign_coords(along)
-            part = part.assign_coords(
-                network=dataset["network"], group=("network", [shard.group] * len(shard.networks))
-            )
-            parts.append(part)
+        parts = list(self._mapper(self, function, scores_only))
         if not parts:
             raise RunError(f"no network has been computed yet in {self.folder}")
         return _concatenate(parts)
+
+    def apply(self, shard: ShardRecord, function: Measure, scores_only: bool = False) -> xr.Dataset:
+        """Apply a function to one computed shard; arguments and result as those of `map`."""
+        dataset = self.load_shard(shard, scores_only)
+        part = function(dataset)
+        along = {
+            name: coordinate
+            for name, coordinate in dataset.coords.items()
+            if coordinate.dims == ("network",) and name != "network"
+        }
+        return part.assign_coords(along).assign_coords(
+            network=dataset["network"], group=("network", [shard.group] * len(shard.networks))
+        )
+
+    def mapped_by(self, mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]]) -> Run:
+        """Return the same run, whose `map` gets the result of each shard from a function such as
+        `spatialnets.engines.measuring.Measuring`.
+        """  # noqa: D205
+        return Run(self.folder, self.declaration, self.plan, mapper)
+
+    def parts(self, group: str, network: int) -> Networks:
+        """Return core, task, regularizer, training and geometry of a network, as they were declared.
+
+        Raises
+        ------
+        RunError
+            If there is no such network.
+        DeclarationError
+            If a part is no longer installed.
+        """
+        from spatialnets.experiment import Experiment
+
+        groups = Experiment.from_yaml(self.folder / "experiment.yaml").groups
+        for networks in groups[group].ensembles if group in groups else ():
+            if network in networks.numbers:
+                return networks
+        raise RunError(f"{self.folder} has no network {network} of group '{group}'")
 
     # Checkpoints
 
@@ -377,9 +412,59 @@ class Run:
             write_comparison(found, Path(out))
         return found
 
+    def to_networkx(self, group: str, network: int, epoch: int | None = None) -> nx.DiGraph:
+        """Return one network as a directed graph of networkx, an edge from pre to post for each weight that is not 0.
+
+        Parameters
+        ----------
+        group, network
+            Which network.
+        epoch
+            When; by default at epoch 9, or the last one before.
+
+        Returns
+        -------
+        networkx.DiGraph
+            As `spatialnets.exporting.graph_of` describes it.
+
+        Raises
+        ------
+        RunError
+            If there is no such network or epoch, or the network diverged.
+
+        Examples
+        --------
+        >>> run.to_networkx("sernn", 3).edges[0, 1]["weight"]  # doctest: +SKIP
+        """
+        from spatialnets.exporting import graph_of
+
+        record = next((shard for shard in self._done(group) if network in shard.networks), None)
+        if record is None:
+            raise RunError(f"{self.folder} has no network {network} of group '{group}', or has not computed it yet")
+        data = self.load_shard(record).sel(network=network)
+        known = data["epoch"].to_numpy().tolist()
+        if epoch is None:
+            epoch = max((one for one in known if one <= 9), default=known[0])
+        if epoch not in known:
+            raise RunError(f"{self.folder} has no epoch {epoch} of group '{group}'; it has {known}")
+        weights = data["weights"].sel(epoch=epoch).to_numpy().astype(np.float64)
+        if not np.isfinite(weights).all():
+            raise RunError(
+                f"network {network} of group '{group}' has no weights at epoch {epoch}: {data['reason'].item()}"
+            )
+        about = {"run": self.name, "group": group, "network": network, "epoch": epoch, "seed": int(data["seed"])}
+        strength = float(data["strength"])
+        if math.isfinite(strength):
+            about["strength"] = strength
+        return graph_of(weights, self.geometry_of(group, network), about)
+
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Store versions, machine and times."""
         write_text(self.folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
+
+
+def _one_after_another(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+    return (run.apply(shard, function, scores_only) for shard in run.shards if shard.done)
 
 
 def _concatenate(parts: list[xr.Dataset]) -> xr.Dataset:

@@ -46,7 +46,8 @@ class OneChoice(Task):
 
     Inputs are four goals (one-hot: left-up, right-up, left-down, right-down) and four directions (left, up, right,
     down; the two that are offered); outputs are the four directions. The answer is asked at the last step alone.
-    Problems are drawn uniformly, with replacement.
+    Problems are drawn uniformly, with replacement. Its codes are the goal (four columns, one-hot), the choices (four,
+    of which two are 1) and the correct choice (four, one-hot).
 
     Parameters
     ----------
@@ -141,7 +142,8 @@ class OneChoice(Task):
             "label": names[taught, 2],
         }
         periods = {"goal": (0, goal_end), "delay": (goal_end, choice_start), "choice": (choice_start, end)}
-        return Trials(inputs, targets, mask, conditions, periods)
+        codes = {"goal": goals[drawn], "choices": options[drawn], "correct": answers[drawn]}
+        return Trials(inputs, targets, mask, conditions, periods, codes)
 
     def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Return the cross-entropy of each network (see `spatialnets.tasks.scoring.cross_entropy`)."""

@@ -1,19 +1,39 @@
-from collections.abc import Callable
+import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from scipy.linalg import expm
 
-from spatialnets.analyses import Modularity, PassRate, Wiring
+from spatialnets.analyses import Modularity, PassRate, SmallWorldness, Wiring
+from spatialnets.analyses.entropy import Entropy
+from spatialnets.analyses.topology import Topology
 from spatialnets.analyses.wiring import magnitudes, weight_distance_correlation
 from spatialnets.geometries import Grid
-from spatialnets.graph.communicability import communicability
+from spatialnets.graph import (
+    assortativity,
+    betweenness,
+    characteristic_path_length,
+    clustering,
+    communicability,
+    efficiency,
+    matching_index,
+    path_lengths,
+    shannon_entropy,
+    small_world_propensity,
+    small_worldness,
+    threshold_proportional,
+)
 from spatialnets.graph.modularity import modularity
 
 BCT = np.load(Path(__file__).parent / "data" / "bct.npz")
+
+
+class Measured(Protocol):
+    def of_shard(self, shard: xr.Dataset) -> xr.Dataset: ...
 
 
 def shard(weights: np.ndarray[Any, Any], **variables: Any) -> xr.Dataset:
@@ -29,6 +49,7 @@ def shard(weights: np.ndarray[Any, Any], **variables: Any) -> xr.Dataset:
     )
 
 
+ANALYSES = (Wiring(), Modularity(), SmallWorldness(), Topology(), Entropy())
 TRAINED = shard(BCT["weights"].reshape(5, 2, 100, 100))
 
 
@@ -38,7 +59,7 @@ def test_wiring_is_what_a_slow_reading_of_its_definitions_gives() -> None:
         for epoch in range(2):
             weights = np.abs(TRAINED["weights"][network, epoch].to_numpy().astype(float))
             exists = weights > 0
-            price = communicability(torch.from_numpy(weights)).numpy()
+            price = communicability(torch.from_numpy(weights)).numpy()  # arrays take another way
             expected = {
                 "total_weight": weights.sum(),
                 "weight_distance_correlation": np.corrcoef(weights[exists], distances[exists])[0, 1],
@@ -71,19 +92,27 @@ def test_modularity_is_measured_both_ways() -> None:
     # float32 in the shard, float64 in the reference
     np.testing.assert_allclose(found["modularity"].to_numpy().ravel(), BCT["modularity_und"], atol=1e-6)
     np.testing.assert_allclose(found["modularity_directed"].to_numpy().ravel(), BCT["modularity_dir"], atol=1e-6)
+    assert "modularity_louvain" not in found
+    few = TRAINED.isel(network=[2])
+    louvain = Modularity(louvain=True).of_shard(few)["modularity_louvain"]
+    expected = modularity(np.abs(few["weights"].to_numpy().astype(float)), "louvain")[0]
+    np.testing.assert_array_equal(louvain, expected)
 
 
 def test_diverged_networks_have_no_measurements_and_disturb_nobody() -> None:
-    weights = TRAINED["weights"].to_numpy().copy()
+    whole = TRAINED.isel(network=slice(4))
+    weights = whole["weights"].to_numpy().copy()
     weights[1, 1] = np.nan
     weights[2, 0] = 0
     damaged = shard(weights)
-    for analysis in (Wiring(), Modularity()):
-        found, before = analysis.of_shard(damaged), analysis.of_shard(TRAINED)
+    for analysis in ANALYSES:
+        found, before = analysis.of_shard(damaged), analysis.of_shard(whole)
         for name in found.data_vars:
             assert np.isnan(found[name][1, 1])
             np.testing.assert_array_equal(found[name][3:], before[name][3:])
     assert float(Wiring().of_shard(damaged)["total_weight"][2, 0]) == 0
+    assert float(Topology().of_shard(damaged)["efficiency"][2, 0]) == 0
+    assert float(Entropy().of_shard(damaged)["communicability_entropy"][2, 0]) == 0
     assert np.isnan(Modularity().of_shard(damaged)["modularity"][2, 0])
 
 
@@ -91,6 +120,8 @@ def test_gates_are_summed() -> None:
     weights = np.random.default_rng(0).normal(size=(2, 1, 3, 4, 4))
     gated = xr.Dataset({"weights": (("network", "epoch", "gate", "pre", "post"), weights)})
     np.testing.assert_allclose(magnitudes(gated), np.abs(weights).sum(axis=2))
+    gated["weights"][0, 0, 1, 2, 3] = np.nan
+    assert np.isnan(magnitudes(gated)[0, 0, 2, 3])  # a gate that diverged is not nothing
 
 
 def test_passing_is_reaching_the_threshold() -> None:
@@ -105,11 +136,93 @@ def test_passing_is_reaching_the_threshold() -> None:
             PassRate(threshold=threshold)
 
 
-@pytest.mark.parametrize("measure", [Wiring().of_shard, Modularity().of_shard])
-def test_every_measurement_says_what_it_is(measure: Callable[[xr.Dataset], xr.Dataset]) -> None:
-    for name, values in measure(TRAINED.isel(network=[0], epoch=[0])).data_vars.items():
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_every_measurement_says_what_it_is_and_is_the_same_in_any_batch(analysis: Measured) -> None:
+    assert pickle.loads(pickle.dumps(analysis)) == analysis
+    found = analysis.of_shard(TRAINED.isel(network=[1], epoch=[1]))
+    whole = analysis.of_shard(TRAINED.isel(network=[0, 1]))
+    for name, values in found.data_vars.items():
         assert values.attrs["long_name"], name
-        assert values.attrs["units"] in ("1", "step"), name
+        assert values.attrs["units"] in ("1", "step", "bit"), name
+        assert np.isfinite(values.item()), name
+        assert float(whole[name][1, 1]) == pytest.approx(values.item(), rel=1e-13), name
+
+
+# Small-worldness, topology, entropy
+
+
+def test_small_worldness_is_measured_in_three_ways() -> None:
+    found, weights = SmallWorldness().of_shard(TRAINED), np.abs(TRAINED["weights"].to_numpy().astype(float))
+    np.testing.assert_array_equal(found["small_worldness"], small_worldness(weights))
+    np.testing.assert_array_equal(found["small_worldness_paths"], small_worldness(weights, "paths"))
+    propensity = small_world_propensity(weights)
+    np.testing.assert_array_equal(found["small_world_propensity"], propensity.propensity)
+    np.testing.assert_array_equal(found["clustering_deficit"], propensity.clustering_deficit)
+    np.testing.assert_array_equal(found["length_excess"], propensity.length_excess)
+    few = TRAINED.isel(network=[0], epoch=[1])
+    degree = SmallWorldness(nulls="degree").of_shard(few)["small_worldness"].item()
+    assert degree == float(small_worldness(weights[0, 1], nulls="degree"))
+    with pytest.raises(ValueError, match="nulls must be density or degree, not 'strength'"):
+        SmallWorldness(nulls="strength")  # type: ignore[arg-type]
+
+
+def test_topology_is_what_the_functions_of_a_graph_give() -> None:
+    found = Topology().of_shard(TRAINED)
+    np.testing.assert_allclose(found["efficiency"].to_numpy().ravel(), BCT["efficiency_weighted"], rtol=1e-6)
+    matching = BCT["matching"].sum(axis=(-2, -1)) / 9900
+    np.testing.assert_allclose(found["matching"].to_numpy().ravel(), matching, rtol=1e-12)
+    clustered = BCT["clustering_top10_directed"].mean(axis=-1)
+    np.testing.assert_allclose(found["clustering"].to_numpy().ravel(), clustered, rtol=1e-12)
+    weights = np.abs(TRAINED["weights"][3, 1].to_numpy().astype(float))
+    strongest = threshold_proportional(weights, 0.1) > 0
+    apart = ~np.eye(100, dtype=bool)
+    expected = {
+        "efficiency": efficiency(weights),
+        "efficiency_per_weight": efficiency(weights) / weights.sum(),
+        "clustering_weighted": clustering(weights, weighted=True).mean(),
+        "efficiency_binary": efficiency(strongest),
+        "path_length": characteristic_path_length(strongest),
+        "connected_pairs": np.isfinite(path_lengths(strongest))[apart].mean(),
+        "clustering": clustering(strongest).mean(),
+        "betweenness": betweenness(strongest).mean(),
+        "assortativity": assortativity(strongest),
+        "matching": matching_index(BCT["top5_union"][7])[apart].mean(),
+    }
+    assert set(expected) == set(found.data_vars)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name][3, 1], value, rtol=1e-12, err_msg=name)
+    with pytest.raises(ValueError, match="matching_density must be above 0 and at most 1, not 0"):
+        Topology(matching_density=0)
+
+
+def test_entropy_is_what_a_slow_reading_of_its_definitions_gives() -> None:
+    found = Entropy().of_shard(TRAINED)
+    for network, epoch in ((0, 0), (4, 1)):
+        signed = TRAINED["weights"][network, epoch].to_numpy().astype(float)
+        values = np.linalg.eigvals(signed)
+        share = np.abs(values) / np.abs(values).sum()
+        expected = {
+            "weight_entropy": shannon_entropy(np.abs(signed)),
+            "communicability_entropy": shannon_entropy(communicability(np.abs(signed)) + _diagonal(np.abs(signed))),
+            "log_spectral_abscissa": np.log(values.real.max()),
+            "spectral_entropy": -(share * np.log2(share)).sum(),
+        }
+        assert set(expected) == set(found.data_vars)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name][network, epoch], value, rtol=1e-10, err_msg=name)  # float64 sums
+
+
+def _diagonal(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    root = np.sqrt(weights.sum(axis=1))
+    return np.diag(np.diagonal(expm(weights / np.outer(root, root))))
+
+
+def test_a_network_without_growing_modes_has_no_logarithm() -> None:
+    still = shard(-np.eye(100)[None, None] * 0.5)
+    found = Entropy().of_shard(still)
+    assert np.isnan(found["log_spectral_abscissa"].item())
+    assert found["spectral_entropy"].item() == pytest.approx(np.log2(100))
+    assert found["weight_entropy"].item() == 0.0
 
 
 def test_modularity_separates_the_authors_groups() -> None:

@@ -97,5 +97,46 @@ def test_vanishing_rows_stay_finite(tiny: float) -> None:
 
 
 def test_matrices_that_are_not_square_are_refused() -> None:
-    with pytest.raises(ValueError, match="pre = post"):
-        communicability(torch.ones(2, 3, 4))
+    for magnitudes in (torch.ones(2, 3, 4), np.ones((2, 3, 4))):
+        with pytest.raises(ValueError, match="pre = post"):
+            communicability(magnitudes)
+
+
+# Arrays
+
+
+def test_arrays_have_the_communicability_of_tensors_and_of_scipy() -> None:
+    magnitudes = random_magnitudes(spread=1.0)
+    found = communicability(magnitudes.numpy())
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, communicability(magnitudes).numpy(), rtol=1e-13, atol=1e-15)  # sums in any order
+    root = np.sqrt(magnitudes.numpy()[1].sum(axis=1))
+    expected = expm(magnitudes.numpy()[1] / np.outer(root, root))
+    np.testing.assert_allclose(communicability(magnitudes[1].tolist(), diagonal=True), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("as_array", [False, True])
+def test_the_diagonal_is_kept_if_asked_for(as_array: bool) -> None:
+    magnitudes = random_magnitudes()
+    values = magnitudes.numpy() if as_array else magnitudes
+    kept, without = (np.asarray(communicability(values, diagonal=whether)) for whether in (True, False))
+    apart = ~np.eye(30, dtype=bool)
+    np.testing.assert_array_equal(kept[:, apart], without[:, apart])
+    root = magnitudes[0].sum(dim=-1).sqrt()
+    exponential = torch.matrix_exp(magnitudes[0] / root[:, None] / root)
+    np.testing.assert_allclose(kept[0].diagonal(), exponential.diagonal(), rtol=1e-12)
+
+
+def test_arrays_with_dead_units_stay_finite_and_others_are_not_disturbed() -> None:
+    magnitudes = random_magnitudes(3).numpy()
+    expected = communicability(magnitudes[2])
+    magnitudes[0, 4] = 0
+    magnitudes[1, 3, 2] = np.inf
+    found = communicability(magnitudes)
+    assert np.isfinite(found[0]).all()
+    assert (found[0, 4] == 0).all()
+    assert np.isnan(found[1]).all()
+    np.testing.assert_array_equal(found[2], expected)
+    assert (communicability(np.zeros((3, 3))) == 0).all()
+    with pytest.raises(ValueError, match="not negative"):
+        communicability(-magnitudes[2])

@@ -1,6 +1,7 @@
 """Thresholds, clustering, small-worldness and nulls."""
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import networkx
 import numpy as np
@@ -11,11 +12,17 @@ from spatialnets.geometries import Grid, Sphere
 from spatialnets.graph.clustering import clustering
 from spatialnets.graph.modularity import modularity
 from spatialnets.graph.nulls import map_correlation, moran_surrogates, shuffle_within_distances, spin_permutations
+from spatialnets.graph.propensity import small_world_propensity
+from spatialnets.graph.rewiring import rewire
 from spatialnets.graph.small_worldness import small_worldness
 from spatialnets.graph.threshold import threshold_proportional
 
 BCT = np.load(Path(__file__).parent / "data" / "bct.npz")
 FloatArray = NDArray[np.float64]
+Definition: TypeAlias = Literal["paper", "paths"]
+Nulls: TypeAlias = Literal["density", "degree"]
+DEFINITIONS: tuple[Definition, ...] = ("paper", "paths")
+NULLS: tuple[Nulls, ...] = ("density", "degree")
 
 
 def trained() -> FloatArray:
@@ -43,6 +50,13 @@ def test_pairs_are_kept_whole_where_directions_are_equal() -> None:
     assert (np.diagonal(kept) == 0).all()
     strongest = np.sort((weights + weights.T)[np.triu_indices(30, 1)])[-87:]
     np.testing.assert_array_equal(np.sort(kept[np.triu_indices(30, 1)])[-87:], strongest)
+
+
+def test_of_equal_weights_the_first_by_column_then_row_are_kept() -> None:
+    weights = np.array([[0, 1, 1, 1], [1, 0, 1, 1], [3, 1, 0, 1], [1, 1, 2, 0]], dtype=float)
+    kept = threshold_proportional(weights, 5 / 12)
+    assert np.argwhere(kept.T).tolist() == [[0, 1], [0, 2], [0, 3], [1, 0], [2, 3]]  # column, row
+    assert kept.sum() == 8.0
 
 
 def test_nothing_is_made_up_and_nothing_spoilt() -> None:
@@ -85,15 +99,85 @@ def test_clustering_of_simple_networks_is_known() -> None:
     np.testing.assert_allclose(clustering(lattice), 0.6)  # 3 (k - 2) / 4 (k - 1) for k = 6
 
 
+def test_weighted_clustering_is_that_of_networkx() -> None:
+    weights = np.random.default_rng(3).exponential(size=(25, 25))
+    weights[weights < 1.2] = 0
+    undirected = np.triu(weights, 1) + np.triu(weights, 1).T
+    graph = networkx.from_numpy_array(undirected)
+    expected = list(networkx.clustering(graph, weight="weight").values())
+    np.testing.assert_allclose(clustering(undirected, weighted=True), expected, rtol=1e-12)
+    np.testing.assert_allclose(clustering(-3 * undirected + np.eye(25) * 99, weighted=True), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_directed_clustering_is_that_of_networkx(weighted: bool) -> None:
+    weights = np.random.default_rng(4).exponential(size=(25, 25))
+    weights[weights < 1.5] = 0
+    np.fill_diagonal(weights, 0)
+    graph = networkx.from_numpy_array(weights, create_using=networkx.DiGraph)
+    expected = list(networkx.clustering(graph, weight="weight" if weighted else None).values())
+    np.testing.assert_allclose(clustering(weights, weighted=weighted, directed=True), expected, rtol=1e-12)
+    both = weights + weights.T
+    np.testing.assert_allclose(
+        clustering(both, weighted=weighted, directed=True), clustering(both, weighted=weighted), rtol=1e-12
+    )
+
+
+def test_weighted_clustering_of_equal_weights_is_binary_clustering() -> None:
+    for network in (BCT["top10"][0], BCT["top5_union"][0]):  # the first is directed
+        np.testing.assert_allclose(clustering(0.3 * network, weighted=True), clustering(network), rtol=1e-12)
+    pair = clustering(np.stack([np.full((4, 4), np.nan), np.zeros((4, 4))]), weighted=True, directed=True)
+    assert np.isnan(pair[0]).all()
+    assert (pair[1] == 0).all()
+
+
 # Small-worldness
 
 
 @pytest.mark.parametrize("definition", ["paper", "paths"])
-def test_a_random_network_has_small_worldness_1(definition: str) -> None:
-    found = small_worldness(random_networks(300), definition)  # type: ignore[arg-type]
+def test_a_random_network_has_small_worldness_1(definition: Definition) -> None:
+    # 0.45 in the authors' demo, whose random networks are denser and undirected
+    found = small_worldness(random_networks(300), definition)
     # single ones scatter by 0.037, so the mean of 300 against that of 200 nulls by 0.0034
     assert abs(found.mean() - 1) < 0.011
     assert found.std() < 0.05
+
+
+@pytest.mark.parametrize("definition", ["paper", "paths"])
+@pytest.mark.parametrize("undirected", [False, True])
+def test_a_random_network_has_small_worldness_1_among_those_of_its_degrees(
+    definition: Definition, undirected: bool
+) -> None:
+    networks = random_networks(25, seed=20)
+    if undirected:
+        upper = np.triu(np.random.default_rng(21).random((25, 100, 100)), 1)
+        networks = threshold_proportional(upper + upper.swapaxes(1, 2), 0.1)
+    for nulls in NULLS:
+        found = small_worldness(networks, definition, nulls, count=20)
+        # single ones scatter by 0.04 (undirected 0.06), 20 nulls by a fifth of that: the mean of 25 by 0.013 at most
+        assert abs(found.mean() - 1) < 0.04
+
+
+def test_undirected_networks_are_compared_with_undirected_ones() -> None:
+    # a triangle and five units alone; of all ways to place three undirected connections, 56 in 3276 are a triangle
+    triangle = np.zeros((8, 8))
+    triangle[:3, :3] = 1 - np.eye(3)
+    # about 68 of 4000 are: to 12 %, one standard deviation; six directed connections at random would give 30
+    assert float(small_worldness(triangle, count=4000)) == pytest.approx(3276 / 56, rel=0.4)
+
+
+def test_what_degrees_bring_about_is_no_small_world_among_those_of_the_same_degrees() -> None:
+    # some units are popular: clustered more than networks of that density, but not more than popularity makes them
+    popular = np.random.default_rng(22).pareto(1.5, size=100)
+    network = threshold_proportional(popular[:, None] * popular + 1e-9 * np.arange(10000).reshape(100, 100), 0.1)
+    networks = rewire(np.stack([network] * 4), np.random.default_rng(23), exchanges=30)
+    assert (small_worldness(networks) > 3).all()
+    # where few networks have these degrees, they scatter little
+    assert (np.abs(small_worldness(networks, nulls="degree", count=10) - 1) < 0.03).all()
+    lattice = networkx.to_numpy_array(networkx.watts_strogatz_graph(100, 10, 0, seed=3))
+    for definition in DEFINITIONS:
+        assert small_worldness(lattice, definition, "degree", count=10) > 2
+    assert small_worldness(lattice, "paper", "degree", count=10) > 5
 
 
 def test_a_ring_with_few_shortcuts_is_a_small_world_and_paths_tell_it_from_a_lattice() -> None:
@@ -121,8 +205,110 @@ def test_small_worldness_is_blind_to_scale_numbering_and_the_diagonal() -> None:
 def test_small_worldness_of_nothing_is_not_a_number() -> None:
     found = small_worldness(np.stack([np.zeros((5, 5)), np.full((5, 5), np.nan)]))
     assert np.isnan(found).all()
-    with pytest.raises(ValueError, match="definition must be paper or paths, not 'wrong'"):
+    with pytest.raises(ValueError, match="definition must be paper, paths or propensity, not 'wrong'"):
         small_worldness(np.ones((3, 3)), "wrong")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="nulls must be density or degree, not 'wrong'"):
+        small_worldness(np.ones((3, 3)), nulls="wrong")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="count must be at least 1, not 0"):
+        small_worldness(np.ones((3, 3)), count=0)
+    with pytest.raises(ValueError, match="of the same weights, not degree"):
+        small_worldness(np.ones((3, 3)), "propensity", "degree")
+
+
+def test_small_worldness_is_the_same_every_time_in_whatever_batch_and_silent(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for nulls in NULLS:
+        batch = small_worldness(trained()[:3], "paths", nulls, count=3, seed=5)
+        assert float(batch[2]) == float(small_worldness(trained()[2], "paths", nulls, count=3, seed=5))
+        assert float(batch[2]) != float(small_worldness(trained()[2], "paths", nulls, count=3, seed=6))
+    assert capsys.readouterr() == ("", "")
+
+
+# Small-world propensity
+
+
+def weighted_ring(rewired: float, seed: int = 0) -> FloatArray:
+    """A ring of 60 units in which near units are connected strongly, and some connections lead anywhere."""
+    generator = np.random.default_rng(seed)
+    apart = np.abs(np.subtract.outer(np.arange(60), np.arange(60)))
+    apart = np.minimum(apart, 60 - apart)
+    weights = np.triu(np.where(apart <= 4, 2.0 ** -apart.astype(float), 0), 1)
+    ones, others = np.triu_indices(60, 1)
+    places = np.flatnonzero(weights[ones, others])
+    moving = generator.permutation(places)[: round(rewired * len(places))]
+    free = np.flatnonzero(weights[ones, others] == 0)
+    values = weights[ones, others]
+    values[generator.choice(free, len(moving), replace=False)] = values[moving]
+    values[moving] = 0
+    weights[ones, others] = values
+    return weights + weights.T
+
+
+def test_propensity_is_its_definition_measured_by_networkx() -> None:
+    network = weighted_ring(0.15)
+
+    def measures(weights: FloatArray) -> tuple[float, float]:
+        graph = networkx.from_numpy_array(weights)
+        for _, _, link in graph.edges(data=True):
+            link["length"] = 1 / link["weight"]
+        lengths = [
+            length
+            for unit, found in networkx.all_pairs_dijkstra_path_length(graph, weight="length")
+            for other, length in found.items()
+            if unit != other
+        ]
+        return float(np.mean(list(networkx.clustering(graph, weight="weight").values()))), float(np.mean(lengths))
+
+    ones, others = np.triu_indices(60, 1)
+    pairs = network[ones, others]
+    generator = np.random.default_rng(1)
+    random = []
+    for _ in range(20):
+        null = np.zeros((60, 60))
+        null[ones, others] = generator.permutation(pairs)
+        random.append(measures(null + null.T))
+    clustering_, length = measures(network)
+    clustering_lattice, length_lattice = measures(weighted_ring(0.0))  # the same weights, the strongest nearest
+    clustering_random, length_random = np.mean(random, axis=0)
+    found = small_world_propensity(network, count=20)
+    deficit = (clustering_lattice - clustering_) / (clustering_lattice - clustering_random)
+    excess = (length - length_random) / (length_lattice - length_random)
+    assert 0.1 < deficit < 0.9
+    assert 0.02 < excess < 0.9
+    assert float(found.clustering_deficit) == pytest.approx(deficit, abs=0.02)  # 20 others scatter by 0.006
+    assert float(found.length_excess) == pytest.approx(excess, abs=0.02)
+    assert float(found.propensity) == pytest.approx(1 - np.sqrt((deficit**2 + excess**2) / 2), abs=0.02)
+    np.testing.assert_array_equal(small_worldness(network, "propensity", count=20), found.propensity)
+
+
+def test_small_worlds_have_a_high_propensity_lattices_and_chance_a_low_one() -> None:
+    lattice, small, random = (small_world_propensity(weighted_ring(rewired)) for rewired in (0.0, 0.1, 1.0))
+    assert lattice.clustering_deficit < 0.01
+    assert lattice.length_excess > 0.95
+    assert random.clustering_deficit > 0.95
+    assert random.length_excess < 0.1
+    assert small.propensity > 0.7
+    for extreme in (lattice, random):
+        assert float(extreme.propensity) == pytest.approx(1 - np.sqrt(0.5), abs=0.03)
+
+
+def test_propensity_is_blind_to_scale_direction_and_the_diagonal() -> None:
+    network = weighted_ring(0.1)
+    expected = small_world_propensity(network)
+    for other in (7 * network, -network, 2 * np.triu(network), network + 5 * np.eye(60)):
+        np.testing.assert_allclose(small_world_propensity(other), expected, rtol=1e-9)
+
+
+def test_propensity_of_what_is_no_network_is_not_a_number() -> None:
+    broken = weighted_ring(0.1)
+    broken[7] = broken[:, 7] = 0
+    networks = np.stack([np.zeros((60, 60)), np.full((60, 60), np.nan), np.ones((60, 60)), broken])
+    found = small_world_propensity(networks)
+    assert np.isnan(found.propensity).tolist() == [True, True, True, False]
+    assert found.length_excess[3] == 1.0  # no way leads to one of its units
+    with pytest.raises(ValueError, match="count must be at least 1"):
+        small_world_propensity(networks, count=0)
 
 
 # Weights shuffled within distances

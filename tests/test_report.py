@@ -269,13 +269,16 @@ def test_a_run_of_one_group_has_a_page_without_scorecard(tmp_path: Path) -> None
     assert pd.read_csv(run.folder / "metrics.csv")["group"].unique().tolist() == ["cortex"]
 
 
-def test_four_groups_without_the_papers_two_are_all_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ten_groups_are_all_told_and_the_controls_are_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     experiment = Experiment.from_preset("sernn_controls").override(*SMALL)
     run, experiment = made_up(tmp_path / "run", experiment=experiment, accuracy=0.5)
     page = Page(write_report(run, experiment))
-    assert page.text.count("OneChoice(") == 3  # as they are, hard, and with shuffled labels
+    assert len(run.groups) == 10
+    assert page.text.count("OneChoice(") == 5  # as they are, hard, with shuffled labels, two more delays
     print_scorecard(run.folder)
-    assert capsys.readouterr().out == ""
+    assert "distance_only" in capsys.readouterr().out
     figure = curves(measured(run, experiment.analyses), "step").figure
     canvas: Any = FigureCanvasAgg(figure)
     figure.draw(canvas.get_renderer())

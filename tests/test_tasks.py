@@ -1,11 +1,17 @@
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from spatialnets.protocols import Trials
 from spatialnets.tasks import OneChoice
 from spatialnets.tasks.scoring import cross_entropy, fraction_correct
+from spatialnets.testing import check_task
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
 WHERE = {"left": (-1, 0), "right": (1, 0), "up": (0, 1), "down": (0, -1)}
@@ -59,6 +65,20 @@ def test_goals_and_options_are_shown_in_their_periods() -> None:
     assert OneChoice(delay_steps=0).trials(1, np.random.default_rng(0)).inputs.shape == (1, 40, 8)
 
 
+def test_codes_say_in_numbers_what_conditions_say_in_words() -> None:
+    trials = OneChoice(problems="hard", labels="shuffled").trials(100, np.random.default_rng(0))
+    assert list(trials.codes) == ["goal", "choices", "correct"]
+    for name, words in (("goal", None), ("choices", "lurd"), ("correct", "lurd")):
+        columns, conditions = trials.codes[name], trials.conditions[name]
+        assert columns.shape == (100, 4)
+        assert columns.dtype == np.float32
+        for row, condition in zip(columns, conditions, strict=True):
+            expected = [word in condition for word in words or ("left_up", "right_up", "left_down", "right_down")]
+            assert row.tolist() == expected
+    np.testing.assert_array_equal(trials.inputs[:, 0, :4], trials.codes["goal"])
+    np.testing.assert_array_equal(trials.inputs[:, -1, 4:], trials.codes["choices"])
+
+
 def test_shuffled_labels_keep_inputs_and_the_number_of_each_answer() -> None:
     plain = OneChoice().trials(4000, np.random.default_rng(1))
     shuffled = OneChoice(labels="shuffled").trials(4000, np.random.default_rng(1))
@@ -68,6 +88,25 @@ def test_shuffled_labels_keep_inputs_and_the_number_of_each_answer() -> None:
     agree = (shuffled.conditions["label"] == shuffled.conditions["correct"]).mean()
     assert abs(agree - 0.25) < 0.03  # four answers, each in a quarter of the problems; four standard errors
     assert (plain.conditions["label"] == plain.conditions["correct"]).all()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        (np.zeros(64, dtype=np.float32), "must be (trial, column)"),
+        (np.zeros((63, 2), dtype=np.float32), "one row per trial"),
+        (np.zeros((64, 0), dtype=np.float32), "must have a column"),
+        (np.zeros((64, 2)), "must be float32"),
+        (np.full((64, 2), np.nan, dtype=np.float32), "must be finite"),
+    ],
+)
+def test_codes_that_are_no_predictors_are_found_out(columns: NDArray[Any], said: str) -> None:
+    class Coded(OneChoice):
+        def trials(self, count: int, generator: np.random.Generator) -> Trials:
+            return replace(super().trials(count, generator), codes={"goal": columns})
+
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        check_task(Coded())
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from spatialnets.analyses.wiring import magnitudes
-from spatialnets.graph.small_worldness import small_worldness
+from spatialnets.analyses.wiring import dataset_of, magnitudes
+from spatialnets.graph.propensity import small_world_propensity
+from spatialnets.graph.small_worldness import NULL_COUNTS, small_worldness
 from spatialnets.protocols import Analysis
 
 if TYPE_CHECKING:
@@ -19,40 +20,55 @@ __all__ = ["SmallWorldness"]
 
 @dataclass(frozen=True)
 class SmallWorldness(Analysis):
-    """Small-worldness of the strongest tenth of the connections, as the paper's code has it and with true paths.
+    """Small-worldness of the strongest tenth of the connections, and propensity of all of them.
 
     ``small_worldness`` is clustering against chance, which is what the authors' code computes;
-    ``small_worldness_paths`` divides it by path length against chance. See
-    `spatialnets.graph.small_worldness.small_worldness`.
+    ``small_worldness_paths`` divides it by path length against chance; ``small_world_propensity`` is of the weights
+    themselves, made undirected, and ``clustering_deficit`` and ``length_excess`` are what it consists of. See
+    `spatialnets.graph.small_worldness.small_worldness` and `spatialnets.graph.propensity.small_world_propensity`.
+
+    Parameters
+    ----------
+    nulls
+        Chance for the first two: random networks of the same ``"density"``, as in the paper, or of the same
+        ``"degree"`` of every unit, which takes ten times as long.
 
     References
     ----------
     Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 3b; Humphries & Gurney (2008); Watts &
-    Strogatz (1998).
+    Strogatz (1998); Muldoon, Bridgeford & Bassett (2016).
     """
 
-    references: ClassVar[tuple[str, ...]] = ("achterberg2023", "humphries2008", "watts1998")
+    references: ClassVar[tuple[str, ...]] = (
+        "achterberg2023",
+        "humphries2008",
+        "watts1998",
+        "muldoon2016",
+        "maslov2002",
+    )
+
+    nulls: Literal["density", "degree"] = "density"
+
+    def __post_init__(self) -> None:
+        if self.nulls not in NULL_COUNTS:
+            raise ValueError(f"nulls must be density or degree, not {self.nulls!r}")
 
     def measure(self, run: Run) -> xr.Dataset:
         return run.map(self.of_shard)
 
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
-        import xarray as xr
-
         weights = magnitudes(shard)
-        return xr.Dataset(
+        as_the_paper = small_worldness(weights, nulls=self.nulls)
+        paths = small_worldness(weights, "paths", nulls=self.nulls)
+        propensity = small_world_propensity(weights)
+        return dataset_of(
+            shard,
             {
-                "small_worldness": (
-                    ("network", "epoch"),
-                    small_worldness(weights),
-                    {"long_name": "small-worldness, as the paper computed it", "units": "1"},
-                ),
-                "small_worldness_paths": (
-                    ("network", "epoch"),
-                    small_worldness(weights, "paths"),
-                    {"long_name": "small-worldness, with true path lengths", "units": "1"},
-                ),
+                "small_worldness": (as_the_paper, "small-worldness, as the paper computed it", "1"),
+                "small_worldness_paths": (paths, "small-worldness, with true path lengths", "1"),
+                "small_world_propensity": (propensity.propensity, "small-world propensity", "1"),
+                "clustering_deficit": (propensity.clustering_deficit, "clustering between lattice and chance", "1"),
+                "length_excess": (propensity.length_excess, "path length between chance and lattice", "1"),
             },
-            {"network": shard["network"], "epoch": shard["epoch"]},
         )

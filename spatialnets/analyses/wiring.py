@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from spatialnets.graph.communicability import communicability
+from spatialnets.graph.matrices import measure_each
 from spatialnets.protocols import Analysis, FloatArray
 
 if TYPE_CHECKING:
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
 
     from spatialnets.run import Run
 
-__all__ = ["Wiring", "magnitudes", "weight_distance_correlation"]
+__all__ = ["Wiring", "dataset_of", "magnitudes", "weight_distance_correlation"]
 
 
 def magnitudes(shard: xr.Dataset) -> FloatArray:
     """Return |weights| of a shard, ``(network, epoch, pre, post)``, float64, summed over gates if there are several."""
     weights = abs(shard["weights"].astype(np.float64))
-    return (weights.sum("gate") if "gate" in weights.dims else weights).to_numpy()
+    return (weights.sum("gate", skipna=False) if "gate" in weights.dims else weights).to_numpy()
 
 
 def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> FloatArray:
@@ -49,20 +51,31 @@ def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> F
     >>> float(weight_distance_correlation(np.array([[3.0, 1.0], [1.0, 3.0]]), np.array([[0.0, 2.0], [2.0, 0.0]])))
     -1.0
     """
-    exists = weights > 0
-    count = exists.sum(axis=(-2, -1))
+    lengths = np.asarray(distances, dtype=np.float64)
 
-    def mean(values: FloatArray) -> FloatArray:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (values * exists).sum(axis=(-2, -1)) / count
+    def one(matrix: FloatArray) -> float:
+        exists = matrix > 0
+        own, length = matrix[exists], lengths[exists]
+        if len(own) < 2 or np.ptp(own) == 0 or np.ptp(length) == 0:
+            return np.nan
+        own, length = own - own.mean(), length - length.mean()
+        spread = float((own @ own) * (length @ length))
+        return float(np.clip(own @ length / np.sqrt(spread), -1, 1)) if spread > 0 else np.nan
 
-    with np.errstate(invalid="ignore", divide="ignore"):
-        weight_off = weights - mean(weights)[..., None, None]
-        length_off = distances - mean(np.broadcast_to(distances, weights.shape))[..., None, None]
-        spread = mean(weight_off**2) * mean(length_off**2)
-        result = mean(weight_off * length_off) / np.sqrt(spread)
-    undefined = (count < 2) | ~(spread > 0) | ~np.isfinite(weights).all(axis=(-2, -1))
-    return np.asarray(np.where(undefined, np.nan, np.clip(result, -1, 1)))
+    return measure_each(weights, "the correlation of weight and distance", one)
+
+
+def dataset_of(shard: xr.Dataset, variables: Mapping[str, tuple[FloatArray, str, str]]) -> xr.Dataset:
+    """Return measurements of a shard, ``(network, epoch)`` each, given by name with their long name and unit."""
+    import xarray as xr
+
+    return xr.Dataset(
+        {
+            name: (("network", "epoch"), values, {"long_name": words, "units": units})
+            for name, (values, words, units) in variables.items()
+        },
+        {"network": shard["network"], "epoch": shard["epoch"]},
+    )
 
 
 @dataclass(frozen=True)
@@ -86,18 +99,12 @@ class Wiring(Analysis):
 
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
-        import torch
-        import xarray as xr
-
         weights, distances = magnitudes(shard), shard["distances"].to_numpy()
         unit = str(shard.attrs["length_unit"])
-        total = weights.sum(axis=(-2, -1))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            length = (weights * distances).sum(axis=(-2, -1)) / total
-        finite = np.isfinite(total)
-        exchanged = np.full(total.shape, np.nan)
-        if finite.any():
-            exchanged[finite] = communicability(torch.from_numpy(weights[finite])).sum(dim=(-2, -1)).numpy()
+        total = measure_each(weights, "total weight", np.sum)
+        length = measure_each(weights, "length", lambda matrix: (matrix * distances).sum())
+        length = np.divide(length, total, out=np.full(total.shape, np.nan), where=total > 0)
+        exchanged = measure_each(weights, "communicability", lambda matrix: communicability(matrix).sum())
         n_units = len(distances)
         variables: dict[str, tuple[FloatArray, str, str]] = {
             "total_weight": (total, "total weight", "1"),
@@ -108,7 +115,7 @@ class Wiring(Analysis):
             ),
             "weighted_edge_length": (length, "mean connection length, weighted", unit),
             "weighted_edge_length_paper": (
-                (weights @ distances).mean(axis=(-2, -1)),
+                measure_each(weights, "length", lambda matrix: (matrix @ distances).mean()),
                 "mean entry of |W| D",
                 unit,
             ),
@@ -119,14 +126,4 @@ class Wiring(Analysis):
                 "1",
             ),
         }
-        return xr.Dataset(
-            {
-                name: (("network", "epoch"), values, _attributes(words, units))
-                for name, (values, words, units) in variables.items()
-            },
-            {"network": shard["network"], "epoch": shard["epoch"]},
-        )
-
-
-def _attributes(long_name: str, units: str) -> dict[str, Any]:
-    return {"long_name": long_name, "units": units}
+        return dataset_of(shard, variables)

@@ -28,7 +28,7 @@ from spatialnets.stored_geometry import StoredGeometry
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "facts", "open_or_create", "record_session", "shard_size", "stored"]
+__all__ = ["Session", "facts", "open_or_create", "provenance", "record_session", "shard_size", "stored"]
 
 FORMAT = 2  # in 1 plans did not declare geometries, and nothing was rescaled
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
@@ -166,7 +166,7 @@ def _create(experiment: Experiment, folder: Path) -> None:
     run = Run(folder, {"name": experiment.name}, plan)
     for name, geometry in geometries.items():
         run.write_geometry(name, geometry)
-    run.write_provenance({**_provenance(), "geometries": {name: facts(each) for name, each in geometries.items()}})
+    run.write_provenance({**provenance(), "geometries": {name: facts(each) for name, each in geometries.items()}})
     write_text(folder / "plan.json", json.dumps(plan) + "\n")
 
 
@@ -196,7 +196,8 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
     return run, experiment.shards(run.plan["networks_per_shard"])
 
 
-def _provenance() -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
+    """Return when, by which command, with which versions and on which machine a run is made."""
     packages = ("spatialnets", "torch", "numpy", "scipy", "xarray", "h5netcdf", "h5py", "pydantic")
     return {
         "created": _now(),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
-import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import numpy as np
 from spatialnets.engines.arithmetic import arithmetic
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
-from spatialnets.engines.workers import Workers
+from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
@@ -23,7 +22,7 @@ from spatialnets.shard import Shard
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["compute", "compute_shard", "cores", "estimate_bytes", "estimate_seconds"]
+__all__ = ["ShardJob", "compute", "cores", "estimate_bytes", "estimate_seconds"]
 
 TIMED_UPDATES = 4
 
@@ -71,7 +70,7 @@ def compute(
         raise RunError(f"workers must be 1 or more, not {workers}")
     _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out)) as (run, shards):
-        missing = [(record, shards[record.index]) for record in run.shards if not record.done]
+        missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
             _compute_missing(experiment, run, missing, workers, progress)
     _refuse_if_all_diverged(run)
@@ -81,20 +80,20 @@ def compute(
 def _compute_missing(
     experiment: Experiment,
     run: Run,
-    missing: Sequence[tuple[ShardRecord, Shard]],
+    missing: Sequence[ShardJob],
     workers: int | None,
     progress: Progress,
 ) -> None:
-    on_accelerator = any(not shard.training.device.startswith("cpu") for _, shard in missing)
+    on_accelerator = any(not job.shard.training.device.startswith("cpu") for job in missing)
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
-    if not all(_importable_elsewhere(shard) for _, shard in missing):
+    if not all(importable_elsewhere(job, (job.shard.core, job.shard.regularizer, job.shard.task)) for job in missing):
         count = 1
     from spatialnets.training import epochs_in
 
     done = experiment.updates
-    for record, shard in missing:
-        epochs = shard.training.epochs - epochs_in(run.checkpoint(record.index))
-        done -= epochs * shard.training.updates_per_epoch * len(shard.networks)
+    for job in missing:
+        epochs = job.shard.training.epochs - epochs_in(run.checkpoint(job.record.index))
+        done -= epochs * job.shard.training.updates_per_epoch * len(job.shard.networks)
     groups = ", ".join(run.groups)
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
@@ -109,41 +108,42 @@ def _compute_missing(
         session.close()
 
 
-def _in_this_process(run: Run, missing: Sequence[tuple[ShardRecord, Shard]], progress: Progress) -> None:
+def _in_this_process(run: Run, missing: Sequence[ShardJob], progress: Progress) -> None:
     with arithmetic(run.plan["threads"]):
-        for record, shard in missing:
-
-            def advance(updates: int, epoch: int, shard: Shard = shard) -> None:
-                progress.advance(updates, f"{shard.group} epoch {epoch}")
-
-            for reason in compute_shard(run, record, shard, advance):
-                progress.say(reason)
+        for job in missing:
+            for line in job.work(run, progress.advance):
+                progress.say(line)
 
 
-def compute_shard(run: Run, record: ShardRecord, shard: Shard, advance: Callable[[int, int], None]) -> list[str]:
-    """Train one shard, store it, and return one line for each network that diverged."""
-    from spatialnets.training import train
+@dataclass(frozen=True)
+class ShardJob:
+    """Train one shard and store it."""
 
-    checkpoint = run.checkpoint(record.index)
-    dataset = train(shard, run.geometry(shard.geometry), checkpoint, advance)
-    run.write_shard(record, dataset)
-    checkpoint.unlink(missing_ok=True)
-    return [
-        f"network {network} of group '{shard.group}' was taken out: {reason}"
-        for network, reason in zip(shard.networks, dataset["reason"].to_numpy(), strict=True)
-        if reason
-    ]
+    record: ShardRecord
+    shard: Shard
 
+    @property
+    def name(self) -> str:
+        return f"shard {self.record.index} (group '{self.shard.group}')"
 
-def _importable_elsewhere(shard: Shard) -> bool:
-    """Tell whether another process can build this shard: no part is defined in a script, notebook or function."""
-    try:
-        pickle.dumps(shard)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    parts = (shard.core, shard.regularizer, shard.task)
-    # a script, a notebook and a module made at run time have no specification to import them by
-    return all(importlib.import_module(type(part).__module__).__spec__ is not None for part in parts)
+    def work(self, run: Run, advance: Advance) -> list[str]:
+        """Train, store, and return one line for each network that diverged."""
+        from spatialnets.training import train
+
+        checkpoint = run.checkpoint(self.record.index)
+        dataset = train(
+            self.shard,
+            run.geometry(self.shard.geometry),
+            checkpoint,
+            lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+        )
+        run.write_shard(self.record, dataset)
+        checkpoint.unlink(missing_ok=True)
+        return [
+            f"network {network} of group '{self.shard.group}' was taken out: {reason}"
+            for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
+            if reason
+        ]
 
 
 def _refuse_absent_devices(experiment: Experiment) -> None:

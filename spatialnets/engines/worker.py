@@ -1,6 +1,6 @@
-"""One worker process: trains the shards it is given, one at a time, on one thread.
+"""One worker process: does the jobs it is given, one at a time, on one thread.
 
-Shards come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
+Jobs come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
 when its input does, and dies at its next report when the process that started it is gone.
 """
 
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spatialnets.run import Run, ShardRecord
-    from spatialnets.shard import Shard
+    from spatialnets.engines.workers import Job
+    from spatialnets.run import Run
 
 
 def main() -> None:
@@ -44,28 +44,27 @@ def main() -> None:
     with arithmetic(threads):
         while True:
             try:
-                record, shard = pickle.load(source)
+                job = pickle.load(source)
             except EOFError:
                 return
-            _serve(run, record, shard, report)
+            _serve(run, job, report)
 
 
-def _serve(run: Run, record: ShardRecord, shard: Shard, report: Callable[..., None]) -> None:
-    """Compute one shard and report."""
-    from spatialnets.engines.here import compute_shard
+def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
+    """Do one job and report."""
     from spatialnets.errors import UserError
 
-    done, last = 0, time.monotonic()
+    done, doing, last = 0, "", time.monotonic()
 
-    def advance(updates: int, epoch: int) -> None:
-        nonlocal done, last
-        done += updates
+    def advance(amount: int, status: str) -> None:
+        nonlocal done, doing, last
+        done, doing = done + amount, status
         if time.monotonic() - last > 0.25:
-            report(event="advance", updates=done, epoch=epoch)
+            report(event="advance", amount=done, status=doing)
             done, last = 0, time.monotonic()
 
     try:
-        reasons = compute_shard(run, record, shard, advance)
+        lines = job.work(run, advance)
     except UserError as error:
         report(event="refused", message=str(error))
     except MemoryError as error:
@@ -73,7 +72,7 @@ def _serve(run: Run, record: ShardRecord, shard: Shard, report: Callable[..., No
     except Exception:  # the driver raises it again, with this trace
         report(event="failed", message=traceback.format_exc())
     else:
-        report(event="done", updates=done, reasons=reasons)
+        report(event="done", amount=done, status=doing, lines=lines)
 
 
 if __name__ == "__main__":

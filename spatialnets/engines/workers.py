@@ -1,4 +1,4 @@
-"""Worker processes that take shards from one queue."""
+"""Worker processes that take jobs, such as shards to train, from one queue."""
 
 from __future__ import annotations
 
@@ -11,23 +11,49 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError
-from spatialnets.run import ShardRecord
-from spatialnets.shard import Shard
+from spatialnets.run import Run
 
-__all__ = ["Workers"]
+__all__ = ["Advance", "Job", "Workers", "importable_elsewhere"]
 
-ATTEMPTS = 3  # a worker may be killed from outside, for memory say; its shard goes on from its last epoch
+ATTEMPTS = 3  # a worker may be killed from outside, for memory say; its job goes on from what it has stored
+
+Advance = Callable[[int, str], None]
+"""Called with how much was done since the last call, and with what is going on, in words."""
+
+
+class Job(Protocol):
+    """What a worker does: a value that can be pickled."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for messages."""
+        ...
+
+    def work(self, run: Run, advance: Advance) -> list[str]:
+        """Do it; return what is to be said of it, one line each."""
+        ...
+
+
+def importable_elsewhere(job: Job, parts: Iterable[Any]) -> bool:
+    """Tell whether another process can do a job: no part of it is defined in a script, notebook or function."""
+    try:
+        pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    # a script, a notebook and a module made at run time have no specification to import them by
+    return all(import_module(type(part).__module__).__spec__ is not None for part in parts)
 
 
 class Workers:
-    """Processes that compute shards; a context manager that leaves none behind.
+    """Processes that do jobs; a context manager that leaves none behind.
 
     Parameters
     ----------
@@ -99,19 +125,19 @@ class Workers:
             stream.write(content)
             stream.flush()
 
-    def compute(self, shards: Sequence[tuple[ShardRecord, Shard]], progress: Progress) -> None:
-        """Compute all shards.
+    def compute(self, jobs: Sequence[Job], progress: Progress) -> None:
+        """Do all jobs.
 
         Raises
         ------
         RunError
-            If a shard is refused, or if its worker died three times.
+            If a job is refused, or if its worker died three times.
         RuntimeError
             If a part raised an error that it should not have; the message holds its trace.
         """
-        waiting = deque(shards)
-        working: dict[int, tuple[ShardRecord, Shard]] = {}
-        attempts: dict[int, int] = {}
+        waiting = deque(jobs)
+        working: dict[int, Job] = {}
+        attempts: dict[str, int] = {}
 
         def hand_out(number: int) -> None:
             if waiting:
@@ -124,29 +150,45 @@ class Workers:
             number, event = self._events.get()
             if number not in working:
                 continue
-            record, shard = working[number]
+            job = working[number]
             if event is None:
-                code = self._processes.pop(number).wait()
+                code = self._bury(number)
                 del working[number]
-                attempts[record.index] = attempts.get(record.index, 0) + 1
-                if attempts[record.index] >= ATTEMPTS:
+                attempts[job.name] = attempts.get(job.name, 0) + 1
+                if attempts[job.name] >= ATTEMPTS:
                     raise RunError(
-                        f"the worker for shard {record.index} (group '{record.group}') died {ATTEMPTS} times "
-                        f"(exit status {code}); memory may be short. Give the same command again to go on, "
-                        "perhaps with --workers 1"
+                        f"the worker for {job.name} died {ATTEMPTS} times (exit status {code}); memory may be short. "
+                        "Give the same command again to go on, perhaps with --workers 1"
                     )
-                progress.say(f"a worker died (exit status {code}); its shard goes on from its last epoch")
-                waiting.appendleft((record, shard))
+                progress.say(f"a worker died (exit status {code}); its job goes on from what was stored")
+                waiting.appendleft(job)
                 hand_out(self._start())
-            elif event["event"] == "advance":
-                progress.advance(event["updates"], f"{shard.group} epoch {event['epoch']}")
-            elif event["event"] == "done":
-                progress.advance(event["updates"], shard.group)
-                for reason in event["reasons"]:
-                    progress.say(reason)
-                del working[number]
-                hand_out(number)
-            elif event["event"] == "refused":
-                raise RunError(event["message"])
             else:
-                raise RuntimeError(f"shard {record.index} of group '{record.group}' failed:\n{event['message']}")
+                self._note(job, event, progress)
+                if event["event"] == "done":
+                    del working[number]
+                    hand_out(number)
+
+    def _bury(self, number: int) -> int:
+        """Close what is left of a dead process; return its exit status."""
+        process = self._processes.pop(number)
+        code = process.wait()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        return code
+
+    @staticmethod
+    def _note(job: Job, event: Mapping[str, Any], progress: Progress) -> None:
+        match event["event"]:
+            case "advance":
+                progress.advance(event["amount"], event["status"])
+            case "done":
+                progress.advance(event["amount"], event["status"])
+                for line in event["lines"]:
+                    progress.say(line)
+            case "refused":
+                raise RunError(event["message"])
+            case _:
+                raise RuntimeError(f"{job.name} failed:\n{event['message']}")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from spatialnets.graph.matrices import square_matrices
+from spatialnets.protocols import FloatArray
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,7 +20,14 @@ __all__ = ["communicability"]
 _DEGREE = {"float32": 12, "float64": 18}
 
 
-def communicability(magnitudes: Tensor) -> Tensor:
+Matrix = TypeVar("Matrix", FloatArray, "Tensor")
+
+
+@overload
+def communicability(magnitudes: Tensor, diagonal: bool = False) -> Tensor: ...
+@overload
+def communicability(magnitudes: ArrayLike, diagonal: bool = False) -> FloatArray: ...
+def communicability(magnitudes: ArrayLike | Tensor, diagonal: bool = False) -> FloatArray | Tensor:
     r"""Return the communicability between all units, weights normalised by strength.
 
     .. math:: C = \exp(S^{-1/2} A S^{-1/2}), \quad C_{ii} = 0, \quad S = \mathrm{diag}(\sum_j A_{ij})
@@ -28,17 +42,20 @@ def communicability(magnitudes: Tensor) -> Tensor:
     Parameters
     ----------
     magnitudes
-        :math:`A`, ``(…, pre, post)``, not negative, square.
+        :math:`A`, ``(…, pre, post)``, not negative, square: a tensor, or anything that numpy takes for an array.
+    diagonal
+        Whether to keep the diagonal of the exponential, how much a unit can exchange with itself. A penalty has none.
 
     Returns
     -------
-    Tensor
-        :math:`C`, ``(…, pre, post)``, differentiable; without unit.
+    Tensor or ndarray
+        :math:`C`, ``(…, pre, post)``, without unit. Of a tensor, a tensor of its precision, differentiable; of anything
+        else float64, and NaN for a network with weights that are not finite.
 
     Raises
     ------
     ValueError
-        If the matrices are not square.
+        If matrices are not square, or weights of an array are negative.
 
     References
     ----------
@@ -48,11 +65,17 @@ def communicability(magnitudes: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> import torch
-    >>> communicability(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    tensor([[0.0000, 1.1752],
-            [1.1752, 0.0000]])
+    >>> communicability([[0.0, 1.0], [1.0, 0.0]]).round(4).tolist()
+    [[0.0, 1.1752], [1.1752, 0.0]]
     """
+    # whoever has a tensor has imported torch
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(magnitudes, torch.Tensor):
+        return _of_arrays(magnitudes, diagonal)
+    return _of_tensors(magnitudes, diagonal)
+
+
+def _of_tensors(magnitudes: Tensor, diagonal: bool) -> Tensor:
     if magnitudes.ndim < 2 or magnitudes.shape[-1] != magnitudes.shape[-2]:
         raise ValueError(
             f"communicability needs weights among one set of units (pre = post), not {tuple(magnitudes.shape[-2:])}"
@@ -65,22 +88,41 @@ def communicability(magnitudes: Tensor) -> Tensor:
     inverse_root = (strengths.where(alive, 1).rsqrt()).where(alive, 0)
     matrix = magnitudes * inverse_root * inverse_root.mT
     degree = _DEGREE[str(matrix.dtype).removeprefix("torch.")]
-    series = _exponential(matrix, degree)
-    return series - series.diagonal(dim1=-2, dim2=-1).diag_embed()
+    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    series = _exponential(matrix, identity, degree)
+    return series + identity if diagonal else series - series.diagonal(dim1=-2, dim2=-1).diag_embed()
 
 
-def _exponential(matrix: Tensor, degree: int) -> Tensor:
+def _of_arrays(magnitudes: ArrayLike, diagonal: bool) -> FloatArray:
+    matrices = square_matrices(magnitudes, "communicability, among one set of units (pre = post),")
+    if (matrices < 0).any():
+        raise ValueError("communicability needs weights that are not negative; take their magnitude")
+    n_units = matrices.shape[-1]
+    identity = np.eye(n_units)
+    result = np.full(matrices.shape, np.nan)
+    for found, matrix in zip(result.reshape(-1, n_units, n_units), matrices.reshape(-1, n_units, n_units), strict=True):
+        strengths = matrix.sum(axis=-1, keepdims=True)
+        if not np.isfinite(strengths).all():
+            continue
+        alive = strengths > np.finfo(np.float64).tiny ** 0.5
+        inverse_root = np.where(alive, 1 / np.sqrt(np.where(alive, strengths, 1)), 0)
+        found[...] = _exponential(matrix * inverse_root * inverse_root.T, identity, _DEGREE["float64"])
+        if diagonal:
+            found += identity
+        else:
+            np.fill_diagonal(found, 0)
+    return result
+
+
+def _exponential(matrix: Matrix, identity: Matrix, degree: int) -> Matrix:
     """Return the Taylor series of exp without its constant term, by Paterson and Stockmeyer with powers up to 3."""
-    import torch
-
     square = matrix @ matrix
     cube = square @ matrix
     coefficients = [1.0]
     for power in range(1, degree + 1):
         coefficients.append(coefficients[-1] / power)
-    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
 
-    def chunk(power: int) -> Tensor:
+    def chunk(power: int) -> Matrix:
         return (
             coefficients[power + 1] * matrix
             + coefficients[power + 2] * square

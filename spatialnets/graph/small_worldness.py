@@ -9,23 +9,33 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.graph.clustering import clustering
+from spatialnets.graph.matrices import measure_each
+from spatialnets.graph.paths import characteristic_path_length
+from spatialnets.graph.propensity import small_world_propensity
+from spatialnets.graph.rewiring import rewire
 from spatialnets.graph.threshold import threshold_proportional
 from spatialnets.protocols import FloatArray
 
-__all__ = ["small_worldness"]
+__all__ = ["NULL_COUNTS", "small_worldness"]
 
 DENSITY = 0.1  # the paper's: the strongest tenth of all possible connections
-NULLS = 200  # random networks; the mean of their clustering is then known to 0.1 %
+NULL_COUNTS = {"density": 200, "degree": 20}  # the mean of their clustering is then known to 0.1 %, 0.4 %
 SEED = 1998
 
 
-def small_worldness(weights: ArrayLike, definition: Literal["paper", "paths"] = "paper") -> FloatArray:
+def small_worldness(
+    weights: ArrayLike,
+    definition: Literal["paper", "paths", "propensity"] = "paper",
+    nulls: Literal["density", "degree"] = "density",
+    count: int | None = None,
+    seed: int = SEED,
+) -> FloatArray:
     r"""Return the small-worldness of each network.
 
     .. math:: \sigma = \frac{C / C_{random}}{L / L_{random}}
 
     of the strongest tenth of all directed connections, with the mean clustering coefficient :math:`C` and the mean path
-    length :math:`L`; the random networks have as many connections.
+    length :math:`L`. Random networks have as many connections, or the same degrees, and are directed if the network is.
 
     Parameters
     ----------
@@ -35,7 +45,16 @@ def small_worldness(weights: ArrayLike, definition: Literal["paper", "paths"] = 
         ``"paper"``: as the authors' code has it. It hands the connections to a function that expects distances, so that
         :math:`L` is the density, which is the same in the random networks: :math:`\sigma = C / C_{random}`.
         ``"paths"``: :math:`L` is the mean length, in connections, of the shortest ways between all ordered pairs of
-        units that a way connects.
+        units that a way connects. ``"propensity"``: another measure, of the weights themselves, 0 to 1; see
+        `small_world_propensity`.
+    nulls
+        ``"density"``: random networks with as many connections. ``"degree"``: in which, too, every unit begins and ends
+        as many connections as here (`rewire`); what the degrees alone bring about then counts as chance.
+    count
+        How many random networks; by default 200 for a density (they are made once for all networks of it), 20 for
+        degrees, 3 lattices and 3 random networks for the propensity.
+    seed
+        Of the random networks; each network's are the same in whatever batch it is.
 
     Returns
     -------
@@ -45,12 +64,13 @@ def small_worldness(weights: ArrayLike, definition: Literal["paper", "paths"] = 
     Raises
     ------
     ValueError
-        If the definition is no known word, or matrices are not square.
+        If the definition or the kind of random network is no known word, the count is below 1, or matrices are not
+        square; if other nulls are asked for than the propensity's own.
 
     References
     ----------
-    Humphries & Gurney (2008), doi:10.1371/journal.pone.0002051; Achterberg, Akarca et al. (2023),
-    doi:10.1038/s42256-023-00748-9, eqs 10-12.
+    Humphries & Gurney (2008), doi:10.1371/journal.pone.0002051; Maslov & Sneppen (2002), doi:10.1126/science.1065103;
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, eqs 10-12.
 
     Examples
     --------
@@ -58,42 +78,58 @@ def small_worldness(weights: ArrayLike, definition: Literal["paper", "paths"] = 
     >>> bool(small_worldness(ring + ring.T) > 4)
     True
     """
-    if definition not in ("paper", "paths"):
-        raise ValueError(f"definition must be paper or paths, not {definition!r}")
-    strongest = threshold_proportional(weights, DENSITY)
-    leading, n_units = strongest.shape[:-2], strongest.shape[-1]
-    result = np.full(int(np.prod(leading, dtype=int)), np.nan)
-    for place, matrix in enumerate(strongest.reshape(-1, n_units, n_units)):
-        exists = matrix > 0
-        count = int(exists.sum())
-        if not count or not np.isfinite(matrix).all():
-            continue
-        random_clustering, random_length = _random(n_units, count)
-        ratio = float(clustering(exists).mean()) / random_clustering if random_clustering > 0 else np.nan
-        if definition == "paths":
-            ratio /= _mean_path_length(exists) / random_length
-        result[place] = ratio
-    return result.reshape(leading)
+    if definition not in ("paper", "paths", "propensity"):
+        raise ValueError(f"definition must be paper, paths or propensity, not {definition!r}")
+    if nulls not in NULL_COUNTS:
+        raise ValueError(f"nulls must be density or degree, not {nulls!r}")
+    if count is not None and count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    if definition == "propensity":
+        if nulls != "density":
+            raise ValueError(
+                "the propensity compares with lattices and random networks of the same weights, not degree"
+            )
+        return small_world_propensity(weights, seed=seed, **({} if count is None else {"count": count})).propensity
+    number = NULL_COUNTS[nulls] if count is None else count
+    paths = definition == "paths"
+
+    def one(matrix: FloatArray) -> float:
+        exists = threshold_proportional(matrix, DENSITY) > 0
+        links = int(exists.sum())
+        if not links:
+            return np.nan
+        if nulls == "degree":
+            generator = np.random.default_rng(seed)
+            chance = _mean_of([rewire(exists, generator) for _ in range(number)], paths)
+        else:
+            chance = _at_random(len(exists), links, bool((exists == exists.T).all()), number, seed)
+        own = _mean_of([exists], paths)
+        ratio = own[0] / chance[0] if chance[0] > 0 else np.nan
+        return ratio / (own[1] / chance[1]) if paths else ratio
+
+    return measure_each(weights, "small-worldness", one)
+
+
+def _mean_of(networks: list[NDArray[np.bool_]], paths: bool = True) -> tuple[float, float]:
+    """Return mean clustering and, if asked for, mean path length of networks."""
+    clusterings = [clustering(network).mean() for network in networks]
+    lengths = [characteristic_path_length(network) for network in networks] if paths else [np.nan]
+    known = np.asarray(lengths)[np.isfinite(lengths)]
+    return float(np.mean(clusterings)), float(known.mean()) if len(known) else np.nan
 
 
 @cache
-def _random(n_units: int, count: int) -> tuple[float, float]:
-    """Return mean clustering and mean path length of directed random networks with so many connections."""
-    generator = np.random.default_rng(SEED)
-    others = np.flatnonzero(~np.eye(n_units, dtype=bool).ravel())
-    clusterings, lengths = [], []
-    for _ in range(NULLS):
+def _at_random(n_units: int, links: int, undirected: bool, count: int, seed: int) -> tuple[float, float]:
+    """Return mean clustering and mean path length of random networks with so many connections."""
+    generator = np.random.default_rng(seed)
+    others = (
+        np.flatnonzero(np.triu(np.ones((n_units, n_units), dtype=bool), 1))
+        if undirected
+        else (np.flatnonzero(~np.eye(n_units, dtype=bool)))
+    )
+    networks = []
+    for _ in range(count):
         network = np.zeros((n_units, n_units), dtype=bool)
-        network.ravel()[generator.choice(others, count, replace=False)] = True
-        clusterings.append(float(clustering(network).mean()))
-        lengths.append(_mean_path_length(network))
-    return float(np.mean(clusterings)), float(np.nanmean(lengths))
-
-
-def _mean_path_length(exists: NDArray[np.bool_]) -> float:
-    """Return the mean number of connections on the shortest ways between ordered pairs that a way connects."""
-    from scipy.sparse.csgraph import shortest_path
-
-    lengths = shortest_path(exists.astype(np.float64), unweighted=True)
-    connected = np.isfinite(lengths) & ~np.eye(len(exists), dtype=bool)
-    return float(lengths[connected].mean()) if connected.any() else np.nan
+        network.ravel()[generator.choice(others, links // 2 if undirected else links, replace=False)] = True
+        networks.append(network | network.T if undirected else network)
+    return _mean_of(networks)

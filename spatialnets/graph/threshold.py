@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.graph.matrices import square_matrices
 from spatialnets.protocols import FloatArray
 
 __all__ = ["threshold_proportional"]
@@ -46,22 +47,29 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
     """
     if not 0 <= density <= 1:
         raise ValueError(f"density must be between 0 and 1, not {density}")
-    matrices = np.array(weights, dtype=np.float64)
-    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
-        raise ValueError(f"thresholding needs square matrices (…, pre, post), not {matrices.shape}")
+    matrices = np.array(square_matrices(weights, "thresholding"))
     n_units = matrices.shape[-1]
     possible = n_units * (n_units - 1)
     for matrix in matrices.reshape(-1, n_units, n_units):
+        if not np.isfinite(matrix).all():
+            matrix[...] = np.nan
+            continue
         np.fill_diagonal(matrix, 0)
         undirected = bool(np.abs(matrix - matrix.T).max(initial=0) < SYMMETRIC)
         ranked = np.triu(matrix) if undirected else matrix
         flat = ranked.ravel(order="F")
         count = int(np.floor(possible * density / (2 if undirected else 1) + 0.5))
-        kept = np.zeros(flat.size)
-        strongest = np.argsort(-flat, kind="stable")[:count]
-        kept[strongest] = flat[strongest]
-        matrix[...] = kept.reshape(n_units, n_units, order="F")
+        matrix[...] = np.where(_largest(flat, count), flat, 0).reshape(n_units, n_units, order="F")
         if undirected:
             matrix += matrix.T.copy()
-    finite = np.isfinite(np.asarray(weights, dtype=np.float64)).all(axis=(-2, -1), keepdims=True)
-    return np.where(finite, matrices, np.nan)
+    return matrices
+
+
+def _largest(values: FloatArray, count: int) -> NDArray[np.bool_]:
+    """Return which values are the so many largest, the first of equal ones; without sorting them all."""
+    if count == 0:
+        return np.zeros(len(values), dtype=bool)
+    limit = np.partition(values, -count)[-count]
+    chosen = values > limit
+    chosen[np.flatnonzero(values == limit)[: count - int(chosen.sum())]] = True
+    return chosen

@@ -302,7 +302,8 @@ def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd
 def _is_claimed(contrast: Contrast) -> bool:
     """Tell whether a contrast is what the paper makes claims of: a spatial penalty against L1."""
     one, other = contrast.first, contrast.second
-    return one.blind != other.blind and "l1" in (one.kind("regularizer"), other.kind("regularizer"))
+    kinds = one.kind("regularizer"), other.kind("regularizer")
+    return one.blind != other.blind and "l1" in kinds and "imported" not in kinds
 
 
 def _places(tested: Sequence[Contrast]) -> list[str]:

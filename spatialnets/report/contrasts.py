@@ -133,7 +133,7 @@ def pairings(contrast: Contrast) -> list[Pairing]:
         )
         defined = bool(np.isfinite(strength).all() and np.isfinite(other_strength).all())
         pairs = _matched(strength, other_strength, STRENGTHS_APART) if defined else (none, none)
-        reason = "" if defined else "the penalty is a sum, which has no strength of its own"
+        reason = "" if defined else "a strength is not known, as that of a sum of penalties is not"
         found.append(Pairing("equal strength", *pairs, paired=True, reason=reason))
     if "total_weight" in one.table and "total_weight" in other.table:
         total, other_total = (

@@ -16,10 +16,20 @@ from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
 from spatialnets.report.measured import passing, scored_epoch
 from spatialnets.report.space import Connections, draw, scene, scene_html, views
+from spatialnets.report.sweet_spot import SweetSpot
 from spatialnets.run import Run
 from spatialnets.stored_geometry import StoredGeometry
 
-__all__ = ["SCENES", "Example", "example_networks", "in_space", "scenes", "weight_against_distance"]
+__all__ = [
+    "SCENES",
+    "Example",
+    "by_strength",
+    "example_networks",
+    "in_space",
+    "in_space_by_strength",
+    "scenes",
+    "weight_against_distance",
+]
 
 SHOWN_CONNECTIONS = 100
 SCENES = 6  # a browser draws eight to sixteen at most
@@ -103,7 +113,7 @@ def example_networks(run: Run, table: xr.Dataset, epoch: int | None = None) -> l
     passes = passing(table, epoch)
     for group in groups_of(table):
         member = table["group"].to_numpy() == group
-        finite = np.isfinite(table["loss"].isel(epoch=-1).to_numpy())
+        finite = _finite(table)
         for chosen in (member & passes, member & finite):
             places = np.flatnonzero(chosen)
             if len(places):
@@ -111,24 +121,77 @@ def example_networks(run: Run, table: xr.Dataset, epoch: int | None = None) -> l
         else:
             continue
         order = np.argsort(table["strength"].to_numpy()[places], kind="stable")
-        place = places[order[len(order) // 2]]
-        number = int(table["network"][place])
-        shard = next(shard for shard in run.shards if shard.group == group and number in shard.networks)
-        data = run.load_shard(shard).sel(network=number, epoch=epoch)
-        weights = np.abs(data["weights"].to_numpy().astype(np.float64))
-        examples.append(
-            Example(
-                group=group,
-                network=number,
-                strength=float(data["strength"]),
-                seed=int(data["seed"]),
-                epoch=epoch,
-                weights=weights.sum(axis=0) if weights.ndim == 3 else weights,
-                geometry=run.geometry_of(group, number),
-                passes=bool(passes[place]),
-            )
-        )
+        examples.append(_example(run, table, int(places[order[len(order) // 2]]), epoch))
     return examples
+
+
+def by_strength(run: Run, table: xr.Dataset, spot: SweetSpot, group: str = "sernn") -> list[Example]:
+    """Choose three networks of a group: one weaker than the sweet spot, one in it, one too strong (Fig. 6b)."""
+    epoch, member = scored_epoch(table), table["group"].to_numpy() == group
+    strength, passes = table["strength"].to_numpy().astype(float), passing(table)
+    finite = member & _finite(table)
+    if spot.reach is None:
+        return []
+    low, high = np.array(spot.reach) / 100 * strength[member].max()
+    wanted = (
+        (finite & passes & (strength < low), low / 2),
+        (finite & passes & (strength >= low) & (strength <= high), (low + high) / 2),
+        (finite & ~passes & (strength > high), (high + strength[member].max()) / 2),
+    )
+    places = [int(np.flatnonzero(some)[np.abs(strength[some] - aim).argmin()]) for some, aim in wanted if some.any()]
+    return [_example(run, table, place, epoch) for place in places]
+
+
+def _finite(table: xr.Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which networks are still there at the last epoch, ``(network,)``."""
+    known = [table[name].isel(epoch=-1).to_numpy() for name in ("loss", "total_weight") if name in table]
+    return np.asarray(np.isfinite(known).any(axis=0))
+
+
+def _example(run: Run, table: xr.Dataset, place: int, epoch: int) -> Example:
+    """Return the network at a place of a table."""
+    group, number = str(table["group"].to_numpy()[place]), int(table["network"][place])
+    shard = next(shard for shard in run.shards if shard.group == group and number in shard.networks)
+    data = run.load_shard(shard).sel(network=number, epoch=epoch)
+    weights = np.abs(data["weights"].to_numpy().astype(np.float64))
+    return Example(
+        group=group,
+        network=number,
+        strength=float(data["strength"]),
+        seed=int(data["seed"]),
+        epoch=epoch,
+        weights=weights.sum(axis=0) if weights.ndim == 3 else weights,
+        geometry=run.geometry_of(group, number),
+        passes=bool(passing(table, epoch)[place]),
+    )
+
+
+def in_space_by_strength(examples: Sequence[Example]) -> Picture:
+    """Draw networks of several strengths side by side (Fig. 6b)."""
+    words = []
+    with style():
+        figure = Figure(figsize=(4 * len(examples), 4.0))
+        for place, example in enumerate(examples, start=1):
+            axis: Any = figure.add_subplot(1, len(examples), place, projection="3d")
+            strength = example.weights.sum(axis=0) + example.weights.sum(axis=1)
+            sizes = 8 + 90 * strength / max(strength.max(), 1e-30)
+            draw(axis, example.geometry, views(example.geometry)[0], "#0072B2", sizes, example.strongest)
+            axis.set_title(f"strength {example.strength:.2g}\n{'passes' if example.passes else 'fails'}", y=0.96)
+            words.append(
+                f"at strength {example.strength:.2g} total weight is {example.weights.sum():.0f} and modularity "
+                f"{float(modularity(example.weights)[0]):.2f}"
+            )
+    rows = [example.connections(own.pre, own.post) for example in examples if len((own := example.strongest).weights)]
+    caption = f"{'; '.join(words)}.".capitalize()
+    note = (
+        f"Weaker than the sweet spot, in it, and stronger: the {SHOWN_CONNECTIONS} strongest connections of networks "
+        f"{', '.join(str(example.network) for example in examples)} of group {examples[0].group} at epoch "
+        f"{examples[0].epoch}; a unit's size is its total weight, in and out, relative to the largest."
+    )
+    values = pd.concat(rows, ignore_index=True)
+    return Picture(
+        "networks_by_strength", "Figure 6b: too dense, in between, too sparse", caption, figure, values, note
+    )
 
 
 def in_space(examples: Sequence[Example]) -> Picture:
@@ -151,13 +214,18 @@ def in_space(examples: Sequence[Example]) -> Picture:
         + ("" if example.passes else " (does not pass)")
         for example in examples
     )
-    caption = (
+    reach = ", ".join(
+        f"{example.group} {example.geometry.distances[own.pre, own.post].mean():.2f} ({example.geometry.length_unit})"
+        for example in examples
+        if len((own := example.strongest).weights)
+    )
+    caption = f"The strongest connections of the passing network of median strength are on average this long: {reach}."
+    note = (
         f"The {SHOWN_CONNECTIONS} strongest connections at epoch {examples[0].epoch}, stronger ones darker and wider; "
-        "a unit's size is its total weight, in and out. The passing network of median strength of each group: "
-        f"{chosen}."
+        f"a unit's size is its total weight, in and out. {chosen}."
     )
     values = pd.concat(rows, ignore_index=True)
-    return Picture("networks_in_space", "Networks where they live", caption, figure, values)
+    return Picture("networks_in_space", "Figure 2e: networks where they live", caption, figure, values, note)
 
 
 def scenes(examples: Sequence[Example]) -> list[tuple[str, str]]:
@@ -171,7 +239,7 @@ def scenes(examples: Sequence[Example]) -> list[tuple[str, str]]:
 def weight_against_distance(examples: Sequence[Example]) -> Picture:
     """Draw the weight of every connection against its length."""
     colors = colors_of([example.group for example in examples])
-    rows = []
+    rows, correlations = [], []
     with style():
         columns = min(len(examples), 4 if len(examples) > 3 else 3)
         lines = int(np.ceil(len(examples) / columns))
@@ -186,6 +254,7 @@ def weight_against_distance(examples: Sequence[Example]) -> Picture:
             middle, mean = _binned(length, weight)
             axis.plot(middle, mean, color="black", marker="o", markersize=4, linewidth=1.2, label="mean by length")
             correlation = np.corrcoef(length, weight)[0, 1] if np.ptp(weight) > 0 < np.ptp(length) else np.nan
+            correlations.append(f"{example.group} {correlation:.2f}")
             axis.set(
                 title=f"{example.group}: corr(W, D) = {correlation:.2f}",
                 xlabel=f"Distance ({example.geometry.length_unit})",
@@ -194,12 +263,13 @@ def weight_against_distance(examples: Sequence[Example]) -> Picture:
             axis.legend()
             pre, post = np.nonzero(exists)
             rows.append(example.connections(pre, post))
-    caption = (
+    caption = f"In these networks weight and distance correlate as {', '.join(correlations)}."
+    note = (
         "Every connection of the same networks, those of a unit to itself (distance 0) included, as in the paper; "
         "Pearson's correlation."
     )
     values = pd.concat(rows, ignore_index=True)
-    return Picture("weight_against_distance", "Weight against distance", caption, figure, values)
+    return Picture("weight_against_distance", "Figure 2e: weight against distance", caption, figure, values, note)
 
 
 def _binned(length: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:

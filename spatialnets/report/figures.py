@@ -19,7 +19,17 @@ from matplotlib.figure import Figure
 from spatialnets.report.measured import PASS_ACCURACY, passing, scored_epoch
 from spatialnets.storage import write_bytes, write_text
 
-__all__ = ["Picture", "colors_of", "curves", "strengths", "style"]
+__all__ = [
+    "Picture",
+    "colors_of",
+    "curves",
+    "groups_of",
+    "line_and_band",
+    "listed",
+    "mean_and_error",
+    "strengths",
+    "style",
+]
 
 # Okabe & Ito's palette, told apart by readers with any colour vision
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -54,11 +64,13 @@ class Picture:
     title
         A heading.
     caption
-        What is drawn, from how many networks, and what error bars are.
+        What is seen, in a sentence or two.
     figure
         The drawing.
     values
         Every plotted value.
+    note
+        What is drawn, from how many networks, and what error bars are.
     """
 
     name: str
@@ -66,6 +78,7 @@ class Picture:
     caption: str
     figure: Figure
     values: pd.DataFrame
+    note: str = ""
 
     @cached_property
     def png(self) -> bytes:
@@ -81,9 +94,9 @@ class Picture:
         return buffer.getvalue()
 
     def embedded(self) -> dict[str, str]:
-        """Return the drawing for a page: name, title, caption, and PNG as base64."""
+        """Return the drawing for a page: name, title, caption, note, and PNG as base64."""
         png = base64.b64encode(self.png).decode()
-        return {"name": self.name, "title": self.title, "caption": self.caption, "png": png}
+        return {"name": self.name, "title": self.title, "caption": self.caption, "note": self.note, "png": png}
 
     def save(self, folder: Path) -> None:
         """Write PNG, SVG and the values as CSV."""
@@ -120,7 +133,6 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
     groups, passes = groups_of(table), passing(table)
     colors = colors_of(groups)
     shown = {name: label.format(unit=unit) for name, label in PANELS.items() if name in table}
-    epochs = table["epoch"].to_numpy()
     rows: list[pd.DataFrame] = []
     labels = {}
     with style():
@@ -133,23 +145,8 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
                 chosen, what = member, f"none passes; all {int(member.sum())}"
             labels[group] = f"{group} ({what})"
             for axis, name in zip(axes.flat, shown, strict=False):
-                values = table[name].to_numpy()[chosen]
-                count = np.isfinite(values).sum(axis=0)
-                mean, error = _mean_and_error(values)
-                axis.plot(epochs, mean, color=colors[group], marker=MARKERS[place % len(MARKERS)], markersize=4)
-                axis.fill_between(epochs, mean - error, mean + error, color=colors[group], alpha=0.25, linewidth=0)
-                rows.append(
-                    pd.DataFrame(
-                        {
-                            "measure": name,
-                            "group": group,
-                            "epoch": epochs,
-                            "mean": mean,
-                            "two_standard_errors": error,
-                            "n": count,
-                        }
-                    )
-                )
+                marker = MARKERS[place % len(MARKERS)]
+                rows.append(line_and_band(axis, table, name, chosen, group, colors[group], marker))
         for axis, (name, label) in zip(axes.flat, shown.items(), strict=False):
             axis.set(title=label, xlabel="Epoch")
             axis.xaxis.get_major_locator().set_params(integer=True)
@@ -164,15 +161,53 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
             for place, group in enumerate(groups)
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    caption = (
-        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {scored_epoch(table)}). "
+    epoch = scored_epoch(table)
+    said = {"total_weight": ("total weight is", "{:.0f}"), "weight_distance_correlation": ("corr(W, D) is", "{:.2f}")}
+    parts = [f"{words} {listed(table, name, passes, form)}" for name, (words, form) in said.items() if name in table]
+    accuracy = listed(table, "validation_accuracy", passes, "{:.2f}")
+    caption = f"At epoch {epoch} networks that pass have an accuracy of {accuracy}."
+    if not np.isfinite(table["validation_accuracy"].to_numpy()).any():
+        caption = "Nobody has stored how accurate these networks are."
+    if parts:
+        caption += f" Their {'; their '.join(parts)}."
+    note = (
+        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {epoch}). "
         "Lines are means, bands two standard errors of the networks shown. Epoch 0 is before training."
     )
-    return Picture("curves", "While the networks train", caption, figure, pd.concat(rows, ignore_index=True))
+    values = pd.concat(rows, ignore_index=True)
+    return Picture("curves", "Figure 2a-d: while the networks train", caption, figure, values, note)
 
 
-def _mean_and_error(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return mean and two standard errors along networks, without those that are not finite."""
+def line_and_band(
+    axis: Any,
+    table: xr.Dataset,
+    name: str,
+    chosen: np.ndarray[Any, Any],
+    group: str,
+    color: str,
+    marker: str = "o",
+) -> pd.DataFrame:
+    """Draw the mean of a measure over epochs with two standard errors, and return what was drawn."""
+    epochs, values = table["epoch"].to_numpy(), table[name].to_numpy()[chosen]
+    mean, error = mean_and_error(values)
+    axis.plot(epochs, mean, color=color, marker=marker, markersize=4)
+    axis.fill_between(epochs, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
+    columns = {"measure": name, "group": group, "epoch": epochs, "mean": mean, "two_standard_errors": error}
+    return pd.DataFrame({**columns, "n": np.isfinite(values).sum(axis=0)})
+
+
+def listed(table: xr.Dataset, name: str, chosen: np.ndarray[Any, Any], form: str) -> str:
+    """Return the mean of a measure in each group at the scored epoch, in words: ``sernn 0.35, l1 0.15``."""
+    last, words = table[name].sel(epoch=scored_epoch(table)).to_numpy(), []
+    for group in groups_of(table):
+        own = last[(table["group"].to_numpy() == group) & chosen]
+        own = own[np.isfinite(own)]
+        words.append(f"{group} {form.format(own.mean()) if len(own) else '(none passes)'}")
+    return ", ".join(words)
+
+
+def mean_and_error(values: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return mean and two standard errors over networks, ``(network, …)``, without those that are not finite."""
     finite = np.isfinite(values)
     count = finite.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -232,5 +267,12 @@ def strengths(table: xr.Dataset) -> Picture:
             for place, group in enumerate(groups)
         ]  # fmt: skip
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    caption = f"Every network at epoch {epoch}; filled where it passes, open where it does not."
-    return Picture("strengths", "How strength shapes a network", caption, figure, frame)
+    weak = frame["strength_percent"] <= frame.groupby("group")["strength_percent"].transform("median")
+    caption = " ".join(
+        f"Of group {group}, {int(frame['passed'][own & weak].sum())} networks of the weaker half pass and "
+        f"{int(frame['passed'][own & ~weak].sum())} of the stronger."
+        for group in groups
+        if (own := frame["group"] == group).any()
+    )
+    note = f"Every network at epoch {epoch}; filled where it passes, open where it does not."
+    return Picture("strengths", "How strength shapes a network", caption, figure, frame, note)

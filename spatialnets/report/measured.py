@@ -7,48 +7,59 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from spatialnets.errors import RunError
+from spatialnets.engines.measuring import measure
+from spatialnets.engines.progress import Progress
 from spatialnets.protocols import Analysis
 from spatialnets.run import SCORES, Run
 
-__all__ = ["PASS_ACCURACY", "measured", "passing", "scored_epoch"]
+__all__ = ["PASS_ACCURACY", "measured", "measurements", "passing", "scored_epoch"]
 
 PASS_ACCURACY = 0.9  # the paper's threshold
 SCORED_EPOCH = 9  # the paper's epoch for every statistic; the last one where training was shorter
 
 
-def measured(run: Run, analyses: Mapping[str, Analysis]) -> xr.Dataset:
+def measured(
+    run: Run, analyses: Mapping[str, Analysis], workers: int | None = None, progress: Progress | None = None
+) -> xr.Dataset:
     """Return the scores and all analyses of a run over ``(network, epoch)``, measuring what is not yet stored.
+
+    What an analysis has by unit, window or rule is not in the table; see `Run.measurement`.
 
     Parameters
     ----------
     run
         A run, finished or not.
     analyses
-        By name; a stored analysis is taken as it is if it covers all networks that have been computed.
+        By name.
+    workers, progress
+        As in `spatialnets.engines.measuring.measure`.
     """
-    scores = run.map(lambda shard: shard[list(SCORES)], scores_only=True)
-    tables = [scores]
+    tables = [run.map(lambda shard: shard[list(SCORES)], scores_only=True)]
     for name, analysis in analyses.items():
-        if name in run.measurements():
-            try:
-                stored = run.measurement(name)
-            except RunError:  # cut short; it can be measured again
-                stored = None
-            if stored is not None and _networks(stored) == _networks(scores):
-                tables.append(stored)
-                continue
-        table = analysis.measure(run)
-        run.write_measurement(name, table)
-        tables.append(table)
+        table = measure(run, name, analysis, workers, progress)
+        flat = [str(variable) for variable in table.data_vars if table[variable].dims == ("network", "epoch")]
+        if flat:
+            tables.append(table[flat])
     tables = _common(tables)  # another process may have finished a shard between two of them
     scores = tables[0]
     return xr.merge(
-        [table.reset_coords(drop=True).drop_vars("network") for table in tables],
+        [table.reset_coords(drop=True).drop_vars("network").reindex(epoch=scores["epoch"]) for table in tables],
         compat="override",
         join="override",
         combine_attrs="override",
     ).assign_coords({name: scores[name] for name in scores.coords})
+
+
+def measurements(run: Run, table: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Return every stored measurement of all networks of a table, in its order, by name."""
+    found = {}
+    wanted = _networks(table)
+    for name in run.measurements():
+        stored = run.measurement(name)
+        places = {network: place for place, network in enumerate(_networks(stored))}
+        if set(wanted) <= set(places):
+            found[name] = stored.isel(network=[places[network] for network in wanted])
+    return found
 
 
 def _common(tables: list[xr.Dataset]) -> list[xr.Dataset]:
@@ -66,12 +77,24 @@ def _networks(table: xr.Dataset) -> list[tuple[str, int]]:
 
 
 def scored_epoch(table: xr.Dataset) -> int:
-    """Return the epoch at which networks are compared: the paper's ninth, or the last."""
-    return min(SCORED_EPOCH, int(table["epoch"][-1]))
+    """Return the epoch at which networks are compared: the paper's ninth, or the last before it that is there."""
+    epochs = table["epoch"].to_numpy()
+    early = epochs[epochs <= SCORED_EPOCH]
+    return int(early[-1] if len(early) else epochs[0])
 
 
 def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return which networks have learned the task at an epoch, by default the scored one, ``(network,)``."""
+    """Return which networks have learned the task at an epoch, by default the scored one, ``(network,)``.
+
+    Where nobody knows the accuracy of any network of a group, as of imported ones, all of them count.
+    """
     accuracy = table["validation_accuracy"].sel(epoch=scored_epoch(table) if epoch is None else epoch).to_numpy()
     with np.errstate(invalid="ignore"):
-        return np.asarray(accuracy >= PASS_ACCURACY)
+        passes = np.asarray(accuracy >= PASS_ACCURACY)
+    unknown = np.isnan(table["validation_accuracy"].to_numpy()).all(axis=1)
+    groups = table["group"].to_numpy()
+    finite = np.isfinite(table["total_weight"].isel(epoch=-1)) if "total_weight" in table else unknown
+    for group in np.unique(groups[unknown]):
+        if unknown[groups == group].all():
+            passes = passes | ((groups == group) & np.asarray(finite))
+    return passes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,39 @@ from spatialnets.building import brief
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.report.citations import bibliography, entries, keys_of
+from spatialnets.report.coding import economy, explained, function_and_structure, where_coded
 from spatialnets.report.comparison import compare
 from spatialnets.report.comparison_page import write_comparison
-from spatialnets.report.example import example_networks, in_space, scenes, weight_against_distance
-from spatialnets.report.figures import curves, strengths
+from spatialnets.report.example import (
+    Example,
+    by_strength,
+    example_networks,
+    in_space,
+    in_space_by_strength,
+    scenes,
+    weight_against_distance,
+)
+from spatialnets.report.features import FEATURES, balance, feature_correlations, features
+from spatialnets.report.figures import Picture, curves, groups_of, strengths
 from spatialnets.report.html import plotly_script, template
-from spatialnets.report.measured import PASS_ACCURACY, measured, passing, scored_epoch
+from spatialnets.report.measured import PASS_ACCURACY, measured, measurements, passing, scored_epoch
 from spatialnets.report.samples import samples_of
-from spatialnets.report.scorecard import scorecard, table_of
+from spatialnets.report.score import table_of
+from spatialnets.report.scorecard import scorecard
+from spatialnets.report.setup import setup
+from spatialnets.report.structure import follow_up, growth, structure
+from spatialnets.report.sweet_spot import map_picture, sweet_spot
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
 __all__ = ["is_compared", "is_current", "write_report"]
 
+MOST_FEATURES = len(FEATURES)  # a correlation needs more networks than there are features
 
-def write_report(run: Run, experiment: Experiment, progress: Progress | None = None) -> Path:
+
+def write_report(
+    run: Run, experiment: Experiment, progress: Progress | None = None, workers: int | None = None
+) -> Path:
     """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
 
     A finished run whose groups stand on several geometries is compared, too, in its folder ``comparison``.
@@ -40,21 +59,22 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
     experiment
         The experiment that it holds.
     progress
-        Where to report on the comparison; by default nowhere.
+        Where to report on analyses and the comparison; by default nowhere.
+    workers
+        How many processes measure; by default one per core.
 
     Returns
     -------
     Path
         The page: one file that needs no other and no network.
     """
-    table = measured(run, experiment.analyses)
-    pictures = [curves(*_in_one_unit(table, run)), strengths(table)]
+    table = measured(run, experiment.analyses, workers, progress)
+    found = measurements(run, table)
     examples = example_networks(run, table)
-    if examples:
-        pictures += [in_space(examples), weight_against_distance(examples)]
+    pictures = _pictures(run, table, found, examples)
     for picture in pictures:
         picture.save(run.folder / "figures")
-    scores = scorecard(table)
+    scores = scorecard(table, found)
     write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
     write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
@@ -69,6 +89,8 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
         epoch=scored_epoch(table),
         threshold=PASS_ACCURACY,
         pictures=[picture.embedded() for picture in pictures],
+        shown_pictures={picture.name for picture in pictures},
+        generative="generative" in found,
         scenes=shown,
         more_groups=len(run.groups) > len(shown),
         plotly=plotly_script() if shown else "",
@@ -83,6 +105,36 @@ def write_report(run: Run, experiment: Experiment, progress: Progress | None = N
     path = run.folder / "report.html"
     write_text(path, page)
     return path
+
+
+def _pictures(
+    run: Run, table: xr.Dataset, found: Mapping[str, xr.Dataset], examples: Sequence[Example]
+) -> list[Picture]:
+    """Return the figures in the paper's order, of what was measured."""
+    spot = sweet_spot(table)
+    spatial = {"selectivity", "spatial_coding"} & set(found) and "sernn" in groups_of(table)
+    rows = features(table, found) if spatial else pd.DataFrame()
+    three = by_strength(run, table, spot) if spot else []
+    pictures = [
+        setup(run),
+        curves(*_in_one_unit(table, run)),
+        in_space(examples) if examples else None,
+        weight_against_distance(examples) if examples else None,
+        structure(table),
+        growth(found, groups_of(table)),
+        explained(table, found),
+        where_coded(table, found),
+        economy(table, found),
+        map_picture(spot) if spot else None,
+        in_space_by_strength(three) if three else None,
+        balance(table, found, spot)[0] if spot else None,
+        strengths(table),
+        where_coded(table, found, "p_top"),
+        follow_up(table),
+        function_and_structure(table),
+        feature_correlations(rows) if len(rows) > MOST_FEATURES else None,
+    ]
+    return [picture for picture in pictures if picture is not None]
 
 
 def _in_one_unit(table: xr.Dataset, run: Run) -> tuple[xr.Dataset, str]:
@@ -118,12 +170,13 @@ def is_compared(run: Run) -> bool:
     return run.finished and len({shard.geometry for shard in run.shards}) > 1
 
 
-def is_current(run: Run) -> bool:
-    """Tell whether the report of a finished run was written after its last network."""
+def is_current(run: Run, experiment: Experiment) -> bool:
+    """Tell whether the report of a finished run was written after its last network and holds all that was asked."""
     page = run.folder / "report.html"
     return (
         run.finished
         and page.exists()
+        and set(experiment.analyses) <= set(run.measurements())
         and all(page.stat().st_mtime >= shard.path.stat().st_mtime for shard in run.shards)
     )
 
@@ -136,7 +189,7 @@ def _metrics(table: xr.Dataset) -> pd.DataFrame:
 
 def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[str, Any]]:
     rows = []
-    passes, diverged = passing(table), ~np.isfinite(table["loss"].isel(epoch=-1).to_numpy())
+    passes = passing(table)
     for name, group in experiment.groups.items():
         member = table["group"].to_numpy() == name
         first = group.ensembles[0]
@@ -153,7 +206,7 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
                 "core": repr(first.core),
                 "task": repr(first.task),
                 "passed": int((member & passes).sum()),
-                "diverged": int((member & diverged).sum()),
+                "diverged": int((run.scores(name)["status"] == "diverged").sum()) if member.any() else 0,
             }
         )
     return rows

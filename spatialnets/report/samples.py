@@ -133,6 +133,9 @@ def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
         found = samples[0].label if samples else "none"
         raise UserError(f"a comparison needs two groups or more, not one ({found}); write RUN:GROUP RUN:GROUP")
     epoch = min(sample.epoch for sample in samples)
+    for sample in samples:
+        if epoch not in sample.table["epoch"]:
+            raise UserError(f"{sample.label} has no epoch {epoch}, at which the others can be compared")
     return [replace(sample, epoch=epoch) for sample in _with_different_labels(samples)]
 
 

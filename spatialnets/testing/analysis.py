@@ -49,8 +49,9 @@ def check_analysis(analysis: Analysis, run: Run) -> None:
         assert coordinate in table.coords, f"{name}: measurements need the coordinate '{coordinate}'"
         same = np.array_equal(table[coordinate].to_numpy(), scores[coordinate].to_numpy())
         assert same, f"{name}: '{coordinate}' must be that of the run's networks, in their order"
+    epochs = set(scores["epoch"].to_numpy())
     for variable, values in table.data_vars.items():
         assert values.dims[:2] == ("network", "epoch"), f"{name}: '{variable}' must be over (network, epoch, ...)"
-        assert values.sizes["epoch"] == scores.sizes["epoch"], f"{name}: '{variable}' must cover all epochs"
+        assert set(values["epoch"].to_numpy()) <= epochs, f"{name}: '{variable}' must be of epochs of the run"
         assert values.attrs.get("long_name"), f"{name}: '{variable}' needs a long_name to be read by"
         assert values.attrs.get("units"), f"{name}: '{variable}' needs units ('1' if it has none)"

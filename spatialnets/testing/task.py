@@ -12,8 +12,9 @@ __all__ = ["check_task"]
 def check_task(task: Task, count: int = 64) -> None:
     """Check that a task keeps its promises.
 
-    Trials of the right shapes and types, the same for the same stream; conditions for every trial; named periods
-    within the trial; something asked at some step; and scores that reward right answers and look at nothing else.
+    Trials of the right shapes and types, the same for the same stream; conditions and codes for every
+    trial; named periods within the trial; something asked at some step; and scores that reward right answers and look
+    at nothing else.
 
     Parameters
     ----------
@@ -54,6 +55,12 @@ def check_task(task: Task, count: int = 64) -> None:
     assert (trials.mask.sum(axis=1) > 0).all(), f"{name}: every trial must ask something"
     for condition, values in trials.conditions.items():
         assert len(values) == count, f"{name}: condition '{condition}' must have one value per trial"
+    for code, columns in trials.codes.items():
+        assert columns.ndim == 2, f"{name}: code '{code}' must be (trial, column), not {columns.shape}"
+        assert len(columns) == count, f"{name}: code '{code}' must have one row per trial"
+        assert columns.shape[1] > 0, f"{name}: code '{code}' must have a column"
+        assert columns.dtype == np.float32, f"{name}: code '{code}' must be float32, not {columns.dtype}"
+        assert np.isfinite(columns).all(), f"{name}: code '{code}' must be finite"
     assert trials.periods, f"{name}: there must be a period"
     for period, (start, stop) in trials.periods.items():
         assert 0 <= start <= stop <= n_steps, f"{name}: period '{period}' must lie within the trial"

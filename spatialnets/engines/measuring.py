@@ -1,0 +1,177 @@
+"""Analyses of many networks: shard by shard, on all cores where that is worth it, and never twice."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from spatialnets import __version__
+from spatialnets.engines.folder import THREADS
+from spatialnets.engines.here import cores
+from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
+from spatialnets.errors import RunError
+from spatialnets.protocols import Analysis
+from spatialnets.run import Measure, Run, ShardRecord
+from spatialnets.storage import whole_file
+
+__all__ = ["Measuring", "measure"]
+
+PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
+WORTH = 20.0  # seconds still to go for which workers, which take some seconds to start, pay
+
+
+def measure(
+    run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+) -> xr.Dataset:
+    """Return an analysis of a run as it is stored, measuring what is not.
+
+    What takes long is measured in several processes and kept shard by shard, so that the same call goes on where it
+    was stopped.
+
+    Parameters
+    ----------
+    run
+        A run, finished or not.
+    name
+        By which the measurement is stored.
+    analysis
+        What to measure. A stored measurement counts if it was made by an equal analysis and has all networks that have
+        been computed.
+    workers
+        How many processes; by default one per core.
+    progress
+        Where to report; by default nowhere.
+    """
+    if name in run.measurements():
+        try:
+            stored = run.measurement(name)
+        except RunError:  # cut short; it can be measured again
+            stored = None
+        if stored is not None and stored.attrs.get("analysis") == repr(analysis) and _covers(stored, run):
+            return stored
+    mapper = Measuring(run, name, analysis, workers, progress)
+    table = analysis.measure(run.mapped_by(mapper)).assign_attrs(analysis=repr(analysis))
+    run.write_measurement(name, table)
+    mapper.forget()
+    return table
+
+
+def _covers(stored: xr.Dataset, run: Run) -> bool:
+    computed = [(shard.group, number) for shard in run.shards if shard.done for number in shard.networks]
+    return computed == list(
+        zip(stored["group"].to_numpy().tolist(), stored["network"].to_numpy().tolist(), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class MeasureJob:
+    """Measure one shard and store the result."""
+
+    record: ShardRecord
+    function: Measure
+    label: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return f"'{self.label}' of shard {self.record.index}"
+
+    def work(self, run: Run, advance: Advance) -> list[str]:
+        """Measure and store."""
+        part = run.apply(self.record, self.function)
+        with whole_file(self.path) as temporary:
+            part.to_netcdf(temporary, engine="h5netcdf")
+        advance(len(self.record.networks), self.record.group)
+        return []
+
+
+class Measuring:
+    """How `Run.map` maps for an analysis; see `measure`.
+
+    Parameters
+    ----------
+    run, name, analysis, workers, progress
+        As in `measure`.
+    """
+
+    def __init__(
+        self, run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+    ) -> None:
+        made_by = hashlib.sha256(f"{__version__} {analysis!r}".encode()).hexdigest()[:8]
+        self._analysis, self._name = analysis, name
+        self._kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
+        self._workers = workers or cores()
+        self._progress = progress or NoProgress()
+        self._maps = 0
+
+    def __call__(self, run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+        """Yield the result of every computed shard, in the order of shards."""
+        shards = [shard for shard in run.shards if shard.done]
+        if scores_only:
+            return (run.apply(shard, function, scores_only) for shard in shards)
+        folder, self._maps = self._kept / str(self._maps), self._maps + 1
+        jobs = [MeasureJob(shard, function, self._name, folder / f"{shard.index:05d}.nc") for shard in shards]
+        parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
+        waiting = [job for job in jobs if job.record.index not in parts]
+        total = sum(len(shard.networks) for shard in shards)
+        done = total - sum(len(job.record.networks) for job in waiting)
+        started, measured = time.monotonic(), 0
+        while waiting and not self._takes_long(time.monotonic() - started, measured, len(waiting)):
+            job = waiting.pop(0)
+            parts[job.record.index] = run.apply(job.record, function)
+            measured, done = measured + 1, done + len(job.record.networks)
+        if waiting:
+            self._progress.begin(total, done, self._name, "networks")
+            try:
+                self._measure(run, waiting)
+            finally:
+                self._progress.end()
+            for job in waiting:
+                parts[job.record.index] = xr.load_dataset(job.path, engine="h5netcdf")
+        return [parts[shard.index] for shard in shards]
+
+    def forget(self) -> None:
+        """Remove what was kept shard by shard."""
+        shutil.rmtree(self._kept, ignore_errors=True)
+        if self._kept.parent.is_dir() and not any(self._kept.parent.iterdir()):
+            self._kept.parent.rmdir()
+
+    def _takes_long(self, elapsed: float, measured: int, waiting: int) -> bool:
+        if self._analysis.heavy:
+            return True
+        return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
+
+    def _measure(self, run: Run, jobs: list[MeasureJob]) -> None:
+        workers = min(self._workers, len(jobs))
+        if workers > 1 and importable_elsewhere(jobs[0], _bound(jobs[0].function)):
+            with Workers(run.folder, workers, THREADS) as pool:
+                pool.compute(jobs, self._progress)
+            return
+        for job in jobs:
+            job.work(run, self._progress.advance)
+
+
+def _kept(job: MeasureJob) -> xr.Dataset | None:
+    """Return what an earlier, stopped call has kept of a shard."""
+    try:
+        if job.path.stat().st_mtime < job.record.path.stat().st_mtime:
+            return None
+        return xr.load_dataset(job.path, engine="h5netcdf")
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
+def _bound(function: Any) -> list[Any]:
+    """Return the objects that a method, or a partial function of one, belongs to."""
+    if isinstance(function, partial):
+        return [*_bound(function.func), *function.args, *function.keywords.values()]
+    return [getattr(function, "__self__", function)]

@@ -1,0 +1,681 @@
+"""Networks that were trained elsewhere become a run like any other."""
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from conftest import Outcome
+from scipy.io import savemat
+
+from spatialnets import Experiment, Run, Snapshot, UserError
+from spatialnets.analyses import Modularity, Wiring
+from spatialnets.cores.imported import Imported as ImportedCore
+from spatialnets.geometries import Grid
+from spatialnets.importing import Wanted, import_networks, matlab, writing
+from spatialnets.importing.source import stack_of
+from spatialnets.regularizers import L1, Both
+from spatialnets.regularizers.imported import Imported as ImportedRegularizer
+from spatialnets.tasks import OneChoice
+from spatialnets.tasks.imported import Imported as ImportedTask
+from spatialnets.testing import check_analysis
+
+BCT = np.load(Path(__file__).parent / "data" / "bct.npz")
+SMALL = ("geometry=grid", "geometry.shape=[2, 2, 1]")  # four units
+SETS = ("l1", "sernn", "distance_only", "communicability_only", "shuffled_labels", "hard")
+
+
+def signed(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
+    """Return weights as the authors keep them: single precision, in doubles."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32).astype(np.float64)
+
+
+# The reference's own layout
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two trained seRNNs and two L1 networks, in the layout of the reference's ensemble.npz."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    accuracy = np.linspace(0.5, 1, 20).reshape(2, 10)
+    arrays = {
+        f"{group}__{name}": values
+        for group, networks in (("sernn", [0, 1]), ("l1", [5, 6]))
+        for name, values in {
+            "weights_epoch9": BCT["weights"][networks],
+            "strength": np.linspace(0.1, 0.3, 2),
+            "val_accuracy": accuracy,
+            "accuracy": accuracy / 2,
+            "loss": 1 - accuracy,
+            "total_weight": np.ones((2, 11)),
+        }.items()
+    }
+    np.savez_compressed(folder / "ensemble.npz", **arrays)
+    return import_networks([folder / "ensemble.npz"], out=folder / "run")
+
+
+def test_imported_weights_are_those_of_the_file(ensemble: Run) -> None:
+    assert ensemble.groups == ("sernn", "l1")
+    assert np.array_equal(ensemble["sernn"]["weights"].to_numpy()[:, 0], BCT["weights"][:2])
+    assert np.array_equal(ensemble["l1"]["weights"].to_numpy()[:, 0], BCT["weights"][5:7])
+
+
+@pytest.mark.slow
+def test_imported_networks_score_what_the_toolbox_says(ensemble: Run) -> None:
+    found = Modularity().measure(ensemble)["modularity"].sel(epoch=9).to_numpy()
+    np.testing.assert_allclose(found, BCT["modularity_und"][[0, 1, 5, 6]], rtol=1e-12)  # the same sums in another order
+
+
+def test_scores_without_an_epoch_0_are_taken_at_the_imported_epoch(ensemble: Run) -> None:
+    scores = ensemble.scores("l1")
+    assert scores["epoch"].to_numpy().tolist() == [9]
+    ninth = np.linspace(0.5, 1, 20).reshape(2, 10)[:, 8]  # the first column is epoch 1
+    assert np.array_equal(scores["validation_accuracy"].to_numpy()[:, 0], ninth)
+    assert np.array_equal(scores["accuracy"].to_numpy()[:, 0], ninth / 2)
+    assert np.array_equal(scores["loss"].to_numpy()[:, 0], 1 - ninth)
+    assert np.isnan(scores["penalty"]).all()
+    assert (scores["status"] == "trained").all()
+
+
+def test_an_imported_run_declares_what_is_known_and_reads_it_back(ensemble: Run) -> None:
+    experiment = Experiment.from_yaml(ensemble.folder / "experiment.yaml")
+    assert experiment.digest == ensemble.plan["experiment"]
+    sernn = experiment.groups["sernn"].ensembles[0]
+    assert sernn.geometry == Grid((5, 5, 4))
+    assert sernn.regularizer == Both(tuple(np.linspace(0.1, 0.3, 2)))
+    assert sernn.task == OneChoice()
+    assert isinstance(sernn.core, ImportedCore)
+    assert isinstance(experiment.groups["l1"].ensembles[0].regularizer, L1)
+    assert np.array_equal(ensemble["sernn"]["strength"], np.linspace(0.1, 0.3, 2))
+    assert set(ensemble["sernn"]["seed"].to_numpy()) == {-1}
+    assert ensemble.finished
+    assert np.array_equal(ensemble.geometry_of("l1").distances, Grid((5, 5, 4)).distances())
+
+
+def test_an_imported_run_says_where_it_is_from_and_what_was_assumed(ensemble: Run) -> None:
+    said = ensemble.provenance["imported"]
+    assert list(said["files"]) == ["ensemble.npz"]
+    assert len(said["files"]["ensemble.npz"]) == 64
+    assert said["format"] == "npz"
+    assert said["groups"]["sernn"] == {"networks": 2, "units": 100, "epochs": [9]}
+    notes = "\n".join(said["notes"])
+    assert "not used: l1__total_weight, sernn__total_weight" in notes
+    assert "100 units are taken to be the paper's grid" in notes
+    assert "sernn with both, l1 with l1" in notes
+    assert {"created", "versions", "sessions", "geometries"} <= set(ensemble.provenance)
+
+
+def test_an_analysis_keeps_its_contract_on_an_imported_run(ensemble: Run) -> None:
+    check_analysis(Wiring(), ensemble)
+
+
+# The authors' file
+
+
+def write_rate_data(path: Path, version: str, sets: Sequence[np.ndarray[Any, Any]], euclidean: Any) -> None:
+    """Write a file of the authors' layout; v7.3 as MATLAB does: reversed dimensions, cells of references."""
+    accuracies = [accuracy_of(weights) for weights in sets]
+    if version == "v7":
+        cells = [np.empty((1, len(sets)), dtype=object) for _ in range(2)]
+        for place, (weights, accuracy) in enumerate(zip(sets, accuracies, strict=True)):
+            cells[0][0, place], cells[1][0, place] = weights, accuracy
+        trained = {"connectivity": cells[0], "space": {"euclidean": euclidean}}
+        savemat(path, {"network_data": {"trained_rnns": trained, "accuracy": {"accuracy": cells[1]}}})
+        return
+    with h5py.File(path, "w", userblock_size=512) as file:
+        references = file.create_group("#refs#")
+        trained, scored = file.create_group("network_data/trained_rnns"), file.create_group("network_data/accuracy")
+        for group, name, arrays in ((trained, "connectivity", sets), (scored, "accuracy", accuracies)):
+            cell = group.create_dataset(name, (len(arrays), 1), dtype=h5py.ref_dtype)
+            cell.attrs["MATLAB_class"] = np.bytes_("cell")
+            for place, values in enumerate(arrays):
+                stored = references.create_dataset(f"{name}{place}", data=values.T, compression="gzip")
+                cell[place, 0] = stored.ref
+        trained.create_dataset("space/euclidean", data=np.asarray(euclidean).T)
+
+
+def accuracy_of(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a training and a validation accuracy for each network and epoch, all different."""
+    count = weights.shape[0] * weights.shape[1] * 2
+    return np.linspace(0, 1, count).reshape(*weights.shape[:2], 2)
+
+
+@pytest.mark.parametrize("version", [pytest.param("v7", marks=pytest.mark.slow), "v7.3"])
+def test_the_authors_file_gives_six_groups_network_by_network(version: str, tmp_path: Path) -> None:
+    sets = [signed(5 - (place > 1), 3, 4, 4, seed=place) for place in range(6)]
+    write_rate_data(tmp_path / "rate_data.mat", version, sets, Grid((2, 2, 1)).distances())
+    run = import_networks([tmp_path / "rate_data.mat"], SMALL, out=tmp_path / "run")
+    assert run.groups == SETS
+    for group, weights in zip(SETS, sets, strict=True):
+        data = run[group]
+        assert np.array_equal(data["weights"], weights[1:]), group  # (network, epoch, pre, post), without the first
+        assert data["weights"].dtype == np.float32
+        assert np.array_equal(data["accuracy"], accuracy_of(weights)[1:, :, 0])
+        assert np.array_equal(data["validation_accuracy"], accuracy_of(weights)[1:, :, 1])
+        assert data["epoch"].to_numpy().tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(run["l1"]["strength"], np.linspace(1e-5, 0.04, 5)[1:])
+    np.testing.assert_array_equal(run["hard"]["strength"], np.linspace(1e-6, 1, 4)[1:])
+    groups = Experiment.from_yaml(run.folder / "experiment.yaml").groups
+    assert groups["hard"].ensembles[0].task == OneChoice(problems="hard")
+    assert groups["shuffled_labels"].ensembles[0].task == OneChoice(labels="shuffled")
+    notes = "\n".join(run.provenance["imported"]["notes"])
+    assert "strengths are assumed to be evenly spaced, l1 1e-05 to 0.04" in notes
+    assert "the first network of each set is left out" in notes
+
+
+@pytest.mark.parametrize("version", ["v7", "v7.3"])
+def test_of_the_authors_file_some_groups_and_epochs_can_be_had(version: str, tmp_path: Path) -> None:
+    sets = [signed(3, 4, 4, 4, seed=place) for place in range(2)]
+    write_rate_data(tmp_path / "theirs.mat", version, sets, Grid((2, 2, 1)).distances())
+    wanted = Wanted(groups=("sernn",), epochs=(1, 3), keep_first=True)
+    words = (*SMALL, "groups.sernn.regularizer.strength=0.5")
+    run = import_networks([tmp_path / "theirs.mat"], words, wanted=wanted, out=tmp_path / "run")
+    assert run.groups == ("sernn",)
+    assert np.array_equal(run["sernn"]["weights"], sets[1][:, [1, 3]])
+    assert run["sernn"]["epoch"].to_numpy().tolist() == [1, 3]
+    assert np.array_equal(run["sernn"]["validation_accuracy"], accuracy_of(sets[1])[:, [1, 3], 1])
+    assert (run["sernn"]["strength"] == 0.5).all()
+
+
+def test_the_grid_is_known_by_its_distances_in_single_precision(tmp_path: Path) -> None:
+    distances = Grid((5, 5, 4)).distances().astype(np.float32)
+    write_rate_data(tmp_path / "rate_data.mat", "v7", [signed(2, 1, 100, 100)], distances)
+    run = import_networks([tmp_path / "rate_data.mat"], out=tmp_path / "run")
+    assert run.declaration["groups"]["l1"]["geometry"]["kind"] == "grid"
+
+
+def test_another_space_in_the_authors_file_is_told_from_the_grid(tmp_path: Path) -> None:
+    distances = Grid((2, 2, 1)).distances()
+    distances[0, 1] = distances[1, 0] = 1.5
+    write_rate_data(tmp_path / "rate_data.mat", "v7", [signed(2, 1, 4, 4)], distances)
+    run = import_networks([tmp_path / "rate_data.mat"], out=tmp_path / "other")
+    assert run.declaration["groups"]["l1"]["geometry"]["kind"] == "connectome"
+    assert run.geometry_of("l1").distances[0, 1] == 1.5
+
+
+def test_a_large_file_is_read_and_written_a_shard_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = signed(8, 3, 4, 4)
+    write_rate_data(tmp_path / "rate_data.mat", "v7.3", [weights], Grid((2, 2, 1)).distances())
+    asked: list[tuple[int, int]] = []
+    read = matlab._Stored.read
+
+    def noted(self: Any, start: int, stop: int) -> Any:
+        if len(self.shape) == 4:
+            asked.append((start, stop))
+        return read(self, start, stop)
+
+    monkeypatch.setattr(matlab._Stored, "read", noted)
+    monkeypatch.setattr(writing, "NETWORKS_PER_SHARD", 3)
+    run = import_networks([tmp_path / "rate_data.mat"], SMALL, out=tmp_path / "run")
+    assert asked == [(1, 4), (4, 7), (7, 8)]
+    assert [len(shard.networks) for shard in run.shards] == [3, 3, 1]
+    assert np.array_equal(run["l1"]["weights"], weights[1:])
+    assert np.array_equal(run["l1"]["strength"], np.linspace(1e-5, 0.04, 8)[1:])
+
+
+def test_large_networks_come_in_smaller_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(5, 2, 4, 4))
+    monkeypatch.setattr(writing, "BYTES_PER_SHARD", 2 * 8 * 2 * 16)  # of two networks of two epochs
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    assert [len(shard.networks) for shard in run.shards] == [2, 2, 1]
+
+
+# Any array
+
+
+@pytest.mark.parametrize("version", ["v7", "v7.3"])
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (signed(4, 4), signed(4, 4)[None, None]),
+        (signed(3, 4, 4), signed(3, 4, 4)[:, None]),
+        (np.moveaxis(signed(3, 4, 4), 0, 2), signed(3, 4, 4)[:, None]),  # as MATLAB's users stack matrices
+        (signed(4, 4, 4), signed(4, 4, 4)[:, None]),  # then the network comes first
+        (signed(2, 3, 4, 4), signed(2, 3, 4, 4)),
+    ],
+    ids=["one", "first", "last", "cube", "epochs"],
+)
+def test_an_array_of_a_matlab_file_is_a_group(version: str, array: Any, expected: Any, tmp_path: Path) -> None:
+    if version == "v7":
+        savemat(tmp_path / "theirs.mat", {"W": array, "labels": np.arange(3.0)})
+    else:
+        with h5py.File(tmp_path / "theirs.mat", "w", userblock_size=512) as file:
+            file["W"], file["labels"] = array.T, np.arange(3.0)[:, None]
+    run = import_networks([tmp_path / "theirs.mat"], SMALL, out=tmp_path / "run")
+    assert run.groups == ("imported",)
+    assert np.array_equal(run["imported"]["weights"], expected)
+    epochs = [0, 1, 2] if expected.shape[1] == 3 else [9]
+    assert run["imported"]["epoch"].to_numpy().tolist() == epochs
+
+
+@pytest.mark.parametrize("version", ["v7", "v7.3"])
+def test_a_variable_can_be_named_within_structs(version: str, tmp_path: Path) -> None:
+    one, other = signed(4, 4), signed(4, 4, seed=1)
+    if version == "v7":
+        savemat(tmp_path / "theirs.mat", {"W": one, "net": {"inner": {"W": other}}})
+    else:
+        with h5py.File(tmp_path / "theirs.mat", "w") as file:
+            file["W"], file["net/inner/W"] = one.T, other.T
+    wanted = Wanted(variable="net.inner.W", groups=("theirs",), epochs=(4,))
+    run = import_networks([tmp_path / "theirs.mat"], SMALL, wanted=wanted, out=tmp_path / "run")
+    assert np.array_equal(run["theirs"]["weights"].to_numpy()[0, 0], other)
+    assert run["theirs"]["epoch"].to_numpy().tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "groups"),
+    [
+        ({"weights": signed(3, 2, 4, 4)}, {"imported": signed(3, 2, 4, 4)}),
+        ({"a__weights": signed(3, 4, 4), "b__weights": signed(4, 4)},
+         {"a": signed(3, 4, 4)[:, None], "b": signed(4, 4)[None, None]}),
+        ({"a__weights_epoch10": signed(3, 4, 4), "a__weights_epoch9": signed(3, 4, 4, seed=1)},
+         {"a": np.stack([signed(3, 4, 4, seed=1), signed(3, 4, 4)], axis=1)}),
+        ({"weights_epoch2": signed(3, 4, 4)}, {"imported": signed(3, 4, 4)[:, None]}),
+    ],
+    ids=["one", "groups", "epochs", "epoch"],
+)  # fmt: skip
+def test_arrays_of_an_npz_file_are_groups(arrays: dict[str, Any], groups: dict[str, Any], tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", **arrays)
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    assert run.groups == tuple(groups)
+    for group, expected in groups.items():
+        assert np.array_equal(run[group]["weights"], expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns"), [((3, 3), [0, 1, 2]), ((3, 2), [None, 0, 1]), ((3, 9), [None, 0, 1])],
+    ids=["each", "without 0", "more than imported"],
+)  # fmt: skip
+def test_scores_are_one_for_each_epoch_or_begin_at_epoch_1(
+    shape: tuple[int, int], columns: list[int | None], tmp_path: Path
+) -> None:
+    scores = np.random.default_rng(1).random(shape)
+    np.savez(tmp_path / "theirs.npz", weights=signed(3, 3, 4, 4), val_accuracy=scores, seed=[4, 5, 7])
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    found = run["imported"]["validation_accuracy"].to_numpy()
+    for place, column in enumerate(columns):
+        expected = np.full(3, np.nan) if column is None else scores[:, column]
+        assert np.array_equal(found[:, place], expected, equal_nan=True)
+    assert run["imported"]["seed"].to_numpy().tolist() == [4, 5, 7]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", " ", "  ", ", "])
+def test_a_table_of_numbers_is_a_network_to_the_last_bit(mark: str, tmp_path: Path) -> None:
+    weights = np.random.default_rng(2).normal(size=(4, 4))  # no single precision holds these
+    text = "\n".join(mark.join(map(repr, row)) for row in weights.tolist())
+    (tmp_path / "one.txt").write_text(f"# by someone\n{text}\n\n")
+    run = import_networks([tmp_path / "one.txt"], SMALL, out=tmp_path / "run")
+    assert run["imported"]["weights"].dtype == np.float64
+    assert np.array_equal(run["imported"]["weights"].to_numpy()[0, 0], weights)
+
+
+def test_the_tables_of_a_folder_are_counted_as_a_reader_would(tmp_path: Path) -> None:
+    weights = signed(12, 4, 4)
+    (tmp_path / "nets").mkdir()
+    for number, matrix in enumerate(weights):
+        np.savetxt(tmp_path / "nets" / f"net{number}.csv", matrix, delimiter=",")
+    (tmp_path / "nets" / "readme.md").write_text("not a table")
+    wanted = Wanted(groups=("theirs",))
+    run = import_networks([tmp_path / "nets"], SMALL, wanted=wanted, out=tmp_path / "run")
+    assert np.array_equal(run["theirs"]["weights"].to_numpy()[:, 0], weights)  # savetxt writes 18 digits
+    assert "network 10 is net10.csv" in run.provenance["imported"]["notes"]
+    assert list(run.provenance["imported"]["files"]) == [f"net{number}.csv" for number in range(12)]
+    files = [tmp_path / "nets" / f"net{number}.csv" for number in (3, 1)]
+    run = import_networks(files, SMALL, out=tmp_path / "two")
+    assert np.array_equal(run["imported"]["weights"].to_numpy()[:, 0], weights[[3, 1]])
+
+
+def test_post_pre_turns_matrices_and_is_another_run(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(2, 4, 4))
+    as_is, turned = (
+        import_networks(
+            [tmp_path / "theirs.npz"],
+            SMALL,
+            wanted=Wanted(orientation=orientation),
+            out=tmp_path / orientation,
+        )
+        for orientation in ("pre_post", "post_pre")
+    )
+    assert np.array_equal(turned["imported"]["weights"], as_is["imported"]["weights"].transpose(..., "post", "pre"))
+    assert turned.plan["experiment"] != as_is.plan["experiment"]
+
+
+# What a file does not say
+
+
+def geometry_of(run: Run) -> Any:
+    return run.declaration["groups"]["imported"]["geometry"]
+
+
+def test_positions_in_the_file_are_where_units_are(tmp_path: Path) -> None:
+    positions = np.random.default_rng(3).normal(size=(4, 3))
+    np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), positions=positions)
+    run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
+    assert geometry_of(run)["kind"] == "points"
+    assert np.array_equal(run.geometry_of("imported").positions, positions)
+    Experiment.from_yaml(run.folder / "experiment.yaml")
+
+
+def test_distances_in_the_file_are_how_far_units_are_apart(tmp_path: Path) -> None:
+    distances = np.array([[0, 1, 2, 2], [1, 0, 1, 2], [2, 1, 0, 1], [2, 2, 1, 0]], dtype=float)
+    positions = np.random.default_rng(3).normal(size=(4, 3))
+    np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), distances=distances, positions=positions)
+    run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
+    known = run.geometry_of("imported")
+    assert np.array_equal(known.distances, distances)
+    assert np.array_equal(known.positions, positions)
+    assert known.length_unit == "mm"
+
+
+def test_positions_of_the_papers_grid_are_that_grid(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(100, 100), positions=Grid((5, 5, 4)).positions())
+    run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
+    assert geometry_of(run)["kind"] == "grid"
+
+
+def test_words_say_where_units_are_whatever_the_file_says(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), positions=np.eye(4)[:, :3])
+    run = import_networks([tmp_path / "theirs.npz"], ["geometry=ring", "geometry.n=4"], out=tmp_path / "run")
+    assert geometry_of(run)["kind"] == "ring"
+    assert not any("positions" in note for note in run.provenance["imported"]["notes"])
+
+
+def test_words_may_say_more_of_the_usual_grid_or_place_every_group_by_itself(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(100, 100))
+    run = import_networks([tmp_path / "theirs.npz"], ["geometry.spacing=2.0"], out=tmp_path / "run")
+    assert np.array_equal(run.geometry_of("imported").distances, Grid((5, 5, 4), spacing=2.0).distances())
+    np.savez(tmp_path / "two.npz", a__weights=signed(4, 4), b__weights=signed(5, 5))
+    words = [f"groups.{group}.geometry={{kind: ring, n: {units}}}" for group, units in (("a", 4), ("b", 5))]
+    run = import_networks([tmp_path / "two.npz"], words, out=tmp_path / "other")
+    assert [len(run.geometry_of(group).positions) for group in ("a", "b")] == [4, 5]
+
+
+def test_networks_of_unknown_making_say_so(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(3, 4, 4))
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    data = run["imported"]
+    for name in ("strength", "accuracy", "validation_accuracy", "loss", "penalty"):
+        assert np.isnan(data[name]).all(), name
+    parts = Experiment.from_yaml(run.folder / "experiment.yaml").groups["imported"].ensembles[0]
+    assert isinstance(parts.regularizer, ImportedRegularizer)
+    assert parts.task == ImportedTask()
+    assert Experiment.from_yaml(run.folder / "experiment.yaml").digest == run.plan["experiment"]
+
+
+def test_words_say_how_networks_were_trained(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(3, 4, 4), strength=[0.1, 0.2, 0.4])
+    words = (*SMALL, "regularizer=distance", "regularizer.power=2.0", "name=mine")
+    run = import_networks([tmp_path / "theirs.npz"], words, out=tmp_path / "run")
+    block = run.declaration["groups"]["imported"]["regularizer"]
+    assert block == {"kind": "distance", "strength": [0.1, 0.2, 0.4], "power": 2.0}
+    assert run.name == "mine"
+    assert run["imported"]["strength"].to_numpy().tolist() == [0.1, 0.2, 0.4]
+
+
+def test_a_group_of_the_papers_name_without_strengths_declares_no_penalty(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", l1__weights=signed(3, 4, 4))
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    assert run.declaration["groups"]["l1"]["regularizer"]["kind"] == "imported"
+    notes = "\n".join(run.provenance["imported"]["notes"])
+    assert "groups.l1.regularizer=l1 groups.l1.regularizer.strength=" in notes
+    assert "l1 with l1" not in notes
+
+
+def test_weights_that_are_not_finite_are_taken_out_and_the_others_go_on(tmp_path: Path) -> None:
+    weights = signed(3, 2, 4, 4)
+    weights[1, 1, 0, 2] = np.inf
+    np.savez(tmp_path / "theirs.npz", weights=weights, val_accuracy=np.ones((3, 2)))
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    data = run["imported"]
+    assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
+    assert data["reason"].to_numpy()[1] == "the file has weights that are not finite at epoch 1"
+    assert np.isnan(data["weights"].to_numpy()[1, 1]).all()
+    assert np.array_equal(data["weights"].to_numpy()[1, 0], weights[1, 0])
+    assert np.isnan(data["validation_accuracy"].to_numpy()).tolist() == [[False] * 2, [False, True], [False] * 2]
+
+
+# Nothing is trained
+
+
+def test_a_finished_import_is_left_as_it_is_by_run_and_resume(ensemble: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
+    Experiment.from_yaml(ensemble.folder / "experiment.yaml").run(ensemble.folder, report=False)
+    assert before == {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
+
+
+def test_what_is_missing_of_an_import_is_not_trained_instead(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", l1__weights=signed(3, 4, 4), l1__strength=[0.1, 0.2, 0.3])
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    run.shards[0].path.unlink()
+    experiment = Experiment.from_yaml(run.folder / "experiment.yaml")
+    with pytest.raises(UserError, match=r"trained elsewhere and imported from theirs.npz; they cannot be trained"):
+        experiment.run(run.folder, workers=1, report=False)
+    assert not run.shards[0].path.exists()
+
+
+def test_imported_parts_refuse_to_work() -> None:
+    for refused in (
+        lambda: ImportedCore().build(8, 4, []),
+        lambda: ImportedTask().n_inputs,
+        lambda: ImportedTask().trials(3, np.random.default_rng(0)),
+        lambda: ImportedRegularizer((0.1, 0.2)).penalty(Snapshot(weights=torch.ones((2, 3, 3)))),
+    ):
+        with pytest.raises(UserError, match="trained elsewhere"):
+            refused()
+    with pytest.raises(ValueError, match="NaN where it is not known"):
+        ImportedRegularizer(-1.0)
+
+
+# Files that are not what they are taken for
+
+
+def npz(path: Path, **arrays: Any) -> None:
+    np.savez(path, **arrays)
+
+
+def linked(path: Path, kind: str) -> None:
+    """Write a MATLAB file whose matrix lies in another file."""
+    with h5py.File(path.with_suffix(".other"), "w") as other:
+        other["W"] = signed(4, 4)
+    with h5py.File(path, "w") as file:
+        if kind == "link":
+            file["W"] = h5py.ExternalLink(path.with_suffix(".other"), "W")
+        elif kind == "soft":
+            file["W"] = h5py.SoftLink("/elsewhere")
+        elif kind == "storage":
+            file.create_dataset("W", (4, 4), dtype="f8", external=[(str(path.with_suffix(".raw")), 0, 128)])
+        else:
+            layout = h5py.VirtualLayout((4, 4), dtype="f8")
+            layout[:] = h5py.VirtualSource(path.with_suffix(".other"), "W", shape=(4, 4))
+            file.create_virtual_dataset("W", layout)
+
+
+def nowhere(path: Path) -> None:
+    write_rate_data(path, "v7.3", [signed(2, 1, 4, 4)], np.zeros((4, 4)))
+    with h5py.File(path, "a") as file:
+        file["network_data/trained_rnns/connectivity"][0, 0] = h5py.Reference()
+
+
+def lying(path: Path) -> None:
+    """Write an archive whose array says that it is a terabyte."""
+    header = io.BytesIO()
+    described = {"descr": "<f8", "fortran_order": False, "shape": (12500, 1000, 100, 100)}
+    np.lib.format.write_array_header_1_0(header, described)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights.npy", header.getvalue() + bytes(64))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def cut_npz(path: Path) -> None:
+    np.savez(path, weights=signed(20, 4, 4))
+    cut(path)
+
+
+def cut_mat(path: Path) -> None:
+    savemat(path, {"W": signed(20, 4, 4)}, do_compression=True)
+    cut(path)
+
+
+def cut_hdf5(path: Path) -> None:
+    write_rate_data(path, "v7.3", [signed(20, 1, 4, 4)], np.zeros((4, 4)))
+    cut(path)
+
+
+HOSTILE: dict[str, tuple[str, Callable[[Path], Any], dict[str, Any], str]] = {
+    "objects": ("a.npz", lambda path: npz(path, weights=np.array([print, 1], dtype=object)), {}, "Python objects"),
+    "cut npz": ("a.npz", cut_npz, {}, "cannot be read as an NPZ file"),
+    "cut mat": ("a.mat", cut_mat, {}, "cannot be read as a MATLAB file"),
+    "cut hdf5": ("a.mat", cut_hdf5, {}, "cannot be read as a MATLAB file"),
+    "a terabyte": ("a.npz", lying, {}, "not as long as its shape"),
+    "no npz": ("a.npz", lambda path: path.write_text("weights"), {}, "cannot be read as an NPZ file"),
+    "no mat": ("a.mat", lambda path: path.write_text("weights"), {}, "cannot be read as a MATLAB file"),
+    "no rate_data": ("a.mat", lambda path: savemat(path, {"W": np.eye(4)}), {"format": "rate_data"}, "network_data"),
+    "external link": ("a.mat", lambda path: linked(path, "link"), {}, "a link to elsewhere"),
+    "soft link": ("a.mat", lambda path: linked(path, "soft"), {}, "a link to elsewhere"),
+    "external storage": ("a.mat", lambda path: linked(path, "storage"), {}, "lies in another file"),
+    "virtual": ("a.mat", lambda path: linked(path, "virtual"), {}, "lies in another file"),
+    "reference to nowhere": ("a.mat", nowhere, {}, "a cell that leads nowhere"),
+    "several arrays": (
+        "a.mat", lambda path: savemat(path, {"A": np.eye(4), "B": np.eye(5)}), {},
+        r"several arrays.*--variable.*A \(4, 4\), B \(5, 5\)",
+    ),
+    "no array": ("a.mat", lambda path: savemat(path, {"A": np.ones((2, 3))}), {}, r"no array of square .*A \(2, 3\)"),
+    "text in mat": ("a.mat", lambda path: savemat(path, {"A": "W"}), {"wanted": Wanted(variable="A")}, "shape"),
+    "no weights": ("a.npz", lambda path: npz(path, w=np.eye(4)), {}, r"no array weights.*w \(4, 4\)"),
+    "not square": ("a.npz", lambda path: npz(path, weights=np.ones((3, 4))), {}, "expected square matrices"),
+    "no networks": ("a.npz", lambda path: npz(path, weights=np.ones((0, 4, 4))), {}, "expected square matrices"),
+    "complex": ("a.npz", lambda path: npz(path, weights=np.ones((4, 4)) * 1j), {}, "complex128; expected real"),
+    "strengths": ("a.npz", lambda path: npz(path, weights=np.ones((3, 4, 4)), strength=[1.0]), {}, "one a network"),
+    "scores": (
+        "a.npz", lambda path: npz(path, weights=np.ones((3, 2, 4, 4)), loss=np.ones((3, 7, 2))), {},
+        "expected \\(3, 2\\)",
+    ),
+    "distances": ("a.npz", lambda path: npz(path, weights=np.eye(4), distances=np.eye(3)), {"words": ()}, "4 units"),
+    "group": (
+        "a.npz", lambda path: npz(path, l1__weights=np.eye(4)), {"wanted": Wanted(groups=("l2",))},
+        "no group 'l2': did you mean 'l1'",
+    ),
+    "epoch": (
+        "a.npz", lambda path: npz(path, weights_epoch3=np.eye(4)), {"wanted": Wanted(epochs=(4,))},
+        "no epoch 4; it has 3",
+    ),
+    "epochs": (
+        "a.npz", lambda path: npz(path, weights=np.ones((3, 2, 4, 4))), {"wanted": Wanted(epochs=(4,))},
+        "2 epoch.*names 1",
+    ),
+    "variable": ("a.csv", lambda path: path.write_text("1 2\n3 4\n"), {"wanted": Wanted(variable="W")}, "mat and npz"),
+    "names": ("a.csv", lambda path: path.write_text("V1,V2\n1,2\n3,4\n"), {}, r"a.csv:1: entry 1 is 'V1'.*names"),
+    "row names": ("a.csv", lambda path: path.write_text("1,2\nV2,4\n"), {}, r"a.csv:2: entry 1 is 'V2'.*names"),
+    "decimal commas": ("a.csv", lambda path: path.write_text("0,5;1\n1;2\n"), {}, "a.csv:1: entry 1 is '0,5'"),
+    "ragged": ("a.csv", lambda path: path.write_text("1,2\n3,4,5\n"), {}, "a.csv:2: 3 numbers where"),
+    "not square table": ("a.csv", lambda path: path.write_text("1,2\n3,4\n5,6\n"), {}, "3 lines of 2 numbers"),
+    "empty": ("a.csv", lambda path: path.write_text(""), {}, "0 lines"),
+    "bytes": ("a.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), {}, "cannot be read as text"),
+    "ending": ("a.bin", lambda path: path.write_text("1"), {}, "give its format with --format"),
+    "format": ("a.npz", lambda path: npz(path, weights=np.eye(4)), {"format": "npy"}, "did you mean 'npz'"),
+    "geometry": (
+        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": ()}, "does not say where its 4 units are",
+    ),
+    "other geometry": (
+        "a.npz", lambda path: npz(path, weights=np.eye(5)), {}, "have 5 units, but the geometry grid holds 4",
+    ),
+    "axis": (
+        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": (*SMALL, "seed={list: [1, 2]}")},
+        "has 1 networks, and the words make it 2",
+    ),
+    "word": ("a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": ("geometri=grid",)}, "did you mean 'geom"),
+    "wrong name": ("a.npz", lambda path: npz(path, **{"2__weights": np.eye(4)}), {}, "a group's name is letters"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_file_that_cannot_be_used_is_answered_in_words_and_leaves_nothing(case: str, tmp_path: Path) -> None:
+    name, write, options, said = HOSTILE[case]
+    write(tmp_path / name)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(UserError, match=said) as caught:
+        import_networks([tmp_path / name], **{"words": SMALL, **options}, out=tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "NETWORKS_PER_SHARD", 1)
+    files = [tmp_path / f"{number}.csv" for number in range(3)]
+    for file in files:
+        file.write_text("1,2\n3,4\n")
+    files[2].write_text("1,2,3\n4,5,6\n7,8,9\n")
+    words = ("geometry=ring", "geometry.n=2")
+    with pytest.raises(UserError, match=r"2.csv has 3 units, and .*0.csv 2"):
+        import_networks(files, words, out=tmp_path / "deep" / "run")
+    assert not any((tmp_path / "deep").iterdir())
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", weights=signed(4, 4))
+    (tmp_path / "run").mkdir()
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")  # an empty one is as good as none
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    with pytest.raises(UserError, match="is there already"):
+        import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (1, 1), (2, 2, 2, 4, 4), (0, 4, 4)])
+def test_what_is_no_stack_of_matrices_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="expected square matrices"):
+        stack_of(shape, "weights")
+
+
+@pytest.mark.parametrize("epochs", [(-1,), (3, 2), (2, 2)])
+def test_epochs_are_in_order(epochs: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="each above the one before"):
+        Wanted(epochs=epochs)
+
+
+# The command
+
+
+def test_the_command_imports_and_says_what_it_assumed(command: Callable[..., Outcome]) -> None:
+    np.savez("theirs.npz", weights_epoch3=signed(3, 4, 4))
+    outcome = command("import", "theirs.npz", *SMALL, "--group", "mine", "--quiet")
+    assert outcome.code == 0, outcome.err
+    assert "mine: 3 networks of 4 units, epoch 3" in outcome.out
+    (folder,) = Path("runs").iterdir()
+    assert f"spatialnets report {folder}" in outcome.out
+    assert np.array_equal(Run.open(folder)["mine"]["weights"].to_numpy()[:, 0], signed(3, 4, 4))
+    shown = command("show", str(folder))
+    assert shown.code == 0
+    assert "3 of 3 networks" in shown.out
+
+
+def test_the_command_answers_in_one_line_what_it_cannot_use(command: Callable[..., Outcome]) -> None:
+    Path("broken.mat").write_text("nothing")
+    for words in (
+        ("broken.mat",),
+        ("absent.npz",),
+        ("broken.mat", "--epochs", "two"),
+        ("broken.mat", "--orientation", "up"),
+    ):
+        outcome = command("import", *words)
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: ")
+        assert len(outcome.err.splitlines()) == 1
+    assert [path.name for path in Path().iterdir()] == ["broken.mat"]
+
+
+def test_groups_of_an_import_differ_in_epochs_as_any_do(tmp_path: Path) -> None:
+    np.savez(tmp_path / "theirs.npz", a__weights_epoch9=signed(4, 4), b__weights=signed(2, 2, 4, 4))
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
+    table: xr.Dataset = Wiring().measure(run)
+    assert table["epoch"].to_numpy().tolist() == [0, 1, 9]
+    assert np.isfinite(table["total_weight"].to_numpy()).tolist() == [[False, False, True], *[[True, True, False]] * 2]
