@@ -25,6 +25,12 @@ def generative(
         int | None, typer.Option("--networks", min=1, help="How many of each group, of those that pass; by default 20.")
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="All networks that pass, as in the paper.")] = False,
+    all_strengths: Annotated[
+        bool,
+        typer.Option(
+            "--all-strengths", help="Of all strengths, not, as the paper's figure, from 20 to 60 % of a group."
+        ),
+    ] = False,
     simulations: Annotated[
         int | None, typer.Option("--simulations", min=1, help="For each network and rule; by default 1,000.")
     ] = None,
@@ -42,6 +48,8 @@ def generative(
     analysis = _declared(folder)
     if full or networks is not None:
         analysis = dataclasses.replace(analysis, networks_per_group=networks)
+    if all_strengths:
+        analysis = dataclasses.replace(analysis, ranks=(0.0, 1.0))
     if simulations is not None:
         levels = min(analysis.levels, simulations)
         analysis = dataclasses.replace(analysis, levels=levels, per_level=simulations // levels)

@@ -55,6 +55,9 @@ class OneChoice(Task):
         ``"regular"``, the paper's eight problems, or ``"hard"``, all sixteen in which exactly one option leads closer.
     goal_steps, delay_steps, choice_steps
         How many steps the goal is shown, nothing is shown, and the options are shown.
+    outputs
+        How many output channels: 4, one for each direction, or 8, as the paper's Methods say; the last four are then
+        never right.
     labels
         ``"correct"``, or ``"shuffled"``: the right answers are dealt anew among the trials, a control that cannot be
         learned. The paper's code dealt them once for all networks; here every network has its own deal.
@@ -84,11 +87,14 @@ class OneChoice(Task):
     delay_steps: int = 10
     choice_steps: int = 20
     labels: Literal["correct", "shuffled"] = "correct"
+    outputs: Literal[4, 8] = 4
 
     def __post_init__(self) -> None:
         for name, least in (("goal_steps", 1), ("delay_steps", 0), ("choice_steps", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        if self.outputs not in (4, 8):
+            raise ValueError(f"outputs must be 4 or 8, not {self.outputs!r}")
         for name, words in (("problems", ("regular", "hard")), ("labels", ("correct", "shuffled"))):
             if getattr(self, name) not in words:
                 raise ValueError(f"{name} must be one of {', '.join(words)}, not {getattr(self, name)!r}")
@@ -100,8 +106,8 @@ class OneChoice(Task):
 
     @property
     def n_outputs(self) -> int:
-        """Four directions."""
-        return len(DIRECTIONS)
+        """Four directions, and perhaps four channels that are never right."""
+        return self.outputs
 
     @property
     def n_problems(self) -> int:
@@ -130,7 +136,7 @@ class OneChoice(Task):
         inputs[:, :goal_end, : len(GOALS)] = goals[drawn][:, None]
         inputs[:, choice_start:, len(GOALS) :] = options[drawn][:, None]
         targets = np.zeros((len(drawn), end, self.n_outputs), dtype=np.float32)
-        targets[:, -1] = answers[taught]
+        targets[:, -1, : len(DIRECTIONS)] = answers[taught]
         mask = np.zeros((len(drawn), end), dtype=np.float32)
         mask[:, -1] = 1
         names = np.array(PROBLEMS)

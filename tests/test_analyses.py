@@ -228,3 +228,18 @@ def test_a_network_without_growing_modes_has_no_logarithm() -> None:
 def test_modularity_separates_the_authors_groups() -> None:
     quality, _ = modularity(np.abs(BCT["weights"].astype(float)))
     assert quality[:5].mean() > quality[5:].mean()
+
+
+def test_binary_modularity_is_that_of_the_strongest_connections() -> None:
+    found = Modularity(binary_density=0.1).of_shard(TRAINED)
+    expected, _ = modularity(BCT["top10"].astype(float).reshape(5, 2, 100, 100))
+    np.testing.assert_allclose(found["modularity_binary"], expected, atol=1e-12)  # the same sums of whole numbers
+    assert "modularity_binary" not in Modularity().of_shard(TRAINED)
+    with pytest.raises(ValueError, match="binary_density must be above 0"):
+        Modularity(binary_density=0.0)
+
+
+def test_passing_may_mean_above_the_threshold() -> None:
+    scores = xr.Dataset({"validation_accuracy": (("network", "epoch"), np.array([[0.9], [0.91]]))})
+    assert PassRate().of_shard(scores)["passed"].to_numpy().tolist() == [[True], [True]]
+    assert PassRate(strict=True).of_shard(scores)["passed"].to_numpy().tolist() == [[False], [True]]

@@ -70,7 +70,7 @@ def test_every_preset_can_be_written_out_and_read_again(name: str, tmp_path: Pat
 
 def test_the_controls_are_those_of_the_paper() -> None:
     controls = Experiment.from_preset("sernn_controls").groups
-    own = ("distance_only", "communicability_only", "hard", "shuffled_labels")
+    own: tuple[str, ...] = ("distance_only", "communicability_only", "hard", "shuffled_labels")
     own += ("short_delay", "long_delay", "low_noise", "high_noise")
     assert {name: group.networks for name, group in controls.items()} == dict.fromkeys(("sernn", "l1", *own), 100)
     both = Experiment.from_preset("sernn_replication").groups

@@ -360,7 +360,7 @@ def test_what_cannot_be_compared_is_not_a_number() -> None:
 
 # Analysis
 
-QUICK = Generative(rules=("spatial", "matching"), density=0.2, levels=2, per_level=4)
+QUICK = Generative(rules=("spatial", "matching"), density=0.2, levels=2, per_level=4, ranks=(0.0, 1.0))
 
 
 def shard(count: int = 3, epochs: int = 2, group: str = "sernn", first: int = 0) -> xr.Dataset:
@@ -433,7 +433,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("generative")
     (folder / "my.yaml").write_text(
         "extends: sernn_demo\nname: tiny\nnetworks: 1\nanalyses: [{kind: generative, accuracy: 0.0, density: 0.2, "
-        "levels: 2, per_level: 3, networks_per_group: 2, rules: [spatial, matching, deg-avg]}]\n"
+        "ranks: [0, 1], levels: 2, per_level: 3, networks_per_group: 2, rules: [spatial, matching, deg-avg]}]\n"
     )
     words = (
         "groups.sernn.regularizer.strength={list: [0.3, 0.1, 1e38, 0.2]}",
@@ -468,6 +468,8 @@ def test_networks_are_chosen_evenly_by_strength_among_those_that_pass(run: Run) 
     two = chosen(accuracy=0.0, networks_per_group=2)
     assert two["l1"] == [0.02, 0.04]
     assert chosen(accuracy=0.0) == everyone  # no more than there are
+    assert chosen(accuracy=0.0, ranks=(0.25, 0.75))["l1"] == [0.02, 0.03]
+    assert Generative().ranks == (0.2, 0.6)  # networks 200 to 600 of the paper's 1,000
 
 
 def test_the_analysis_keeps_its_contract(run: Run) -> None:
@@ -509,7 +511,7 @@ def test_the_cost_is_known_beforehand() -> None:
 
 
 def test_the_command_says_what_it_costs_and_what_it_found(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    generative(run.folder, networks=None, full=False, simulations=None, workers=1, quiet=True)
+    generative(run.folder, networks=None, full=False, all_strengths=False, simulations=None, workers=1, quiet=True)
     out = capsys.readouterr().out
     assert "4 networks (2 sernn, 2 l1) x 3 rules, 18 simulations for each network: about 0:0" in out
     assert "homophily" in out
@@ -521,12 +523,12 @@ def test_the_command_says_what_it_costs_and_what_it_found(run: Run, capsys: pyte
     energies = table["energy"].sel(epoch=2).to_numpy()[(table["group"] == "l1").to_numpy()]
     assert f"{np.nanmedian(energies[:, 1]):.3f}" in next(line for line in out.splitlines() if "matching" in line)
 
-    generative(run.folder, networks=1, full=False, simulations=2, workers=1, quiet=True)
+    generative(run.folder, networks=1, full=False, all_strengths=False, simulations=2, workers=1, quiet=True)
     assert "2 networks (1 sernn, 1 l1) x 3 rules, 6 simulations" in capsys.readouterr().out
-    generative(run.folder, networks=None, full=True, simulations=2, workers=1, quiet=True)
+    generative(run.folder, networks=None, full=True, all_strengths=False, simulations=2, workers=1, quiet=True)
     assert "7 networks (3 sernn, 4 l1)" in capsys.readouterr().out
     with pytest.raises(UserError, match="leave out --networks"):
-        generative(run.folder, networks=1, full=True, simulations=None, workers=1, quiet=True)
+        generative(run.folder, networks=1, full=True, all_strengths=False, simulations=None, workers=1, quiet=True)
 
 
 def test_a_run_in_which_nobody_learned_is_told_so(tmp_path: Path, command: Callable[..., Outcome]) -> None:
@@ -537,4 +539,4 @@ def test_a_run_in_which_nobody_learned_is_told_so(tmp_path: Path, command: Calla
     made = command("run", "preset=sernn_demo", *words, "--out", "run", "--workers", "1", "--no-report", "--quiet")
     assert made.code == 0
     with pytest.raises(RunError, match="no network of run has learned its task: validation accuracy 0.9 after epoch 9"):
-        generative(Path("run"), networks=None, full=False, simulations=None, workers=1, quiet=True)
+        generative(Path("run"), networks=None, full=False, all_strengths=False, simulations=None, workers=1, quiet=True)

@@ -6,6 +6,8 @@ import torch
 from numpy.typing import NDArray
 
 from spatialnets import Snapshot
+from spatialnets.geometries import Grid
+from spatialnets.graph.communicability import communicability
 from spatialnets.protocols import Product, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, L2, Both, Communicability, Distance
 
@@ -154,3 +156,21 @@ def test_what_a_penalty_lacks_is_said() -> None:
         L1(1.0) * 3  # type: ignore[operator]
     with pytest.raises(TypeError):
         L1(1.0) + 3  # type: ignore[operator]
+
+
+def test_detached_communicability_costs_the_same_and_pulls_as_a_fixed_price() -> None:
+    distances = torch.tensor(Grid((3, 2)).distances())
+    weights = torch.randn(2, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    for whole, detached in (
+        (Both(0.3), Both(0.3, detach=True)),
+        (Communicability(0.3), Communicability(0.3, detach=True)),
+    ):
+        snapshot = Snapshot(weights=weights, distances=distances)
+        assert torch.equal(whole.penalty(snapshot), detached.penalty(snapshot))
+        (slope,) = torch.autograd.grad(detached.penalty(snapshot).sum(), weights)
+        price = 0.3 * communicability(weights.detach().abs())
+        if isinstance(whole, Both):
+            price = price * distances
+        torch.testing.assert_close(slope, weights.detach().sign() * price)
+        (through,) = torch.autograd.grad(whole.penalty(snapshot).sum(), weights)
+        assert not torch.allclose(through, slope)

@@ -147,6 +147,8 @@ def test_preferences_are_of_magnitudes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = planted(monkeypatch, explained)
     assert float(found["p"].sel(network=0, epoch=9, window=0, code="goal")) < 0.01
     assert np.isnan(found["p_top"].sel(network=0, epoch=9, window=0, code="goal"))  # none is above zero
+    as_written = planted(monkeypatch, explained, signed=True)["p"].sel(network=0, epoch=9, window=0)
+    assert np.isnan(as_written.sel(code="goal"))  # all of them prefer the choices
 
 
 def test_the_preference_of_a_unit_is_its_load(monkeypatch: pytest.MonkeyPatch) -> None:

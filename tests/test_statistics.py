@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from spatialnets.statistics import bootstrap, cohens_d, effect, false_discovery, hedges_g, mean_interval
+from spatialnets.statistics import bootstrap, cohens_d, effect, false_discovery, hedges_g, mean_interval, rank_aligned_t
 
 
 def two(seed: int, n: int = 20, m: int = 15, apart: float = 1.0) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -132,3 +132,10 @@ def test_false_discoveries_are_held_down() -> None:
         wrong.append(found[20:].sum() / max(found.sum(), 1))
     assert np.mean(wrong) < 0.1
     assert np.isnan(false_discovery(np.full((2, 2), np.nan))).all()
+
+
+def test_the_test_of_the_papers_code_pairs_networks_by_rank() -> None:
+    one, other = two(4, 40, 55)
+    known = stats.ttest_rel(one, other[:40])
+    assert rank_aligned_t(one, other) == (float(known.statistic), float(known.pvalue))
+    assert rank_aligned_t(other, one)[0] == -known.statistic

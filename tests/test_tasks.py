@@ -137,3 +137,12 @@ def test_a_mask_counts_trials_as_often_as_it_says() -> None:
     for score in (cross_entropy, fraction_correct):
         expected = score(outputs[:, again], targets[:, again], torch.ones(1, 4, 1))
         torch.testing.assert_close(score(outputs, targets, counted), expected)
+
+
+def test_eight_outputs_are_four_and_four_that_are_never_right() -> None:
+    four, eight = (OneChoice(outputs=count).trials(64, np.random.default_rng(1)) for count in (4, 8))
+    np.testing.assert_array_equal(eight.targets[..., :4], four.targets)
+    assert not eight.targets[..., 4:].any()
+    np.testing.assert_array_equal(eight.inputs, four.inputs)
+    with pytest.raises(ValueError, match="outputs must be 4 or 8"):
+        OneChoice(outputs=5)  # type: ignore[arg-type]

@@ -106,13 +106,14 @@ class SpatialCoding(Analysis):
         How many random sets.
     top
         How many units `p_top` looks at.
+    signed
+        Whether :math:`\delta = V_{goal} - V_{choices}`, as in the paper's text, without magnitudes, as in its code.
     decoding
         How units are decoded. If the run has that stored, it is not done again.
 
     References
     ----------
-    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 4e and Supplementary Fig. 12. Where the text
-    has goal minus choices, the authors' code takes magnitudes, as here.
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 4e and Supplementary Fig. 12.
     """
 
     references: ClassVar[tuple[str, ...]] = ("achterberg2023",)
@@ -121,6 +122,7 @@ class SpatialCoding(Analysis):
     second: str = "choices"
     sets: int = 1000
     top: int = 50
+    signed: bool = False
     decoding: Decoding = DEFAULT
 
     def __post_init__(self) -> None:
@@ -149,7 +151,8 @@ class SpatialCoding(Analysis):
             for window in range(n_windows):
                 orders = _orders(int(seeds[network]), window, self.sets, len(distances))
                 explained = values[network, 0, :, window]
-                p[network, 0, window] = _preferring(distances, explained, orders)
+                first, second = (explained if self.signed else np.abs(explained)).T
+                p[network, 0, window] = _preferring(distances, first - second, orders)
                 for code in range(2):
                     best = np.argsort(-explained[:, code], kind="stable")[: self.top]
                     best = best[explained[best, code] > 0]
@@ -186,9 +189,8 @@ def _orders(seed: int, window: int, sets: int, n_units: int) -> NDArray[np.int64
     return numpy_stream(seed, "spatial coding sets", window).permuted(numbers, axis=1)
 
 
-def _preferring(distances: FloatArray, explained: FloatArray, orders: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the spread of the units that prefer the first and the second of two codes ``(unit, 2)``."""
-    preference = np.abs(explained[:, 0]) - np.abs(explained[:, 1])
+def _preferring(distances: FloatArray, preference: FloatArray, orders: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the spread of the units that prefer the first and the second of two codes, by preference ``(unit,)``."""
     sides = (np.flatnonzero(preference > 0), np.flatnonzero(preference < 0))
     first, second = (spatial_spread(distances, side, orders, np.abs(preference[side])) for side in sides)
     return first, second

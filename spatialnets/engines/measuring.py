@@ -106,7 +106,8 @@ class Measuring:
     def __init__(
         self, run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
     ) -> None:
-        made_by = hashlib.sha256(f"{__version__} {analysis!r}".encode()).hexdigest()[:8]
+        there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
+        made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
         self._analysis, self._name = analysis, name
         self._kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
         self._workers = workers or cores()

@@ -30,6 +30,8 @@ class Both(WiringRegularizer):
         The exponent :math:`p` of distance, positive.
     factor
         The exponent :math:`f` of communicability, positive.
+    detach
+        Whether no gradient flows through communicability; see `Communicability`.
 
     References
     ----------
@@ -48,6 +50,7 @@ class Both(WiringRegularizer):
 
     power: float = 1.0
     factor: float = 1.0
+    detach: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,7 +62,7 @@ class Both(WiringRegularizer):
 
     @property
     def _communicability(self) -> Communicability:
-        return Communicability(strength=1.0, factor=self.factor)
+        return Communicability(strength=1.0, factor=self.factor, detach=self.detach)
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
         return self._distance.price(weights, distances) * self._communicability.price(weights, distances)

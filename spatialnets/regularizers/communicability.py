@@ -28,6 +28,9 @@ class Communicability(WiringRegularizer):
         :math:`\gamma`, one number or one per network.
     factor
         The exponent :math:`f`, positive (``comms_factor`` in the paper's code).
+    detach
+        Whether prices are taken as given while learning, so that no gradient flows through :math:`C`: the authors'
+        rate networks learn through it, their later spiking ones do not.
 
     References
     ----------
@@ -45,6 +48,7 @@ class Communicability(WiringRegularizer):
     references: ClassVar[tuple[str, ...]] = ("achterberg2023", "estrada2008", "crofts2009", "paterson1973")
 
     factor: float = 1.0
+    detach: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,7 +56,7 @@ class Communicability(WiringRegularizer):
             raise ValueError(f"factor must be finite and positive, not {self.factor}")
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
-        price = communicability(weights)
+        price = communicability(weights.detach() if self.detach else weights)
         if self.factor == 1:
             return price
         reachable = price > 0  # the slope of x^f at 0 is infinite for f < 1
