@@ -96,7 +96,7 @@ def rebuild(shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task) -> E
         ) in ensemble.projections().items():  # a projection that is no view of a parameter stays as it was
             if not torch.equal(values.nan_to_num(nan=0.0), kept[name].nan_to_num(nan=0.0)):
                 raise ValueError(f"the projection {name} of {core!r} is computed, so that weights cannot be put back")
-    return ensemble
+    return ensemble.eval()
 
 
 def record(

@@ -189,6 +189,13 @@ class Trainer:
 
     def _evaluate(self, trials: TrialSet) -> tuple[Tensor, Tensor]:
         """Return task loss and accuracy of each network without noise, ``(network,)`` each."""
+        self.ensemble.eval()  # of cores that learn otherwise than they work, such as by dropout
+        try:
+            return self._scored(trials)
+        finally:
+            self.ensemble.train()
+
+    def _scored(self, trials: TrialSet) -> tuple[Tensor, Tensor]:
         rows, counts = trials.counted()
         task, size = self.shard.task, self.shard.training.batch_size
         total = counts.new_zeros(len(rows))

@@ -255,3 +255,13 @@ def test_a_mapped_function_can_be_sent_to_another_process(run: Run) -> None:
         function = partial(analysis.of_shard, **arguments)  # type: ignore[attr-defined]
         again = pickle.loads(pickle.dumps(function))
         xr.testing.assert_identical(again(run["l1"]), function(run["l1"]))
+
+
+def test_a_unit_that_is_constant_among_the_trials_left_out_explains_nothing_there() -> None:
+    shown = np.repeat(np.arange(8), [12, 4, 4, 4, 4, 4, 4, 4])
+    codes = {"shown": np.eye(8, dtype=np.float32)[shown]}
+    rising = 0.3 + 0.5 * (shown == 1)[:, None, None]  # in four of forty trials
+    states = (rising * np.ones((1, 5, 1))).astype(np.float32).mean(axis=1, dtype=np.float64)
+    for seed in range(10):
+        explained, _ = decode(states, codes, seed)
+        assert np.abs(explained).max() < 3  # it was 1e30 where all four were among those that fitted

@@ -98,7 +98,7 @@ def decode(states: ArrayLike, codes: Mapping[str, ArrayLike], seed: int = 0) -> 
             weights, _ = lasso(predictors[kept], targets[kept], alpha)
             test = moments(predictors[held], targets[held])
             spread = test.squares
-            some = spread > 0
+            some = varies(targets[held])  # by more than rounding
 
             def share(weights: FloatArray, known: Any = test, some: Any = some, spread: Any = spread) -> FloatArray:
                 left = np.divide(known.unexplained(weights), spread, out=np.ones_like(spread), where=some)

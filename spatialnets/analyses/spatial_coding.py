@@ -47,7 +47,7 @@ def spatial_spread(
     -------
     float
         :math:`\#(T > T_{random})` over the number of sets; NaN for fewer than two units, whose spread is always 0, and
-        for all of them without loads, of which there is but one set.
+        for all of them with equal loads, of which there is but one set.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def spatial_spread(
             "expected distances (unit, unit), orders (set, unit) and one load per unit of the set, "
             f"got {lengths.shape}, {orders.shape} and {weights.shape} for {size} units"
         )
-    if size < 2 or (size == n_units and loads is None):
+    if size < 2 or (size == n_units and np.ptp(weights) == 0):
         return float("nan")
     drawn = orders[:, :size]
     member = np.zeros(orders.shape)

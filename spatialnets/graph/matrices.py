@@ -18,16 +18,16 @@ def square_matrices(values: ArrayLike, measure: str) -> FloatArray:
     Raises
     ------
     ValueError
-        If matrices are not square.
+        If matrices are not square, or have no units.
 
     Examples
     --------
     >>> square_matrices([[0, 1], [1, 0]], "modularity").dtype
     dtype('float64')
     """
-    matrices = np.asarray(values, dtype=np.float64)
-    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
-        raise ValueError(f"{measure} needs square matrices (…, pre, post), not {matrices.shape}")
+    matrices = np.asarray(values, dtype=np.float64, order="C")  # so that a reshaped one is the same memory
+    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2] or not matrices.shape[-1]:
+        raise ValueError(f"{measure} needs square matrices (…, pre, post) of one unit or more, not {matrices.shape}")
     return matrices
 
 

@@ -34,8 +34,9 @@ def small_worldness(
 
     .. math:: \sigma = \frac{C / C_{random}}{L / L_{random}}
 
-    of the strongest tenth of all directed connections, with the mean clustering coefficient :math:`C` and the mean path
-    length :math:`L`. Random networks have as many connections, or the same degrees, and are directed if the network is.
+    of the strongest tenth of all directed connections (of all that there are, if they are equally strong), with the
+    mean clustering coefficient :math:`C` and the mean path length :math:`L`. Random networks have as many connections,
+    or the same degrees, and are directed if the network is.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def small_worldness(
     Returns
     -------
     ndarray
-        ``(…)``, about 1 for a random network; NaN where weights are not finite, or nothing is connected.
+        ``(…)``, about 1 for a random network (the propensity: about 0.3); NaN where weights are not finite, or nothing is connected.
 
     Raises
     ------
@@ -94,7 +95,10 @@ def small_worldness(
     paths = definition == "paths"
 
     def one(matrix: FloatArray) -> float:
-        exists = threshold_proportional(matrix, DENSITY) > 0
+        exists = matrix != 0
+        np.fill_diagonal(exists, False)
+        if np.unique(matrix[exists]).size > 1:  # of equal connections none are the strongest
+            exists = threshold_proportional(matrix, DENSITY) > 0
         links = int(exists.sum())
         if not links:
             return np.nan

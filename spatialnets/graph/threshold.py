@@ -34,7 +34,7 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
     Raises
     ------
     ValueError
-        If the density is no share, or matrices are not square.
+        If the density is no share, matrices are not square, or weights are negative.
 
     References
     ----------
@@ -48,6 +48,8 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
     if not 0 <= density <= 1:
         raise ValueError(f"density must be between 0 and 1, not {density}")
     matrices = np.array(square_matrices(weights, "thresholding"))
+    if (matrices < 0).any():
+        raise ValueError("thresholding needs weights that are not negative; take their magnitude")
     n_units = matrices.shape[-1]
     possible = n_units * (n_units - 1)
     for matrix in matrices.reshape(-1, n_units, n_units):
