@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +85,7 @@ def import_networks(
 
 
 def _is_file(word: str) -> bool:
-    return "=" not in word or Path(word).exists()
+    return "=" not in word or os.path.exists(word)  # which is False, not an error, of a name too long for any file
 
 
 def _numbers(text: str | None) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ def report(
     analyses: Annotated[
         str | None,
         typer.Option(
-            "--analyses", help="Which to measure, such as wiring,decoding; by default those of the experiment."
+            "--analyses", help="What else to measure, such as entropy,decoding, besides what the experiment says."
         ),
     ] = None,
     workers: WorkerCount = None,
@@ -30,7 +31,10 @@ def report(
     run = Run.open(folder)
     experiment = Experiment.from_yaml(folder / "experiment.yaml")
     if analyses is not None:
-        experiment = experiment.override(f"analyses=[{analyses}]")
+        declared = [block["kind"] for block in run.declaration.get("analyses", [])]
+        more = [name for word in analyses.split(",") if (name := word.strip()) not in declared]
+        blocks = [*run.declaration.get("analyses", []), *({"kind": name} for name in more)]
+        experiment = experiment.override(f"analyses={json.dumps(blocks)}")
     path = write_report(run, experiment, terminal_progress(), workers)
     print_scorecard(folder)
     if is_compared(run):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WorkerCount = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes that train at the same time; by default one per core."),
+    typer.Option("--workers", help="Processes at work at the same time; by default one per core."),
 ]
 
 

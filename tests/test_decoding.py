@@ -10,7 +10,7 @@ import xarray as xr
 from sklearn.linear_model import Lasso, LassoCV
 from sklearn.metrics import explained_variance_score
 
-from spatialnets import Experiment, Run
+from spatialnets import Experiment, Run, UserError
 from spatialnets.analyses.decoding import Decoding, decode, decoded
 from spatialnets.analyses.energy import Energy
 from spatialnets.analyses.functional_connectivity import FunctionalConnectivity
@@ -202,7 +202,7 @@ def test_a_run_is_decoded_as_its_recordings_are(run: Run) -> None:
 def test_only_asked_predictors_are_decoded(run: Run) -> None:
     found = replace(OF_ANY, predictors=("choices",)).measure(run)
     assert found["predictor"].to_numpy().tolist() == ["choices"]
-    with pytest.raises(ValueError, match="has no code colour; it has goal, choices, correct"):
+    with pytest.raises(UserError, match="has no code colour; it has goal, choices, correct"):
         replace(OF_ANY, predictors=("colour",)).measure(run)
 
 

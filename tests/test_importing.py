@@ -22,6 +22,7 @@ from spatialnets.importing import Wanted, import_networks, matlab, writing
 from spatialnets.importing.source import stack_of
 from spatialnets.regularizers import L1, Both
 from spatialnets.regularizers.imported import Imported as ImportedRegularizer
+from spatialnets.report.page import write_report
 from spatialnets.tasks import OneChoice
 from spatialnets.tasks.imported import Imported as ImportedTask
 from spatialnets.testing import check_analysis
@@ -679,3 +680,31 @@ def test_groups_of_an_import_differ_in_epochs_as_any_do(tmp_path: Path) -> None:
     table: xr.Dataset = Wiring().measure(run)
     assert table["epoch"].to_numpy().tolist() == [0, 1, 9]
     assert np.isfinite(table["total_weight"].to_numpy()).tolist() == [[False, False, True], *[[True, True, False]] * 2]
+
+
+def test_scores_are_those_of_the_chosen_epochs(tmp_path: Path) -> None:
+    accuracy = np.tile(np.arange(11) / 100, (2, 1))  # a hundredth for each epoch from 0 on
+    weights = {f"a__weights_epoch{epoch}": np.full((2, 4, 4), float(epoch)) for epoch in range(11)}
+    np.savez(tmp_path / "from_zero.npz", **weights, a__validation_accuracy=accuracy)  # type: ignore[arg-type]
+    one = {"a__weights_epoch9": weights["a__weights_epoch9"]}
+    np.savez(tmp_path / "from_one.npz", **one, a__validation_accuracy=accuracy[:, 1:])  # type: ignore[arg-type]
+    words = ["geometry=grid", "geometry.shape=[2, 2]"]
+    for name, wanted in (("from_zero", Wanted(epochs=(9,))), ("from_zero", Wanted()), ("from_one", Wanted())):
+        run = import_networks(
+            [tmp_path / f"{name}.npz"], words, out=tmp_path / f"{name}-{wanted.epochs}", wanted=wanted
+        )
+        at_nine = run["a"].sel(epoch=9)
+        assert at_nine["validation_accuracy"].to_numpy().tolist() == [0.09, 0.09]
+        assert float(at_nine["weights"].max()) == 9
+
+
+@pytest.mark.slow
+def test_an_import_can_be_reported_and_says_where_it_is_from(tmp_path: Path) -> None:
+    weights = np.random.default_rng(0).normal(size=(6, 27, 27))
+    np.savez(tmp_path / "theirs.npz", sernn__weights=weights, l1__weights=weights[::-1])
+    words = ["geometry=grid", "geometry.shape=[3, 3, 3]"]
+    run = import_networks([tmp_path / "theirs.npz"], words, out=tmp_path / "run")
+    page = write_report(run, Experiment.from_yaml(run.folder / "experiment.yaml")).read_text(encoding="utf-8")
+    assert "theirs.npz (SHA-256" in page
+    assert "Where these networks come from" in page
+    assert "spatialnets run experiment.yaml" not in page

@@ -146,3 +146,36 @@ def test_the_table_of_a_run_has_what_is_over_networks_and_epochs_alone(run: Run,
     assert np.isfinite(table["weight"].sel(epoch=1)).all()
     assert "out" not in table
     assert run.measurement("by_unit")["out"].dims == ("network", "epoch", "pre")
+
+
+def test_what_took_long_is_kept_when_other_settings_are_asked_for(run: Run, notes: Path) -> None:
+    first = measure(run, "weighed", Weighed(notes), workers=1)
+    squared = measure(run, "weighed", Weighed(notes, power=2.0), workers=1)
+    assert Weighed(notes).times() == [2] * 6
+    for power, known in ((1.0, first), (2.0, squared), (1.0, first)):
+        xr.testing.assert_identical(measure(run, "weighed", Weighed(notes, power=power), workers=1), known)
+    assert Weighed(notes).times() == [2] * 6  # nothing was measured again
+    assert run.measurements() == ("weighed",)
+
+
+def test_a_measurement_by_another_version_is_made_anew(run: Run, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure(run, "weighed", Weighed(notes), workers=1)
+    monkeypatch.setattr(measuring, "__version__", "99")
+    measure(run, "weighed", Weighed(notes), workers=1)
+    assert Weighed(notes).times() == [2] * 6
+
+
+def test_an_analysis_that_cannot_be_made_leaves_the_others(run: Run, notes: Path) -> None:
+    @dataclass(frozen=True)
+    class Refusing(Weighed):
+        def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
+            raise UserError("there is no goal")
+
+    table = measured(run, {"refusing": Refusing(notes), "weighed": Weighed(notes)}, workers=1)
+    assert "weight" in table
+    assert table.attrs["not_measured"] == ["refusing: there is no goal"]
+
+
+def test_what_was_measured_before_is_in_the_table_unasked(run: Run, notes: Path) -> None:
+    measure(run, "weighed", Weighed(notes), workers=1)
+    assert "weight" in measured(run, {}, workers=1)

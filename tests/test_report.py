@@ -19,10 +19,13 @@ from spatialnets.analyses import PassRate
 from spatialnets.cli.run import print_scorecard
 from spatialnets.engines.folder import open_or_create
 from spatialnets.report.citations import bibliography, entries, keys_of
+from spatialnets.report.coding import economy, explained, where_coded
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
+from spatialnets.report.features import features
 from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, strengths
 from spatialnets.report.measured import measured, passing
 from spatialnets.report.page import write_report
+from spatialnets.report.scorecard import scorecard
 from spatialnets.run import SCORES
 
 NETWORKS = 6
@@ -497,3 +500,60 @@ def test_a_shard_that_comes_while_measuring_is_left_for_the_next_report(tmp_path
     assert table.sizes["network"] == sum(len(shard.networks) for shard in run.shards[1:])
     assert table["passed"].notnull().all()
     assert measured(run, experiment.analyses).sizes["network"] == 2 * NETWORKS
+
+
+def by_window(table: xr.Dataset, delayed: int = 0) -> dict[str, xr.Dataset]:
+    """Measurements of function as a run would have them, of every network."""
+    networks, generator = table.sizes["network"], np.random.default_rng(0)
+    at = {
+        "network": table["network"].to_numpy(),
+        "group": ("network", table["group"].to_numpy()),
+        "epoch": [LAST],
+        "window": np.arange(10),
+        "window_start": ("window", 5 * np.arange(10) + delayed),
+    }
+    over, codes = ("network", "epoch", "window"), ["goal", "choices"]
+    values = generator.uniform(size=(networks, 1, 10, 2))
+    return {
+        "selectivity": xr.Dataset(
+            {
+                "selectivity_correlation": (over, values[..., 0]),
+                "mean_explained_variance": ((*over, "predictor"), values),
+            },
+            {**at, "predictor": codes},
+        ),
+        "spatial_coding": xr.Dataset(
+            {"p": ((*over, "code"), values), "p_top": ((*over, "code"), values)}, {**at, "code": codes}
+        ),
+        "energy": xr.Dataset(
+            {
+                "activity": ((*over[:2], "unit"), values[..., 0]),
+                "mean_activity": (over[:2], values[..., 0, 0]),
+                "mean_weight": (over[:2], values[..., 0, 1]),
+            },
+            at,
+        ),
+    }
+
+
+@pytest.mark.parametrize("learned", [0, 1, 2, NETWORKS])
+def test_figures_of_function_stand_any_number_of_networks(tmp_path: Path, learned: int) -> None:
+    accuracy = tuple(1.0 if number < learned else 0.5 for number in range(NETWORKS))
+    run, experiment = made_up(tmp_path / "run", accuracy=accuracy)
+    table = measured(run, experiment.analyses)
+    found = by_window(table)
+    found["spatial_coding"]["p"][:, :, 6, 1] = np.nan  # no units of this code
+    pictures = [explained(table, found), where_coded(table, found), economy(table, found)]
+    assert all((picture is None) == (learned == 0) for picture in pictures)
+    assert all("nan" not in (picture.caption if picture else "") for picture in pictures[::2])
+
+
+def test_other_windows_than_the_papers_are_not_taken_for_them(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run")
+    table = measured(run, experiment.analyses)
+    found = by_window(table, delayed=5)
+    assert where_coded(table, found) is None
+    assert economy(table, found) is None
+    assert features(table, found).columns.tolist() == features(table, {}).columns.tolist()
+    assert not [one for one in scorecard(table, found) if one.figure in ("4e", "S12", "5a", "6c")]
+    assert [one for one in scorecard(table, by_window(table)) if one.figure == "4e"]

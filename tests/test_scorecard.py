@@ -282,6 +282,7 @@ def by_window(sernn: float, l1: float, name: str, over: str, labels: list[str], 
             "group": ("network", np.repeat(["sernn", "l1"], count)),
             "epoch": [9],
             "window": np.arange(10),
+            "window_start": ("window", 5 * np.arange(10)),
             over: labels,
         },
     )
@@ -386,3 +387,21 @@ def test_controls_are_set_against_l1_and_those_that_cannot_learn_are_not_filtere
     found = score(scorecard(three), "shuffled_labels: more modular than l1")
     assert found.n == "20 + 10"
     assert found.verdict == "met"
+
+
+def test_unknown_accuracies_give_no_rate_and_strengths_of_the_authors_file_are_the_papers() -> None:
+    both = table({}, {})
+    both["validation_accuracy"][:10] = np.nan
+    assert [one.claim for one in scorecard(both)] == ["l1: networks that learn the task"]
+    strengths = np.r_[np.linspace(1e-6, 1, 11)[1:], np.linspace(1e-5, 0.04, 10)]
+    strengths[0] = 0.001  # the first network of each set is left out, as in the authors' statistics
+    whole = table({}, {}).assign_coords(strength=("network", strengths))
+    assert score(scorecard(whole), "sernn: networks that learn").comparable
+
+
+@pytest.mark.parametrize(("networks", "verdict"), [(4, "too few networks"), (5, "met")])
+def test_a_verdict_needs_five_networks(networks: int, verdict: str) -> None:
+    pruned = table({"weight_distance_correlation": -0.4}, {}, networks=(networks, 10))
+    found = score(scorecard(pruned), "sernn prunes")
+    assert found.verdict == verdict
+    assert found.value == pytest.approx(-0.4)

@@ -106,7 +106,7 @@ def by_window(table: xr.Dataset) -> dict[str, xr.Dataset]:
     told = np.stack([0.8 - strength, strength], axis=-1)  # goal, choices
     explained = np.repeat(told[:, None, None], 10, axis=2)
     r = np.repeat((0.4 - strength)[:, None, None], 10, axis=2)
-    coordinates = {"epoch": [9], "window": windows}
+    coordinates = {"epoch": [9], "window": windows, "window_start": ("window", 5 * windows)}
     p = np.repeat(np.stack([strength, 1 - strength], axis=-1)[:, None, None], 10, axis=2)
     return {
         "selectivity": xr.Dataset(
@@ -124,8 +124,8 @@ def by_window(table: xr.Dataset) -> dict[str, xr.Dataset]:
 
 def test_the_strength_at_which_codes_are_in_balance_is_found() -> None:
     table = planted()
-    picture, crossing = balance(table, by_window(table), sweet_spot(table))
-    assert crossing == pytest.approx(40, abs=1.0)  # strengths are 1 % apart
+    picture, crossings = balance(table, by_window(table), sweet_spot(table))
+    assert crossings == pytest.approx([40], abs=1.0)  # strengths are 1 % apart
     assert "40 % of the largest" in picture.caption
     assert set(picture.values) >= {f"goal, window {MIDDLE}", f"choices, window {LATE}", "Selectivity r"}
     assert len(picture.values) == 60  # those that pass
@@ -135,8 +135,8 @@ def test_codes_that_never_meet_are_said_not_to() -> None:
     table = planted()
     found = by_window(table)
     found["selectivity"]["mean_explained_variance"][..., 0] = 2.0
-    picture, crossing = balance(table, found, None)
-    assert crossing is None
+    picture, crossings = balance(table, found, None)
+    assert crossings == []
     assert "at no strength" in picture.caption
 
 

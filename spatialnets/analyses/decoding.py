@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spatialnets.analyses.selection import Parts, Recorded, made_of, scored_epoch, varies
+from spatialnets.errors import UserError
 from spatialnets.protocols import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["DEFAULT", "Decoding", "decode", "decoded"]
+__all__ = ["DEFAULT", "Decoding", "decode", "decoded", "refuse_unknown"]
 
 FOLDS, REPEATS = 3, 2
 
@@ -166,7 +167,7 @@ class Decoding(Recorded):
         there = tuple(codes_of(example))
         unknown = [name for name in names if name not in there]
         if unknown:
-            raise ValueError(f"{made.task!r} has no code {', '.join(unknown)}; it has {', '.join(there)}")
+            raise UserError(f"{made.task!r} has no code {', '.join(unknown)}; it has {', '.join(there)}")
         starts = np.arange(0, example.inputs.shape[1], self.steps_per_window)
         shape = (shard.sizes["network"], 1, shard.sizes["pre"], len(starts))
         drops = np.full((*shape, len(names)), np.nan, dtype=np.float32)
@@ -203,6 +204,16 @@ class Decoding(Recorded):
 
 
 DEFAULT = Decoding()
+
+
+def refuse_unknown(codes: Sequence[str], table: xr.Dataset) -> None:
+    """Raise a UserError if a decoding does not hold some codes."""
+    there = table["predictor"].to_numpy().tolist()
+    unknown = [code for code in codes if code not in there]
+    if unknown:
+        raise UserError(
+            f"the task has no code {', '.join(unknown)}, but {', '.join(there)}; choose two as first and second"
+        )
 
 
 def decoded(decoding: Decoding, shard: xr.Dataset, parts: Parts, folder: Path) -> xr.Dataset:

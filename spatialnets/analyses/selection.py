@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.protocols import Analysis, PerNetwork, RecurrentCore, Task
+from spatialnets.scoring import scored_among
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,8 +65,8 @@ def _own(part: Any, place: int) -> Any:
 
 
 def scored_epoch(shard: xr.Dataset, epoch: int) -> int:
-    """Return an epoch, or the last one if training was shorter."""
-    return min(epoch, int(shard["epoch"].max()))
+    """Return an epoch, or the last one if training was shorter (see `spatialnets.scoring.scored_among`)."""
+    return scored_among(shard["epoch"].to_numpy(), epoch)
 
 
 def passing(shard: xr.Dataset, epoch: int, accuracy: float) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded
+from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded, refuse_unknown
 from spatialnets.analyses.selection import Parts, parts_of
 from spatialnets.protocols import Analysis, FloatArray
 
@@ -88,6 +88,7 @@ class Selectivity(Analysis):
         import xarray as xr
 
         table = decoded(self.decoding, shard, parts, folder)
+        refuse_unknown((self.first, self.second), table)
         values = table["explained_variance"].transpose("network", "epoch", "window", "predictor", "unit")
         silent = table["explained_variance_all"].transpose("network", "epoch", "window", "unit").to_numpy() == 0
         first, second = (values.sel(predictor=code).to_numpy() for code in (self.first, self.second))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded
+from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded, refuse_unknown
 from spatialnets.analyses.selection import Parts, parts_of
 from spatialnets.protocols import Analysis, FloatArray
 from spatialnets.streams import numpy_stream
@@ -140,6 +140,7 @@ class SpatialCoding(Analysis):
         import xarray as xr
 
         table = decoded(self.decoding, shard, parts, folder)
+        refuse_unknown((self.first, self.second), table)
         codes = [self.first, self.second]
         values = table["explained_variance"].sel(predictor=codes).to_numpy().astype(np.float64)
         distances = shard["distances"].to_numpy()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from spatialnets.storage import whole_file
 
 __all__ = ["Measuring", "measure"]
 
+EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
 WORTH = 20.0  # seconds still to go for which workers, which take some seconds to start, pay
 
@@ -51,18 +53,50 @@ def measure(
     progress
         Where to report; by default nowhere.
     """
-    if name in run.measurements():
-        try:
-            stored = run.measurement(name)
-        except RunError:  # cut short; it can be measured again
-            stored = None
-        if stored is not None and stored.attrs.get("analysis") == repr(analysis) and _covers(stored, run):
-            return stored
+    if workers is not None and workers < 1:
+        raise RunError(f"workers must be 1 or more, not {workers}")
+    made_by = {"analysis": repr(analysis), "version": __version__}
+    for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
+        table = _stored(stored, made_by, run)
+        if table is not None:
+            if stored.parent.name == EARLIER:
+                _put_aside(run, name)
+                os.replace(stored, run.folder / "analyses" / f"{name}.nc")
+            return table
     mapper = Measuring(run, name, analysis, workers, progress)
-    table = analysis.measure(run.mapped_by(mapper)).assign_attrs(analysis=repr(analysis))
+    table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
+    if analysis.heavy:
+        _put_aside(run, name)
     run.write_measurement(name, table)
     mapper.forget()
     return table
+
+
+def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
+    """Return a stored measurement if it is what would be measured now."""
+    try:
+        table = xr.load_dataset(path, engine="h5netcdf")
+    except (OSError, ValueError, RuntimeError):  # not there, or cut short: it can be measured again
+        return None
+    same = all(table.attrs.get(key) == value for key, value in made_by.items())
+    return table if same and _covers(table, run) else None
+
+
+def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
+    digest = hashlib.sha256("".join(f"{made_by.get(key)}" for key in ("analysis", "version")).encode()).hexdigest()[:8]
+    return run.folder / "analyses" / EARLIER / f"{name}-{digest}.nc"
+
+
+def _put_aside(run: Run, name: str) -> None:
+    """Keep a stored measurement by other settings, which may have taken hours, for when it is asked for again."""
+    path = run.folder / "analyses" / f"{name}.nc"
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as table:
+            aside = _earlier(run, name, table.attrs)
+    except (OSError, ValueError, RuntimeError):
+        return
+    aside.parent.mkdir(exist_ok=True)
+    os.replace(path, aside)
 
 
 def _covers(stored: xr.Dataset, run: Run) -> bool:
@@ -142,7 +176,8 @@ class Measuring:
 
     def forget(self) -> None:
         """Remove what was kept shard by shard."""
-        shutil.rmtree(self._kept, ignore_errors=True)
+        for kept in self._kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
+            shutil.rmtree(kept, ignore_errors=True)
         if self._kept.parent.is_dir() and not any(self._kept.parent.iterdir()):
             self._kept.parent.rmdir()
 
@@ -174,5 +209,9 @@ def _kept(job: MeasureJob) -> xr.Dataset | None:
 def _bound(function: Any) -> list[Any]:
     """Return the objects that a method, or a partial function of one, belongs to."""
     if isinstance(function, partial):
-        return [*_bound(function.func), *function.args, *function.keywords.values()]
+        return [part for one in (function.func, *function.args, *function.keywords.values()) for part in _bound(one)]
+    if isinstance(function, Mapping):
+        return [part for one in function.values() for part in _bound(one)]
+    if isinstance(function, (list, tuple)):
+        return [function, *(part for one in function for part in _bound(one))]
     return [getattr(function, "__self__", function)]

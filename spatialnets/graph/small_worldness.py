@@ -60,7 +60,8 @@ def small_worldness(
     Returns
     -------
     ndarray
-        ``(…)``, about 1 for a random network (the propensity: about 0.3); NaN where weights are not finite, or nothing is connected.
+        ``(…)``, about 1 for a random network (the propensity: about 0.3); NaN where weights are not finite, or nothing
+        is connected.
 
     Raises
     ------

@@ -149,9 +149,10 @@ def _group(
     count, epoch_count, units = stack_of(known[first].shape, what)
     if None in arrays:
         epochs = epochs_of(epoch_count, wanted, what)
+        stored = list(epochs)
         names = [first]
     else:
-        numbered = sorted(epoch for epoch in arrays if epoch is not None)
+        stored = numbered = sorted(epoch for epoch in arrays if epoch is not None)
         places = places_of(numbered, wanted, f"{path}: group '{name}'")
         epochs = tuple(numbered[place] for place in places)
         names = [arrays[epoch] for epoch in epochs]
@@ -182,7 +183,7 @@ def _group(
                 raise UserError(f"{path}: {prefix}{own} has shape {values.shape}; expected ({count},), one a network")
             loaded[own] = values
     scores = {
-        ours: _scores(_load(path, prefix + theirs), count, epochs, f"{path}: {prefix}{theirs}")
+        ours: _scores(_load(path, prefix + theirs), count, epochs, stored, f"{path}: {prefix}{theirs}")
         for theirs, ours in SCORES.items()
         if prefix + theirs in known
     }
@@ -190,16 +191,19 @@ def _group(
     return SourceGroup(name, count, units, epochs, read, loaded.get("strength"), seed, scores)
 
 
-def _scores(values: FloatArray, count: int, epochs: tuple[int, ...], what: str) -> FloatArray:
+def _scores(values: FloatArray, count: int, epochs: tuple[int, ...], stored: list[int], what: str) -> FloatArray:
     """Return scores ``(network, epoch)`` at the imported epochs.
 
-    They may have one column for each of these; or, as the authors' code records them, one for each epoch from 1 on.
+    They may have one column for each of these, or for each epoch of which the file has matrices, or for each epoch from
+    1 on.
     """
     if values.ndim == 1 and len(epochs) == 1:
         values = values[:, None]
     if values.ndim == 2 and len(values) == count:
         if values.shape[1] == len(epochs):
             return values
+        if values.shape[1] == len(stored):
+            return values[:, [stored.index(epoch) for epoch in epochs]]
         if values.shape[1] >= max(epochs):
             before = np.full((count, 1), np.nan)
             return np.concatenate([before, values], axis=1)[:, list(epochs)]

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spatialnets.report.features import EARLY, LATE, MIDDLE
+from spatialnets.report.features import EARLY, LATE, MIDDLE, at_the_papers_windows
 from spatialnets.report.figures import Picture, colors_of, groups_of, listed, mean_and_error, style
 from spatialnets.report.measured import passing, scored_epoch
 
@@ -24,7 +24,7 @@ def explained(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | N
     selectivity = found.get("selectivity")
     if selectivity is None:
         return None
-    mean = selectivity["mean_explained_variance"].isel(epoch=0)
+    mean = selectivity["mean_explained_variance"].isel(epoch=-1)
     groups, passes = groups_of(table), passing(table)
     colors, predictors = colors_of(groups), mean["predictor"].to_numpy().tolist()
     windows, frames, peaks = mean["window"].to_numpy(), [], []
@@ -61,7 +61,7 @@ def explained(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | N
     caption = (
         f"In group {first[0][0]}, "
         + ", ".join(f"{predictor} is told best in window {window}" for _, predictor, window in first)
-        + ". What a unit tells changes within the trial, from the goal to the answer."
+        + "."
     )
     note = (
         "By how much less of a unit's activity a regression explains without the predictor, mean over units; lines are "
@@ -74,9 +74,9 @@ def explained(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | N
 def where_coded(table: xr.Dataset, found: Mapping[str, xr.Dataset], variable: str = "p") -> Picture | None:
     """Draw how the units of each code lie in space, against chance (Fig. 4e; with `p_top`, Supplementary Fig. 12)."""
     measured = found.get("spatial_coding")
-    if measured is None or not set(WINDOWS) <= set(measured["window"].to_numpy().tolist()):
+    if measured is None or not at_the_papers_windows(measured):
         return None
-    p = measured[variable].isel(epoch=0)
+    p = measured[variable].isel(epoch=-1)
     groups, passes, codes = groups_of(table), passing(table), measured["code"].to_numpy().tolist()
     colors, bins, frames = colors_of(groups), np.linspace(0, 1, 21), []
     shown = [g for g in groups if np.isfinite(p[(table["group"] == g).to_numpy() & passes]).any()]
@@ -105,17 +105,17 @@ def where_coded(table: xr.Dataset, found: Mapping[str, xr.Dataset], variable: st
     middle = values[values["window"] == MIDDLE].groupby(["group", "code"])["p"].median()
     caption = " ".join(
         f"In window {MIDDLE} the median p of {group} is "
-        + " and ".join(f"{middle[group, code]:.2f} for {code}" for code in codes)
+        + " and ".join(f"{middle.get((group, code), np.nan):.2f} for {code}" for code in codes)
         + "."
         for group in shown[:2]
     )
     which = (
         "the units that tell more of one code than of the other"
         if variable == "p"
-        else "the fifty best units of a code"
+        else "the best units of a code (fifty by default)"
     )
     note = (
-        f"How far apart {which} lie, as the share of 1,000 random sets of as many units that lie closer together. "
+        f"How far apart {which} lie, as the share of random sets of as many units that lie closer together. "
         "The dotted line is chance. Networks that pass."
     )
     name, title = ("where_coded", "Figure 4e") if variable == "p" else ("where_coded_top", "Supplementary Figure 12")
@@ -125,12 +125,12 @@ def where_coded(table: xr.Dataset, found: Mapping[str, xr.Dataset], variable: st
 def economy(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | None:
     """Draw how mixed the codes of units are, and how active units are for the weight they have (Fig. 5)."""
     selectivity, energy = found.get("selectivity"), found.get("energy")
-    if selectivity is None or energy is None or LATE not in selectivity["window"]:
+    if selectivity is None or energy is None or not at_the_papers_windows(selectivity):
         return None
     groups, passes = groups_of(table), passing(table)
     colors, frames, medians = colors_of(groups), [], {}
-    r = selectivity["selectivity_correlation"].isel(epoch=0).sel(window=LATE).to_numpy()
-    activity, weight = (energy[name].isel(epoch=0).to_numpy() for name in ("mean_activity", "mean_weight"))
+    r = selectivity["selectivity_correlation"].isel(epoch=-1).sel(window=LATE).to_numpy()
+    activity, weight = (energy[name].isel(epoch=-1).to_numpy() for name in ("mean_activity", "mean_weight"))
     initial = table["total_weight"].isel(epoch=0).to_numpy() if "total_weight" in table else None
     now = table["total_weight"].sel(epoch=scored_epoch(table)).to_numpy() if "total_weight" in table else None
     with style():
@@ -224,10 +224,13 @@ def function_and_structure(table: xr.Dataset) -> Picture | None:
 
 def _dearer(frames: list[pd.DataFrame]) -> str:
     """Say which of the first two groups is more active at equal weight."""
+    frames = [frame for frame in frames if len(frame)]
     if len(frames) < 2:
-        return "Units are the more active the more weight is left."
+        return ""
     one, other = frames[:2]
     both = one.merge(other, on="total_weight_percent")
+    if not len(both):
+        return "No class of weight holds networks of both groups."
     lower = int((both["activity_x"] < both["activity_y"]).sum())
     return (
         f"At equal weight, units of {one['group'].iloc[0]} are less active than those of {other['group'].iloc[0]} in "

@@ -184,8 +184,8 @@ def in_space_by_strength(examples: Sequence[Example]) -> Picture:
     rows = [example.connections(own.pre, own.post) for example in examples if len((own := example.strongest).weights)]
     caption = f"{'; '.join(words)}.".capitalize()
     note = (
-        f"Weaker than the sweet spot, in it, and stronger: the {SHOWN_CONNECTIONS} strongest connections of networks "
-        f"{', '.join(str(example.network) for example in examples)} of group {examples[0].group} at epoch "
+        f"From weak to strong penalties, around the sweet spot: the {SHOWN_CONNECTIONS} strongest connections of "
+        f"networks {', '.join(str(example.network) for example in examples)} of group {examples[0].group} at epoch "
         f"{examples[0].epoch}; a unit's size is its total weight, in and out, relative to the largest."
     )
     values = pd.concat(rows, ignore_index=True)
@@ -219,7 +219,7 @@ def in_space(examples: Sequence[Example]) -> Picture:
         for example in examples
         if len((own := example.strongest).weights)
     )
-    caption = f"The strongest connections of the passing network of median strength are on average this long: {reach}."
+    caption = f"The strongest connections of a network of median strength are on average this long: {reach}."
     note = (
         f"The {SHOWN_CONNECTIONS} strongest connections at epoch {examples[0].epoch}, stronger ones darker and wider; "
         f"a unit's size is its total weight, in and out. {chosen}."

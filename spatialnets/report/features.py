@@ -19,6 +19,15 @@ from spatialnets.report.sweet_spot import SweetSpot
 __all__ = ["EARLY", "FEATURES", "LATE", "MIDDLE", "balance", "feature_correlations", "features"]
 
 EARLY, MIDDLE, LATE = 3, 6, 9  # windows of five steps: goal on, choices just on, decision
+STARTS = {EARLY: 15, MIDDLE: 30, LATE: 45}  # their first steps
+
+
+def at_the_papers_windows(measurement: xr.Dataset | None) -> bool:
+    """Tell whether windows 3, 6 and 9 of a measurement are those of the paper; with other delays they are not."""
+    if measurement is None or "window_start" not in measurement.coords:
+        return False
+    starts = dict(zip(measurement["window"].to_numpy().tolist(), measurement["window_start"].to_numpy(), strict=True))
+    return len(starts) == 10 and all(starts.get(window) == start for window, start in STARTS.items())
 
 
 @dataclass(frozen=True)
@@ -64,9 +73,11 @@ def features(table: xr.Dataset, found: Mapping[str, xr.Dataset], group: str = "s
         if source is None or not (feature.variable in source or feature.variable in source.coords):
             continue
         values = source[feature.variable]
-        if "epoch" in values.dims:
-            values = values.sel(epoch=scored_epoch(table))
+        if feature.measurement and not at_the_papers_windows(source):
+            continue
         try:
+            if "epoch" in values.dims:
+                values = values.sel(epoch=scored_epoch(table))
             columns[feature.label] = values.sel(dict(feature.chosen)).to_numpy()[chosen]
         except KeyError:  # a task with other periods or other conditions
             continue
@@ -104,15 +115,15 @@ def feature_correlations(rows: pd.DataFrame, group: str = "sernn") -> Picture:
 
 def balance(
     table: xr.Dataset, found: Mapping[str, xr.Dataset], spot: SweetSpot | None, group: str = "sernn"
-) -> tuple[Picture, float | None]:
+) -> tuple[Picture, list[float]]:
     """Draw how features change with strength among networks that pass (Fig. 6c).
 
     Returns
     -------
     Picture
         Total weight, corr(W, D), correlation of selectivities, and how well goal and choices are decoded.
-    float or None
-        The strength, in percent of the largest, at which goal and choices are decoded equally well; None if never.
+    list of float
+        The strengths, in percent of the largest, at which goal and choices are decoded equally well.
     """
     epoch, chosen = scored_epoch(table), np.flatnonzero((table["group"].to_numpy() == group) & passing(table))
     strength = table["strength"].to_numpy().astype(float)
@@ -123,15 +134,19 @@ def balance(
         for name, label in (("total_weight", "Total weight Σ|W|"), ("weight_distance_correlation", "corr(W, D)"))
         if name in table
     ]
-    crossing = None
-    if selectivity is not None and {MIDDLE, LATE} <= set(selectivity["window"].to_numpy().tolist()):
-        at = selectivity.sel(epoch=epoch).isel(network=chosen)
+    crossings: list[float] = []
+    if (
+        selectivity is not None
+        and at_the_papers_windows(selectivity)
+        and {"goal", "choices"} <= set(selectivity["predictor"].to_numpy().tolist())
+    ):
+        at = selectivity.isel(epoch=-1, network=chosen)
         shown.append(("Selectivity r", {"Selectivity r": at["selectivity_correlation"].sel(window=LATE).to_numpy()}))
         explained = at["mean_explained_variance"]
         goal = explained.sel(window=MIDDLE, predictor="goal").to_numpy()
         choices = explained.sel(window=LATE, predictor="choices").to_numpy()
         shown.append(("Explained variance", {f"goal, window {MIDDLE}": goal, f"choices, window {LATE}": choices}))
-        crossing = _crossing(percent, goal - choices)
+        crossings = _crossings(percent, goal - choices)
     frames = [pd.DataFrame({"strength_percent": percent, **{name: v for _, own in shown for name, v in own.items()}})]
     with style():
         figure = Figure(figsize=(12, 3.2))
@@ -148,14 +163,21 @@ def balance(
                 axis.axhline(0, color="0.6", linewidth=0.8)
             if spot is not None and spot.reach is not None:
                 axis.axvspan(*spot.reach, color="#ff5fa2", alpha=0.12, linewidth=0)
-    where = "" if spot is None or spot.reach is None else " The pink band is the sweet spot of Fig. 6a."
-    caption = "With strength, networks that pass lose weight and prune long connections."
-    if crossing is not None:
-        caption += f" Goal and choices are explained equally well at {crossing:.0f} % of the largest strength."
+    band = "" if spot is None or spot.reach is None else " The pink band is the sweet spot of Fig. 6a."
+    said = []
+    for label, own in shown[:2]:
+        values = next(iter(own.values()))
+        known = np.isfinite(percent) & np.isfinite(values)
+        if known.sum() > 2 and np.ptp(percent[known]) > 0 < np.ptp(values[known]):
+            said.append(f"{label} {float(np.corrcoef(percent[known], values[known])[0, 1]):.2f}")
+    caption = f"Among the {len(chosen)} networks that pass, strength correlates with {', '.join(said)}." if said else ""
+    if crossings:
+        where = " and ".join(f"{crossing:.0f}" for crossing in crossings)
+        caption += f" Goal and choices are explained equally well at {where} % of the largest strength."
     elif selectivity is not None:
         caption += " Goal and choices are explained equally well at no strength."
-    note = f"Each dot a network of group {group} that passes, at epoch {epoch}; lines are running means.{where}"
-    return Picture("balance", "Figure 6c: balance with strength", caption, figure, frames[0], note), crossing
+    note = f"Each dot a network of group {group} that passes, at epoch {epoch}; lines are running means.{band}"
+    return Picture("balance", "Figure 6c: balance with strength", caption, figure, frames[0], note), crossings
 
 
 def _running(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -170,8 +192,8 @@ def _running(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.convolve(x, kernel, "valid"), np.convolve(y, kernel, "valid")
 
 
-def _crossing(percent: FloatArray, difference: FloatArray) -> float | None:
-    """Return where the running mean of a difference first changes its sign."""
+def _crossings(percent: FloatArray, difference: FloatArray) -> list[float]:
+    """Return where the running mean of a difference changes its sign."""
     middle, mean = _running(percent, difference)
     change = np.flatnonzero(np.sign(mean[1:]) != np.sign(mean[:-1]))
-    return float(middle[change[0]]) if len(change) else None
+    return [float(middle[place]) for place in change]

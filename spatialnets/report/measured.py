@@ -9,13 +9,12 @@ import xarray as xr
 
 from spatialnets.engines.measuring import measure
 from spatialnets.engines.progress import Progress
+from spatialnets.errors import UserError
 from spatialnets.protocols import Analysis
 from spatialnets.run import SCORES, Run
+from spatialnets.scoring import PASS_ACCURACY, scored_among
 
 __all__ = ["PASS_ACCURACY", "measured", "measurements", "passing", "scored_epoch"]
-
-PASS_ACCURACY = 0.9  # the paper's threshold
-SCORED_EPOCH = 9  # the paper's epoch for every statistic; the last one where training was shorter
 
 
 def measured(
@@ -23,7 +22,8 @@ def measured(
 ) -> xr.Dataset:
     """Return the scores and all analyses of a run over ``(network, epoch)``, measuring what is not yet stored.
 
-    What an analysis has by unit, window or rule is not in the table; see `Run.measurement`.
+    What an analysis has by unit, window or rule is not in the table; see `Run.measurement`. An analysis that cannot be
+    made of this run is left out, with the reason in ``attrs["not_measured"]``; what was measured before is there, too.
 
     Parameters
     ----------
@@ -35,19 +35,30 @@ def measured(
         As in `spatialnets.engines.measuring.measure`.
     """
     tables = [run.map(lambda shard: shard[list(SCORES)], scores_only=True)]
-    for name, analysis in analyses.items():
-        table = measure(run, name, analysis, workers, progress)
+    reasons, stored = [], [name for name in run.measurements() if name not in analyses]
+    for name in (*analyses, *stored):
+        try:
+            table = measure(run, name, analyses[name], workers, progress) if name in analyses else run.measurement(name)
+        except UserError as error:  # a task without goals has no goal code; the rest can be measured
+            reasons.append(f"{name}: {error}")
+            continue
+        if not set(_networks(tables[0])) <= set(_networks(table)):
+            continue  # of an earlier, smaller state of the run
         flat = [str(variable) for variable in table.data_vars if table[variable].dims == ("network", "epoch")]
         if flat:
             tables.append(table[flat])
     tables = _common(tables)  # another process may have finished a shard between two of them
     scores = tables[0]
-    return xr.merge(
-        [table.reset_coords(drop=True).drop_vars("network").reindex(epoch=scores["epoch"]) for table in tables],
-        compat="override",
-        join="override",
-        combine_attrs="override",
-    ).assign_coords({name: scores[name] for name in scores.coords})
+    return (
+        xr.merge(
+            [table.reset_coords(drop=True).drop_vars("network").reindex(epoch=scores["epoch"]) for table in tables],
+            compat="override",
+            join="override",
+            combine_attrs="override",
+        )
+        .assign_coords({name: scores[name] for name in scores.coords})
+        .assign_attrs(not_measured=reasons)
+    )
 
 
 def measurements(run: Run, table: xr.Dataset) -> dict[str, xr.Dataset]:
@@ -77,10 +88,8 @@ def _networks(table: xr.Dataset) -> list[tuple[str, int]]:
 
 
 def scored_epoch(table: xr.Dataset) -> int:
-    """Return the epoch at which networks are compared: the paper's ninth, or the last before it that is there."""
-    epochs = table["epoch"].to_numpy()
-    early = epochs[epochs <= SCORED_EPOCH]
-    return int(early[-1] if len(early) else epochs[0])
+    """Return the epoch at which networks are compared (see `spatialnets.scoring.scored_among`)."""
+    return scored_among(table["epoch"].to_numpy())
 
 
 def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

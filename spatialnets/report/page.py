@@ -14,6 +14,7 @@ import xarray as xr
 from spatialnets.building import brief
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
+from spatialnets.protocols import Analysis
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.coding import economy, explained, function_and_structure, where_coded
 from spatialnets.report.comparison import compare
@@ -91,6 +92,7 @@ def write_report(
         pictures=[picture.embedded() for picture in pictures],
         shown_pictures={picture.name for picture in pictures},
         generative="generative" in found,
+        not_measured=table.attrs["not_measured"],
         scenes=shown,
         more_groups=len(run.groups) > len(shown),
         plotly=plotly_script() if shown else "",
@@ -176,9 +178,14 @@ def is_current(run: Run, experiment: Experiment) -> bool:
     return (
         run.finished
         and page.exists()
-        and set(experiment.analyses) <= set(run.measurements())
+        and all(_is_measured(run, name, analysis) for name, analysis in experiment.analyses.items())
+        and all(page.stat().st_mtime >= path.stat().st_mtime for path in (run.folder / "analyses").glob("*.nc"))
         and all(page.stat().st_mtime >= shard.path.stat().st_mtime for shard in run.shards)
     )
+
+
+def _is_measured(run: Run, name: str, analysis: Analysis) -> bool:
+    return name in run.measurements() and run.measurement(name).attrs.get("analysis") == repr(analysis)
 
 
 def _metrics(table: xr.Dataset) -> pd.DataFrame:

@@ -12,9 +12,10 @@ import pandas as pd
 from spatialnets.protocols import FloatArray
 from spatialnets.statistics import bootstrap, cohens_d, mean_interval
 
-__all__ = ["Interval", "Score", "difference_score", "mean_score", "median_score", "table_of"]
+__all__ = ["LEAST", "Interval", "Score", "difference_score", "mean_score", "median_score", "table_of"]
 
 Interval = tuple[float, float] | None
+LEAST = 5  # networks of a group for a verdict on it
 Criterion: TypeAlias = Callable[[float], bool]
 
 
@@ -48,6 +49,8 @@ class Score:
         False where the networks' strengths are not those of the published figure, which therefore is no criterion.
     picture
         The figure of the report that shows it, by name.
+    few
+        Whether there are fewer networks than a verdict needs.
     """
 
     figure: str
@@ -62,12 +65,13 @@ class Score:
     unit: str = ""
     comparable: bool = True
     picture: str = ""
+    few: bool = False
 
     @property
     def ours(self) -> str:
         """The value with its interval, to be read."""
         if not np.isfinite(self.value):
-            return "too few networks"
+            return "too few networks" if self.met is None else "none"
         text = f"{self.value:.{self.digits}f}{self.unit}"
         if self.interval is not None:
             text += f" ({self.interval[0]:.{self.digits}f} to {self.interval[1]:.{self.digits}f})"
@@ -80,8 +84,10 @@ class Score:
         """  # noqa: D205
         if not self.comparable:
             return "other strengths"
+        if self.few or (self.met is None and not np.isfinite(self.value)):
+            return "too few networks"
         if self.met is None:
-            return "-" if np.isfinite(self.value) else "too few networks"
+            return "-"
         if self.met:
             return "met"
         return "direction only" if self.direction else "not met"
@@ -159,6 +165,7 @@ def _score(
     picture: str,
 ) -> Score:
     known = np.isfinite(value)
+    few = min(int(count) for count in n.split(" + ")) < LEAST
     return Score(
         figure=figure,
         claim=claim,
@@ -166,11 +173,12 @@ def _score(
         value=value,
         interval=interval,
         n=n,
-        met=bool(met(value)) if known and met else None,
-        direction=bool(direction(value)) if known and direction else None,
+        met=bool(met(value)) if known and met and not few else None,
+        direction=bool(direction(value)) if known and direction and not few else None,
         digits=digits,
         unit=unit,
         picture=picture,
+        few=few and met is not None,
     )
 
 

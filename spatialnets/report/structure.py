@@ -136,13 +136,14 @@ def growth(found: Mapping[str, xr.Dataset], groups: list[str]) -> Picture | None
         axis.legend()
     best = {group: sorted(own, key=lambda rule: own[rule])[:2] for group, own in medians.items()}
     caption = " ".join(
-        f"Networks of group {group} are grown best by {two[0]} (median energy {medians[group][two[0]]:.3f}), then by "
-        f"{two[1]} ({medians[group][two[1]]:.3f})."
+        f"Networks of group {group} are grown best by "
+        + ", then by ".join(f"{rule} (median energy {medians[group][rule]:.3f})" for rule in two)
+        + "."
         for group, two in best.items()
     )
     note = (
         "Energy is the largest of four Kolmogorov-Smirnov statistics (degree, clustering, betweenness, length of "
-        "connections) between a grown network and the strongest 5 % of a trained one's connections; of each network "
+        "connections) between a grown network and the strongest of a trained one's connections; of each network "
         "the lowest over all parameters tried. Boxes are quartiles over networks, whiskers 1.5 of their distance."
     )
     values = pd.concat(frames, ignore_index=True)

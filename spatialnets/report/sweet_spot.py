@@ -185,7 +185,7 @@ def map_picture(spot: SweetSpot, group: str = "sernn") -> Picture:
         seen = (
             f"All four features are there at once in {100 * spot.area:.0f} % of the plane, from epoch "
             f"{spot.first_epoch} on and at {spot.reach[0]:.0f} to {spot.reach[1]:.0f} % of the largest strength. "
-            "Weaker penalties leave networks dense and unmodular, stronger ones keep them from learning."
+            f"{_missing(spot)}"
         )
     note = (
         f"Group {group}. Rows are networks in the order of their strengths, up to {MOST_ROWS} rows of equally many "
@@ -200,6 +200,17 @@ def map_picture(spot: SweetSpot, group: str = "sernn") -> Picture:
         pd.concat(frames, ignore_index=True),
         note,
     )
+
+
+def _missing(spot: SweetSpot) -> str:
+    """Say which features are missing at the last epoch for weaker and for stronger penalties than those inside."""
+    assert spot.reach is not None
+    said = []
+    for side, rows in (("Weaker", spot.percent < spot.reach[0]), ("stronger", spot.percent > spot.reach[1])):
+        lack = [name.replace("_", " ") for name, share in spot.shares.items() if (share[rows, -1] < 0.5).mean() > 0.5]
+        if rows.any() and lack:
+            said.append(f"{side} penalties mostly miss {' and '.join(lack)}")
+    return f"{'; '.join(said)}." if said else ""
 
 
 def _words(thresholds: Thresholds, feature: str) -> str:
