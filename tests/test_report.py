@@ -23,7 +23,7 @@ from spatialnets.report.coding import economy, explained, where_coded
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
 from spatialnets.report.features import features
 from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, strengths
-from spatialnets.report.measured import measured, passing
+from spatialnets.report.measured import at_scored, measured, passing
 from spatialnets.report.page import write_report
 from spatialnets.report.scorecard import scorecard
 from spatialnets.run import SCORES
@@ -557,3 +557,17 @@ def test_other_windows_than_the_papers_are_not_taken_for_them(tmp_path: Path) ->
     assert features(table, found).columns.tolist() == features(table, {}).columns.tolist()
     assert not [one for one in scorecard(table, found) if one.figure in ("4e", "S12", "5a", "6c")]
     assert [one for one in scorecard(table, by_window(table)) if one.figure == "4e"]
+
+
+def test_groups_trained_for_different_times_are_each_scored_at_their_own(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run")
+    table = measured(run, experiment.analyses)
+    shorter = table.copy(deep=True)
+    l1 = (table["group"] == "l1").to_numpy()
+    for name in shorter.data_vars:
+        if shorter[name].dtype.kind == "f":
+            shorter[name][l1, LAST:] = np.nan
+    np.testing.assert_array_equal(passing(shorter), passing(table))
+    expected = np.where(l1, table["modularity"].sel(epoch=LAST - 1), table["modularity"].sel(epoch=LAST))
+    np.testing.assert_array_equal(at_scored(shorter, "modularity"), expected)
+    assert {one.figure for one in scorecard(shorter)} == {one.figure for one in scorecard(table)}

@@ -13,7 +13,7 @@ from spatialnets.protocols import FloatArray
 
 __all__ = ["LEAST_GAIN", "improve_division", "louvain"]
 
-LEAST_GAIN = 1e-10  # what gains less, as a share of the weight of a network, is rounding
+LEAST_GAIN = 1e-10  # what gains less is rounding; weights are expected to be well above it
 
 
 @compiled

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from spatialnets.report.features import EARLY, LATE, MIDDLE, at_the_papers_windows
 from spatialnets.report.figures import Picture, colors_of, groups_of, listed, mean_and_error, style
-from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.report.measured import at_scored, passing
 
 __all__ = ["economy", "explained", "function_and_structure", "where_coded"]
 
@@ -132,7 +132,7 @@ def economy(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | Non
     r = selectivity["selectivity_correlation"].isel(epoch=-1).sel(window=LATE).to_numpy()
     activity, weight = (energy[name].isel(epoch=-1).to_numpy() for name in ("mean_activity", "mean_weight"))
     initial = table["total_weight"].isel(epoch=0).to_numpy() if "total_weight" in table else None
-    now = table["total_weight"].sel(epoch=scored_epoch(table)).to_numpy() if "total_weight" in table else None
+    now = at_scored(table, "total_weight") if "total_weight" in table else None
     with style():
         figure = Figure(figsize=(10, 3.6))
         left, right = figure.subplots(1, 2)
@@ -191,12 +191,12 @@ def function_and_structure(table: xr.Dataset) -> Picture | None:
     }
     if not shown:
         return None
-    groups, passes, epoch = groups_of(table), passing(table), scored_epoch(table)
+    groups, passes = groups_of(table), passing(table)
     colors, frames = colors_of(groups), []
     with style():
         figure = Figure(figsize=(9, 3.2))
         for axis, (name, label) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
-            last = table[name].sel(epoch=epoch).to_numpy()
+            last = at_scored(table, name)
             spread = last[passes & np.isfinite(last)]
             bins = np.histogram_bin_edges(spread, bins=24) if len(spread) else np.linspace(-1, 1, 25)
             for group in groups:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from spatialnets.graph.modularity import modularity
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
-from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.report.measured import at_scored, passing, scored_epoch
 from spatialnets.report.space import Connections, draw, scene, scene_html, views
 from spatialnets.report.sweet_spot import SweetSpot
 from spatialnets.run import Run
@@ -143,8 +143,8 @@ def by_strength(run: Run, table: xr.Dataset, spot: SweetSpot, group: str = "sern
 
 
 def _finite(table: xr.Dataset) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Return which networks are still there at the last epoch, ``(network,)``."""
-    known = [table[name].isel(epoch=-1).to_numpy() for name in ("loss", "total_weight") if name in table]
+    """Return which networks are still there at the scored epoch, ``(network,)``."""
+    known = [at_scored(table, name) for name in ("loss", "total_weight") if name in table]
     return np.asarray(np.isfinite(known).any(axis=0))
 
 

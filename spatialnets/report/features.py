@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, style
-from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.report.measured import at_scored, passing, scored_epoch
 from spatialnets.report.sweet_spot import SweetSpot
 
 __all__ = ["EARLY", "FEATURES", "LATE", "MIDDLE", "balance", "feature_correlations", "features"]
@@ -77,7 +77,7 @@ def features(table: xr.Dataset, found: Mapping[str, xr.Dataset], group: str = "s
             continue
         try:
             if "epoch" in values.dims:
-                values = values.sel(epoch=scored_epoch(table))
+                values = values.isel(epoch=-1) if feature.measurement else values.sel(epoch=scored_epoch(table))
             columns[feature.label] = values.sel(dict(feature.chosen)).to_numpy()[chosen]
         except KeyError:  # a task with other periods or other conditions
             continue
@@ -130,7 +130,7 @@ def balance(
     percent = 100 * strength[chosen] / strength[table["group"].to_numpy() == group].max()
     selectivity = found.get("selectivity")
     shown: list[tuple[str, dict[str, FloatArray]]] = [
-        (label, {label: table[name].sel(epoch=epoch).to_numpy()[chosen]})
+        (label, {label: at_scored(table, name)[chosen]})
         for name, label in (("total_weight", "Total weight Σ|W|"), ("weight_distance_correlation", "corr(W, D)"))
         if name in table
     ]

@@ -16,7 +16,7 @@ import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spatialnets.report.measured import PASS_ACCURACY, passing, scored_epoch
+from spatialnets.report.measured import PASS_ACCURACY, at_scored, passing, scored_epoch
 from spatialnets.storage import write_bytes, write_text
 
 __all__ = [
@@ -198,7 +198,7 @@ def line_and_band(
 
 def listed(table: xr.Dataset, name: str, chosen: np.ndarray[Any, Any], form: str) -> str:
     """Return the mean of a measure in each group at the scored epoch, in words: ``sernn 0.35, l1 0.15``."""
-    last, words = table[name].sel(epoch=scored_epoch(table)).to_numpy(), []
+    last, words = at_scored(table, name), []
     for group in groups_of(table):
         own = last[(table["group"].to_numpy() == group) & chosen]
         own = own[np.isfinite(own)]
@@ -225,7 +225,7 @@ def strengths(table: xr.Dataset) -> Picture:
         if name in table
     }
     epoch, passes, groups = scored_epoch(table), passing(table), groups_of(table)
-    last, colors = table.sel(epoch=epoch), colors_of(groups)
+    colors = colors_of(groups)
     frame = pd.DataFrame(
         {
             "group": table["group"].to_numpy(),
@@ -233,7 +233,7 @@ def strengths(table: xr.Dataset) -> Picture:
             "seed": table["seed"].to_numpy(),
             "strength": table["strength"].to_numpy(),
             "passed": passes,
-            **{name: last[name].to_numpy() for name in shown},
+            **{name: at_scored(table, name) for name in shown},
         }
     )
     rank = (frame["network"] + 1).astype(float)  # where there is no single strength, as in a sum of regularizers

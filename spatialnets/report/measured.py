@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +15,7 @@ from spatialnets.protocols import Analysis
 from spatialnets.run import SCORES, Run
 from spatialnets.scoring import PASS_ACCURACY, scored_among
 
-__all__ = ["PASS_ACCURACY", "measured", "measurements", "passing", "scored_epoch"]
+__all__ = ["PASS_ACCURACY", "at_scored", "measured", "measurements", "passing", "scored_epoch"]
 
 
 def measured(
@@ -62,14 +63,38 @@ def measured(
 
 
 def measurements(run: Run, table: xr.Dataset) -> dict[str, xr.Dataset]:
-    """Return every stored measurement of all networks of a table, in its order, by name."""
+    """Return every stored measurement of all networks of a table, in its order, by name.
+
+    Each has one epoch: of every network the last that was measured, as groups may be trained for different times.
+    """
     found = {}
     wanted = _networks(table)
     for name in run.measurements():
         stored = run.measurement(name)
         places = {network: place for place, network in enumerate(_networks(stored))}
         if set(wanted) <= set(places):
-            found[name] = stored.isel(network=[places[network] for network in wanted])
+            found[name] = _last(stored.isel(network=[places[network] for network in wanted]))
+    return found
+
+
+def _last(measurement: xr.Dataset) -> xr.Dataset:
+    last = measurement.isel(epoch=[-1])
+    for epoch in reversed(range(measurement.sizes["epoch"] - 1)):
+        last = last.fillna(measurement.isel(epoch=[epoch]).assign_coords(epoch=last["epoch"]))
+    return last
+
+
+def at_scored(table: xr.Dataset, name: str) -> np.ndarray[tuple[int], np.dtype[Any]]:
+    """Return a measure at the scored epoch, ``(network,)``: in a group that was trained for less, at its last."""
+    epochs, values = table["epoch"].to_numpy(), table[name].to_numpy()
+    place, groups = int(np.flatnonzero(epochs == scored_epoch(table))[0]), table["group"].to_numpy()
+    found = values[:, place].copy()
+    if values.dtype.kind == "f":
+        for group in np.unique(groups):
+            own = groups == group
+            known = np.flatnonzero(np.isfinite(values[own, : place + 1]).any(axis=0))
+            if len(known):
+                found[own] = values[own, known[-1]]
     return found
 
 
@@ -97,12 +122,16 @@ def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int
 
     Where nobody knows the accuracy of any network of a group, as of imported ones, all of them count.
     """
-    accuracy = table["validation_accuracy"].sel(epoch=scored_epoch(table) if epoch is None else epoch).to_numpy()
+    accuracy = (
+        at_scored(table, "validation_accuracy")
+        if epoch is None
+        else table["validation_accuracy"].sel(epoch=epoch).to_numpy()
+    )
     with np.errstate(invalid="ignore"):
         passes = np.asarray(accuracy >= PASS_ACCURACY)
     unknown = np.isnan(table["validation_accuracy"].to_numpy()).all(axis=1)
     groups = table["group"].to_numpy()
-    finite = np.isfinite(table["total_weight"].isel(epoch=-1)) if "total_weight" in table else unknown
+    finite = np.isfinite(at_scored(table, "total_weight")) if "total_weight" in table else unknown
     for group in np.unique(groups[unknown]):
         if unknown[groups == group].all():
             passes = passes | ((groups == group) & np.asarray(finite))

@@ -15,7 +15,7 @@ from spatialnets.graph.growth import FAMILIES
 from spatialnets.protocols import FloatArray
 from spatialnets.regression import activity_regression
 from spatialnets.report.features import LATE, MIDDLE, at_the_papers_windows, balance
-from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.report.measured import at_scored, passing
 from spatialnets.report.score import LEAST, Score, difference_score, mean_score, median_score
 from spatialnets.report.sweet_spot import sweet_spot
 from spatialnets.statistics import mean_interval
@@ -60,7 +60,7 @@ class Evidence:
 
     def values(self, name: str, group: str, epoch: int | None = None) -> FloatArray:
         """Return a measure of the networks that count, at an epoch (by default the scored one)."""
-        at = self.table[name].sel(epoch=scored_epoch(self.table) if epoch is None else epoch).to_numpy()
+        at = at_scored(self.table, name) if epoch is None else self.table[name].sel(epoch=epoch).to_numpy()
         own = at[self.chosen(group)].astype(float)
         return np.asarray(own[np.isfinite(own)])
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, line_and_band, listed, style
-from spatialnets.report.measured import passing, scored_epoch
+from spatialnets.report.measured import at_scored, passing, scored_epoch
 
 __all__ = ["follow_up", "growth", "structure"]
 
@@ -31,7 +31,7 @@ def structure(table: xr.Dataset) -> Picture | None:
         axes = figure.subplots(1, 2 * len(shown), squeeze=False)[0]
         for place, (name, label) in enumerate(shown.items()):
             over_epochs, at_last = axes[2 * place : 2 * place + 2]
-            last = table[name].sel(epoch=epoch).to_numpy()
+            last = at_scored(table, name)
             bins = _bins(last[passes])
             for group in groups:
                 chosen = (table["group"].to_numpy() == group) & passes

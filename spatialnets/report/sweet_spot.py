@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, style
-from spatialnets.report.measured import PASS_ACCURACY
+from spatialnets.report.measured import PASS_ACCURACY, at_scored
 
 __all__ = ["SweetSpot", "Thresholds", "map_picture", "sweet_spot"]
 
@@ -122,7 +122,7 @@ def sweet_spot(table: xr.Dataset, group: str = "sernn", thresholds: Thresholds |
     if not set(MAPS) <= set(own.data_vars) or 0 not in own["epoch"] or own.sizes["epoch"] < 2:
         return None
     strength = own["strength"].to_numpy().astype(float)
-    own = own.isel(network=np.flatnonzero(np.isfinite(strength) & np.isfinite(own["total_weight"].isel(epoch=-1))))
+    own = own.isel(network=np.flatnonzero(np.isfinite(strength) & np.isfinite(at_scored(own, "total_weight"))))
     if own.sizes["network"] < 8 or np.ptp(own["strength"].to_numpy()) == 0:
         return None
     own = own.isel(network=np.argsort(own["strength"].to_numpy(), kind="stable"))
