@@ -21,6 +21,8 @@ def scored_among(epochs: Iterable[int], epoch: int = SCORED_EPOCH) -> int:
     (9, 2, 10, 12)
     """
     stored = sorted(int(one) for one in epochs)
+    if epoch in stored:
+        return epoch
     early = [one for one in stored if one <= epoch]
     late = [one for one in stored if one > epoch]
     return early[-1] if early and (early[-1] > 0 or not late) else late[0]

@@ -462,5 +462,5 @@ def test_a_binary_random_network_of_any_density_has_small_worldness_one(
 def test_negative_weights_and_no_units_are_refused() -> None:
     with pytest.raises(ValueError, match="take their magnitude"):
         threshold_proportional([[0, -1], [2, 0]], 0.5)
-    with pytest.raises(ValueError, match="of one unit or more"):
+    with pytest.raises(ValueError, match="needs one unit or more"):
         threshold_proportional(np.zeros((0, 0)), 0.5)

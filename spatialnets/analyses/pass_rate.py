@@ -41,7 +41,7 @@ class PassRate(Analysis):
             raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
 
     def measure(self, run: Run) -> xr.Dataset:
-        return run.map(self.of_shard)
+        return run.map(self.of_shard, scores_only=True)
 
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""

@@ -26,8 +26,10 @@ def square_matrices(values: ArrayLike, measure: str) -> FloatArray:
     dtype('float64')
     """
     matrices = np.asarray(values, dtype=np.float64, order="C")  # so that a reshaped one is the same memory
-    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2] or not matrices.shape[-1]:
-        raise ValueError(f"{measure} needs square matrices (…, pre, post) of one unit or more, not {matrices.shape}")
+    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
+        raise ValueError(f"{measure} needs square matrices (…, pre, post), not {matrices.shape}")
+    if not matrices.shape[-1]:
+        raise ValueError(f"{measure} needs one unit or more, not matrices {matrices.shape}")
     return matrices
 
 

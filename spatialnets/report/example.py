@@ -133,9 +133,12 @@ def by_strength(run: Run, table: xr.Dataset, spot: SweetSpot, group: str = "sern
     if spot.reach is None:
         return []
     low, high = np.array(spot.reach) / 100 * strength[member].max()
+    with np.errstate(invalid="ignore"):
+        whole = at_scored(table, "modularity") >= spot.thresholds.modularity
+        whole &= at_scored(table, "small_worldness") >= spot.thresholds.small_worldness
     wanted = (
         (finite & passes & (strength < low), low / 2),
-        (finite & passes & (strength >= low) & (strength <= high), (low + high) / 2),
+        (finite & passes & whole & (strength >= low) & (strength <= high), (low + high) / 2),
         (finite & ~passes & (strength > high), (high + strength[member].max()) / 2),
     )
     places = [int(np.flatnonzero(some)[np.abs(strength[some] - aim).argmin()]) for some, aim in wanted if some.any()]
