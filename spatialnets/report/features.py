@@ -172,7 +172,7 @@ def balance(
             said.append(f"{label} {float(np.corrcoef(percent[known], values[known])[0, 1]):.2f}")
     caption = f"Among the {len(chosen)} networks that pass, strength correlates with {', '.join(said)}." if said else ""
     if crossings:
-        where = " and ".join(f"{crossing:.0f}" for crossing in crossings)
+        where = " and ".join(dict.fromkeys(f"{crossing:.0f}" for crossing in crossings))
         caption += f" Goal and choices are explained equally well at {where} % of the largest strength."
     elif selectivity is not None:
         caption += " Goal and choices are explained equally well at no strength."
