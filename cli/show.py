@@ -14,12 +14,15 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
     from rich.table import Table
 
     from spatialnets.run import Run
+    from spatialnets.scoring import PASS_ACCURACY
 
     run = Run.open(folder)
     done = sum(len(shard.networks) for shard in run.shards if shard.done)
     total = sum(len(shard.networks) for shard in run.shards)
     print(f"{run.name} in {run.folder}: {done:,} of {total:,} networks" + ("" if run.finished else " (unfinished)"))
-    table = Table("group", "networks", "epochs", "strength", "mean validation accuracy", "at least 0.9", "diverged")
+    table = Table(
+        "group", "networks", "epochs", "strength", "mean validation accuracy", f"at least {PASS_ACCURACY}", "diverged"
+    )
     diverged = []
     for group in run.groups:
         if not any(shard.done for shard in run.shards if shard.group == group):
@@ -36,7 +39,7 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
             if bool(scores["strength"].notnull().any())
             else "-",
             f"{float(accuracy.mean()):.3f}" if bool(accuracy.notnull().any()) else "not known",
-            f"{int((accuracy >= 0.9).sum())} ({100 * float((accuracy >= 0.9).mean()):.0f} %)",
+            f"{int((accuracy >= PASS_ACCURACY).sum())} ({100 * float((accuracy >= PASS_ACCURACY).mean()):.0f} %)",
             str(int(out.sum())),
         )
         diverged += [

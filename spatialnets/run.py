@@ -17,6 +17,7 @@ import yaml
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
 from spatialnets.protocols import PAPER_GRID
+from spatialnets.scoring import scored_among
 from spatialnets.storage import whole_file, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
@@ -444,7 +445,7 @@ class Run:
         data = self.load_shard(record).sel(network=network)
         known = data["epoch"].to_numpy().tolist()
         if epoch is None:
-            epoch = max((one for one in known if one <= 9), default=known[0])
+            epoch = scored_among(known)
         if epoch not in known:
             raise RunError(f"{self.folder} has no epoch {epoch} of group '{group}'; it has {known}")
         weights = data["weights"].sel(epoch=epoch).to_numpy().astype(np.float64)
@@ -452,7 +453,13 @@ class Run:
             raise RunError(
                 f"network {network} of group '{group}' has no weights at epoch {epoch}: {data['reason'].item()}"
             )
-        about = {"run": self.name, "group": group, "network": network, "epoch": epoch, "seed": int(data["seed"])}
+        about: dict[str, str | int | float] = {
+            "run": self.name,
+            "group": group,
+            "network": network,
+            "epoch": epoch,
+            "seed": int(data["seed"]),
+        }
         strength = float(data["strength"])
         if math.isfinite(strength):
             about["strength"] = strength

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from spatialnets.protocols import PerNetwork, RecurrentCore, Regularizer, Task
 
-__all__ = ["Shard", "Training"]
+__all__ = ["Shard", "Training", "axis_values"]
 
 
 @dataclass(frozen=True)
@@ -115,3 +118,10 @@ class Shard:
     def updates(self) -> int:
         """Updates of one network, over all epochs."""
         return self.training.epochs * self.training.updates_per_epoch
+
+
+def axis_values(values: tuple[Any, ...]) -> NDArray[Any]:
+    """Return the values of an axis as a coordinate of a run, ``(network,)``: numbers, or else words."""
+    if all(isinstance(value, (bool, int, float)) for value in values):
+        return np.array(values, dtype=float if any(isinstance(value, float) for value in values) else int)
+    return np.array([str(value) for value in values], dtype=object)

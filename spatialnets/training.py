@@ -20,7 +20,7 @@ from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError
 from spatialnets.protocols import PerNetwork, Snapshot, WiringRegularizer
 from spatialnets.run import SCORES
-from spatialnets.shard import Shard
+from spatialnets.shard import Shard, axis_values
 from spatialnets.storage import write_bytes
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
@@ -334,7 +334,7 @@ class Trainer:
         }
         for path, along in shard.axes.items():
             if path not in coordinates:
-                coordinates[path] = ("network", _axis(along))
+                coordinates[path] = ("network", axis_values(along))
         return xr.Dataset(variables, coordinates, attrs={"group": shard.group, "length_unit": geometry.length_unit})
 
 
@@ -345,12 +345,6 @@ _ATTRIBUTES = {
     "validation_loss": {"long_name": "validation loss with penalty, without noise"},
     "penalty": {"long_name": "penalty of the weights kept at this epoch"},
 }
-
-
-def _axis(values: tuple[Any, ...]) -> NDArray[Any]:
-    if all(isinstance(value, (bool, int, float)) for value in values):
-        return np.array(values, dtype=float if any(isinstance(value, float) for value in values) else int)
-    return np.array([str(value) for value in values], dtype=object)
 
 
 def _section(content: Mapping[str, NDArray[Any]], section: str, convert: Callable[[Any], Any]) -> dict[str, Any]:

@@ -21,13 +21,12 @@ from spatialnets.analyses.generative import Generative
 from spatialnets.cli.generative import generative
 from spatialnets.errors import RunError, UserError
 from spatialnets.geometries import Grid
+from spatialnets.graph.fingerprint import fingerprint, fingerprint_dissimilarity
 from spatialnets.graph.generative import (
     LEAST_ENERGY,
     STATISTICS,
     _within_cells,
     energy,
-    fingerprint,
-    fingerprint_dissimilarity,
     rule_statistics,
     search,
     target_network,

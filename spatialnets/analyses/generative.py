@@ -12,17 +12,11 @@ import numpy as np
 from spatialnets.analyses.selection import passing, scored_epoch
 from spatialnets.analyses.wiring import magnitudes
 from spatialnets.errors import nearest
-from spatialnets.graph.generative import (
-    STATISTICS,
-    SearchMethod,
-    check_search,
-    energy,
-    fingerprint_dissimilarity,
-    search,
-    target_network,
-)
+from spatialnets.graph.fingerprint import fingerprint_dissimilarity
+from spatialnets.graph.generative import STATISTICS, SearchMethod, check_search, energy, search, target_network
 from spatialnets.graph.growth import FAMILIES, RULES, grow
 from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.scoring import PASS_ACCURACY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +67,7 @@ class Generative(Analysis):
     Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 3c.
     """
 
-    references: ClassVar[tuple[str, ...]] = ("achterberg2023",)
+    references: ClassVar[tuple[str, ...]] = ("achterberg2023", "betzel2016", "akarca2021")
     heavy: ClassVar[bool] = True
 
     rules: tuple[str, ...] = RULES
@@ -87,7 +81,7 @@ class Generative(Analysis):
     limits: tuple[float, float] = (-3.0, 3.0)
     method: SearchMethod = "voronoi"
     epoch: int = 9
-    accuracy: float = 0.9
+    accuracy: float = PASS_ACCURACY
     seed: int = 0
 
     def __post_init__(self) -> None:

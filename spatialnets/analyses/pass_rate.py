@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import Analysis
+from spatialnets.scoring import PASS_ACCURACY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,7 +34,7 @@ class PassRate(Analysis):
 
     references: ClassVar[tuple[str, ...]] = ("achterberg2023",)
 
-    threshold: float = 0.9
+    threshold: float = PASS_ACCURACY
     strict: bool = False
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.protocols import Analysis, PerNetwork, RecurrentCore, Task
-from spatialnets.scoring import scored_among
+from spatialnets.scoring import PASS_ACCURACY, scored_among
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +100,7 @@ class Recorded(Analysis):
     trials: int = 640
     input_noise: float = 0.0
     epoch: int = 9
-    accuracy: float = 0.9
+    accuracy: float = PASS_ACCURACY
 
     def __post_init__(self) -> None:
         for name, least in (("trials", 1), ("epoch", 0)):

@@ -28,7 +28,7 @@ from spatialnets.stored_geometry import StoredGeometry
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "facts", "open_or_create", "provenance", "record_session", "shard_size", "stored"]
+__all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "shard_size", "stored", "write_plan"]
 
 FORMAT = 2  # in 1 plans did not declare geometries, and nothing was rescaled
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
@@ -131,7 +131,7 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
             raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
         remove_leftovers(folder)
         if not plan_path.exists():
-            _create(experiment, folder)
+            write_plan(begin(experiment, folder, shard_size(experiment)))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)
@@ -142,10 +142,21 @@ def _holds_something_else(folder: Path) -> bool:
     return any(path.name not in ours and not path.name.endswith(".tmp") for path in folder.iterdir())
 
 
-def _create(experiment: Experiment, folder: Path) -> None:
-    """Write everything a continuation needs; the plan last, because it makes the folder a run."""
+def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run:
+    """Write what a run's folder holds before any network, all but the plan, which makes it a run (`write_plan`).
+
+    Parameters
+    ----------
+    experiment
+        What the run is of.
+    folder
+        Where; it holds no run yet.
+    size
+        How many networks a shard holds at most.
+    origin
+        What else goes into the provenance.
+    """
     geometries = {name: stored(geometry) for name, geometry in experiment.geometries.items()}
-    size = shard_size(experiment)
     plan = {
         "format": FORMAT,
         "experiment": experiment.digest,
@@ -166,8 +177,14 @@ def _create(experiment: Experiment, folder: Path) -> None:
     run = Run(folder, {"name": experiment.name}, plan)
     for name, geometry in geometries.items():
         run.write_geometry(name, geometry)
-    run.write_provenance({**provenance(), "geometries": {name: facts(each) for name, each in geometries.items()}})
-    write_text(folder / "plan.json", json.dumps(plan) + "\n")
+    known = {name: facts(each) for name, each in geometries.items()}
+    run.write_provenance({**_provenance(), **origin, "geometries": known})
+    return run
+
+
+def write_plan(run: Run) -> None:
+    """Write a run's plan: from now on its folder can be opened."""
+    write_text(run.folder / "plan.json", json.dumps(run.plan) + "\n")
 
 
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
@@ -196,8 +213,7 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
     return run, experiment.shards(run.plan["networks_per_shard"])
 
 
-def provenance() -> dict[str, Any]:
-    """Return when, by which command, with which versions and on which machine a run is made."""
+def _provenance() -> dict[str, Any]:
     packages = ("spatialnets", "torch", "numpy", "scipy", "xarray", "h5netcdf", "h5py", "pydantic")
     return {
         "created": _now(),

@@ -4,7 +4,8 @@ from spatialnets.graph.clustering import clustering
 from spatialnets.graph.communicability import communicability
 from spatialnets.graph.degree import assortativity, degrees, strengths
 from spatialnets.graph.entropy import entropy, shannon_entropy
-from spatialnets.graph.generative import energy, fingerprint, rule_statistics, search, target_network
+from spatialnets.graph.fingerprint import fingerprint
+from spatialnets.graph.generative import energy, rule_statistics, search, target_network
 from spatialnets.graph.growth import RULES, grow
 from spatialnets.graph.matching import matching_index
 from spatialnets.graph.modularity import modularity, modularity_of

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from spatialnets import registry
 from spatialnets.declaration import apply_word, from_plain, plain
-from spatialnets.engines.folder import FORMAT, THREADS, facts, provenance, stored
+from spatialnets.engines.folder import begin, stored, write_plan
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import DeclarationError, RunError, UserError, nearest
 from spatialnets.experiment import Experiment
@@ -30,8 +29,7 @@ from spatialnets.importing.source import FORMATS, Numbers, Source, SourceGroup, 
 from spatialnets.importing.text import ENDINGS, files_in, open_text
 from spatialnets.protocols import FloatArray, WiringRegularizer
 from spatialnets.run import SCORES, Run
-from spatialnets.shard import Shard
-from spatialnets.storage import write_text
+from spatialnets.shard import Shard, axis_values
 from spatialnets.stored_geometry import StoredGeometry
 
 __all__ = ["import_networks"]
@@ -364,30 +362,8 @@ def _fill(
     progress: Progress,
 ) -> None:
     size = _shard_size(source)
-    shards = experiment.shards(size)
-    plan = {
-        "format": FORMAT,
-        "experiment": experiment.digest,
-        "networks_per_shard": size,
-        "threads": THREADS,
-        "geometries": experiment.geometry_blocks,
-        "shards": [
-            {"index": each.index, "group": each.group, "networks": list(each.networks), "geometry": each.geometry}
-            for each in shards
-        ],
-    }
-    geometries = {name: stored(part) for name, part in experiment.geometries.items()}
-    write_text(folder / "experiment.yaml", experiment.to_yaml())
-    run = Run(folder, {"name": experiment.name}, plan)
-    for name, geometry in geometries.items():
-        run.write_geometry(name, geometry)
-    run.write_provenance(
-        {
-            **provenance(),
-            "imported": imported,
-            "geometries": {name: facts(each) for name, each in geometries.items()},
-        }
-    )
+    shards, run = experiment.shards(size), begin(experiment, folder, size, imported=imported)
+    geometries = {name: run.geometry(name) for name in experiment.geometries}
     groups = {group.name: group for group in source.groups}
     progress.begin(sum(len(each.networks) for each in shards), 0, f"importing {experiment.name}", "networks")
     try:
@@ -397,7 +373,7 @@ def _fill(
             progress.advance(len(shard.networks), shard.group)
     finally:
         progress.end()
-    write_text(folder / "plan.json", json.dumps(plan) + "\n")
+    write_plan(run)
 
 
 def _shard_size(source: Source) -> int:
@@ -443,7 +419,7 @@ def _dataset(shard: Shard, group: SourceGroup, geometry: StoredGeometry, wanted:
     }
     for path, along in shard.axes.items():
         if path not in coordinates:
-            coordinates[path] = ("network", _axis(along))
+            coordinates[path] = ("network", axis_values(along))
     return xr.Dataset(variables, coordinates, attrs={"group": shard.group, "length_unit": geometry.length_unit})
 
 
@@ -454,9 +430,3 @@ def _single(weights: Numbers) -> Numbers:
     with np.errstate(over="ignore"):
         half = weights.astype(np.float32)
     return half if np.array_equal(half.astype(np.float64), weights, equal_nan=True) else weights
-
-
-def _axis(values: tuple[Any, ...]) -> NDArray[Any]:
-    if all(isinstance(value, (bool, int, float)) for value in values):
-        return np.array(values, dtype=float)
-    return np.array([str(value) for value in values], dtype=object)

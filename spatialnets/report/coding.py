@@ -10,13 +10,12 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spatialnets.report.features import EARLY, LATE, MIDDLE, at_the_papers_windows
-from spatialnets.report.figures import Picture, colors_of, groups_of, listed, mean_and_error, style
+from spatialnets.report.figures import Picture, colors_of, groups_of, histogram, listed, mean_and_error, style
 from spatialnets.report.measured import at_scored, passing
 
 __all__ = ["economy", "explained", "function_and_structure", "where_coded"]
 
 WINDOWS = (EARLY, MIDDLE, LATE)
-LINES = ("-", "--", ":", "-.")
 
 
 def explained(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | None:
@@ -127,12 +126,14 @@ def economy(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | Non
     selectivity, energy = found.get("selectivity"), found.get("energy")
     if selectivity is None or energy is None or not at_the_papers_windows(selectivity):
         return None
+    if "total_weight" not in table or 0 not in table["epoch"]:
+        return None
     groups, passes = groups_of(table), passing(table)
     colors, frames, medians = colors_of(groups), [], {}
     r = selectivity["selectivity_correlation"].isel(epoch=-1).sel(window=LATE).to_numpy()
-    activity, weight = (energy[name].isel(epoch=-1).to_numpy() for name in ("mean_activity", "mean_weight"))
-    initial = table["total_weight"].isel(epoch=0).to_numpy() if "total_weight" in table else None
-    now = at_scored(table, "total_weight") if "total_weight" in table else None
+    activity = energy["mean_activity"].isel(epoch=-1).to_numpy()
+    remains = 100 * at_scored(table, "total_weight") / table["total_weight"].sel(epoch=0).to_numpy()
+    bins = np.arange(0, 105, 10)  # per cent
     with style():
         figure = Figure(figsize=(10, 3.6))
         left, right = figure.subplots(1, 2)
@@ -144,9 +145,7 @@ def economy(table: xr.Dataset, found: Mapping[str, xr.Dataset]) -> Picture | Non
             medians[group] = float(np.median(own))
             left.hist(own, bins=np.linspace(-1, 1, 33).tolist(), color=colors[group], alpha=0.5, label=group)
             left.axvline(medians[group], color=colors[group], linewidth=1.5)
-            size = 100 * now[member] / initial[member] if now is not None and initial is not None else weight[member]
-            bins = np.arange(0, 105, 10) if initial is not None else np.linspace(0, np.nanmax(weight), 11)
-            place = np.digitize(size, bins) - 1
+            place = np.digitize(remains[member], bins) - 1
             rows = []
             for number in np.unique(place):
                 some = activity[member][place == number]
@@ -191,26 +190,13 @@ def function_and_structure(table: xr.Dataset) -> Picture | None:
     }
     if not shown:
         return None
-    groups, passes = groups_of(table), passing(table)
-    colors, frames = colors_of(groups), []
+    passes, colors, frames = passing(table), colors_of(groups_of(table)), []
     with style():
         figure = Figure(figsize=(9, 3.2))
         for axis, (name, label) in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
-            last = at_scored(table, name)
-            spread = last[passes & np.isfinite(last)]
-            bins = np.histogram_bin_edges(spread, bins=24) if len(spread) else np.linspace(-1, 1, 25)
-            for group in groups:
-                own = last[(table["group"].to_numpy() == group) & passes]
-                own = own[np.isfinite(own)]
-                axis.hist(own, bins=bins.tolist(), color=colors[group], alpha=0.5, label=group)
-                if len(own):
-                    axis.axvline(own.mean(), color=colors[group], linewidth=1.5)
-                frames.append(pd.DataFrame({"measure": name, "group": group, "correlation": own}))
+            frames.append(histogram(axis, table, name, passes, colors))
             axis.axvline(0, color="0.6", linewidth=0.8)
-            axis.set(
-                title=f"Functional connectivity {label}", xlabel="Correlation over pairs of units", ylabel="Networks"
-            )
-            axis.yaxis.get_major_locator().set_params(integer=True)
+            axis.set(title=f"Functional connectivity {label}", xlabel="Correlation over pairs of units")
             axis.legend()
     said = [f"{label}: {listed(table, name, passes, '{:.2f}')}" for name, label in shown.items()]
     caption = f"Functional connectivity correlates {'; '.join(said)}."

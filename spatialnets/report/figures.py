@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "colors_of",
     "curves",
     "groups_of",
+    "histogram",
     "line_and_band",
     "listed",
     "mean_and_error",
@@ -194,6 +196,25 @@ def line_and_band(
     axis.fill_between(epochs, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
     columns = {"measure": name, "group": group, "epoch": epochs, "mean": mean, "two_standard_errors": error}
     return pd.DataFrame({**columns, "n": np.isfinite(values).sum(axis=0)})
+
+
+def histogram(
+    axis: Any, table: xr.Dataset, name: str, chosen: np.ndarray[Any, Any], colors: Mapping[str, str]
+) -> pd.DataFrame:
+    """Draw how a measure at the scored epoch is spread over the chosen networks of each group; return its values."""
+    last, frames = at_scored(table, name), []
+    spread = last[chosen & np.isfinite(last)]
+    bins = np.histogram_bin_edges(spread, bins=24) if len(spread) and np.ptp(spread) > 0 else np.linspace(0, 1, 11)
+    for group, color in colors.items():
+        own = last[(table["group"].to_numpy() == group) & chosen]
+        own = own[np.isfinite(own)]
+        axis.hist(own, bins=bins.tolist(), color=color, alpha=0.5, label=group)
+        if len(own):
+            axis.axvline(own.mean(), color=color, linewidth=1.5)
+        frames.append(pd.DataFrame({"measure": name, "group": group, "value": own}))
+    axis.set(ylabel="Networks")
+    axis.yaxis.get_major_locator().set_params(integer=True)
+    return pd.concat(frames, ignore_index=True)
 
 
 def listed(table: xr.Dataset, name: str, chosen: np.ndarray[Any, Any], form: str) -> str:

@@ -18,7 +18,6 @@ from spatialnets.report.features import LATE, MIDDLE, at_the_papers_windows, bal
 from spatialnets.report.measured import at_scored, passing
 from spatialnets.report.score import LEAST, Score, difference_score, mean_score, median_score
 from spatialnets.report.sweet_spot import sweet_spot
-from spatialnets.statistics import mean_interval
 
 __all__ = ["CONTROLS", "scorecard"]
 
@@ -182,32 +181,24 @@ def _growth(evidence: Evidence) -> list[Score]:
     generative = evidence.found.get("generative")
     if generative is None:
         return []
-    scores, rules = [], tuple(generative["rule"].to_numpy().tolist())
-    homophily = np.array([FAMILIES.get(rule) == "homophily" for rule in rules])
-    if not homophily.any() or homophily.all():
-        return []
+    rules = tuple(generative["rule"].to_numpy().tolist())
+    scores = []
     for group in ("sernn", "l1"):
-        energy = generative["energy"].isel(epoch=-1).to_numpy()[evidence.chosen(group)]
-        energy = energy[np.isfinite(energy).all(axis=1)]
-        found, means = (
-            rule_statistics(energy, rules),
-            energy.mean(axis=0) if len(energy) else np.full(len(rules), np.nan),
-        )
-        best, other = (np.flatnonzero(own)[np.argmin(means[own])] for own in (homophily, ~homophily))
-        advantage = energy[:, best] - energy[:, other]
-        known = len(energy) > 1
+        found = rule_statistics(generative["energy"].isel(epoch=-1).to_numpy()[evidence.chosen(group)], rules)
+        enough = found.n >= LEAST
         scores.append(
             Score(
                 figure="3c",
-                claim=f"{group}: grown best by homophily; mean energy of {rules[best]} less that of {rules[other]}",
-                published="neighbors and matching lowest, Tukey P < 1e-3; lowest, each P < 0.05",
-                value=float(advantage.mean()) if known else np.nan,
-                interval=mean_interval(advantage),
-                n=str(len(energy)),
-                met=found.homophily_lowest and found.homophily_p < 0.05 if known and group == "sernn" else None,
-                direction=FAMILIES.get(found.best) == "homophily" if known else None,
+                claim=f"{group}: grown best by homophily; mean energy of its two rules less that of the best other",
+                published="both lowest, Tukey P < 1e-3; both lowest, each P < 0.05",
+                value=found.advantage,
+                interval=found.interval,
+                n=str(found.n),
+                met=found.homophily_lowest and found.homophily_p < 0.05 if enough and group == "sernn" else None,
+                direction=FAMILIES.get(found.best) == "homophily" if enough else None,
                 digits=3,
                 picture="growth",
+                few=not enough,
             )
         )
     return scores

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spatialnets.protocols import FloatArray
-from spatialnets.report.figures import Picture, colors_of, groups_of, line_and_band, listed, style
-from spatialnets.report.measured import at_scored, passing, scored_epoch
+from spatialnets.report.figures import Picture, colors_of, groups_of, histogram, line_and_band, listed, style
+from spatialnets.report.measured import passing, scored_epoch
 
 __all__ = ["follow_up", "growth", "structure"]
 
@@ -31,19 +29,13 @@ def structure(table: xr.Dataset) -> Picture | None:
         axes = figure.subplots(1, 2 * len(shown), squeeze=False)[0]
         for place, (name, label) in enumerate(shown.items()):
             over_epochs, at_last = axes[2 * place : 2 * place + 2]
-            last = at_scored(table, name)
-            bins = _bins(last[passes])
             for group in groups:
                 chosen = (table["group"].to_numpy() == group) & passes
                 frames.append(line_and_band(over_epochs, table, name, chosen, group, colors[group]))
-                values = last[chosen][np.isfinite(last[chosen])]
-                at_last.hist(values, bins=bins, color=colors[group], alpha=0.5, label=group)
-                if len(values):
-                    at_last.axvline(values.mean(), color=colors[group], linewidth=1.5)
             over_epochs.set(title=label, xlabel="Epoch")
             over_epochs.xaxis.get_major_locator().set_params(integer=True)
-            at_last.set(title=f"at epoch {epoch}", xlabel=label, ylabel="Networks")
-            at_last.yaxis.get_major_locator().set_params(integer=True)
+            histogram(at_last, table, name, passes, colors)
+            at_last.set(title=f"at epoch {epoch}", xlabel=label)
             if name == "small_worldness":
                 over_epochs.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
         axes[1].legend()
@@ -94,11 +86,6 @@ def follow_up(table: xr.Dataset) -> Picture | None:
     note = "Networks that pass; means with two standard errors. Sheeran, Ham et al. (2024), arXiv 2409.17693."
     values = pd.concat(frames, ignore_index=True)
     return Picture("entropy", "Follow-up paper: entropy and spectrum", caption, figure, values, note)
-
-
-def _bins(values: FloatArray) -> Any:
-    finite = values[np.isfinite(values)]
-    return np.histogram_bin_edges(finite, bins=24) if len(finite) and np.ptp(finite) > 0 else 10
 
 
 def growth(found: Mapping[str, xr.Dataset], groups: list[str]) -> Picture | None:
