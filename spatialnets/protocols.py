@@ -439,6 +439,12 @@ class Task(ABC):
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         """Draw trials; every random choice comes from the generator."""
 
+    def held_out(self) -> Task:
+        """Return the task whose trials tell how well this one was learned: itself, unless its trials come from a
+        finite set of data, of which some are kept apart.
+        """  # noqa: D205
+        return self
+
     @abstractmethod
     def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
         """Return the loss of each network, ``(network,)``, a mean weighted by the mask.

@@ -113,7 +113,7 @@ class Trainer:
             device,
         )
         self.validation_trials = TrialSet(
-            task,
+            task.held_out(),
             training.validation_trials,
             [numpy_stream(seed, "validation trials") for seed in shard.seeds],
             dtype,
