@@ -4,6 +4,7 @@ from spatialnets.geometries.connectome import Connectome
 from spatialnets.geometries.cortex import Cortex
 from spatialnets.geometries.ellipsoid import Ellipsoid
 from spatialnets.geometries.grid import Grid
+from spatialnets.geometries.learnable import Learnable
 from spatialnets.geometries.mesh import Mesh
 from spatialnets.geometries.parcellation import Parcellation
 from spatialnets.geometries.points import Points
@@ -13,12 +14,14 @@ from spatialnets.geometries.sheet import Sheet
 from spatialnets.geometries.sphere import Sphere
 from spatialnets.geometries.torus import Torus
 from spatialnets.geometries.union import Union
+from spatialnets.geometries.with_ends import WithEnds
 
 __all__ = [
     "Connectome",
     "Cortex",
     "Ellipsoid",
     "Grid",
+    "Learnable",
     "Mesh",
     "Parcellation",
     "Points",
@@ -28,4 +31,5 @@ __all__ = [
     "Sphere",
     "Torus",
     "Union",
+    "WithEnds",
 ]

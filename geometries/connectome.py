@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from spatialnets.files.matrix import Matrix, read_matrix, square
+from spatialnets.files.table import distinct, read_rows
 from spatialnets.geometries.coordinates import NAMES, Coordinates, as_positions, read_coordinates
-from spatialnets.geometries.matrix import Matrix, read_matrix, square
-from spatialnets.geometries.table import distinct, read_rows
 from spatialnets.geometries.tract_lengths import both_ways, shortest_ways
 from spatialnets.protocols import FloatArray, Geometry
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.geometries.files import reading
-from spatialnets.geometries.table import ENDINGS, Row, read_rows
+from spatialnets.files.reading import reading
+from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 
 __all__ = ["NAMES", "Coordinates", "as_positions", "column", "read_coordinates"]

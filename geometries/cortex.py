@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spatialnets.cache import cached, content_of
 from spatialnets.errors import nearest
-from spatialnets.geometries.files import VOLUME_ENDINGS
+from spatialnets.files.reading import VOLUME_ENDINGS
 from spatialnets.geometries.on_surface import Metric, OnSurface, Placed, Placement, check_words, code, place
 from spatialnets.geometries.surfaces import clean, read_surface
 from spatialnets.geometries.templates import (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spatialnets.files.table import ENDINGS, read_rows
 from spatialnets.geometries.coordinates import NAMES, column
-from spatialnets.geometries.table import ENDINGS, read_rows
 
 __all__ = ["read_lookup"]
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from spatialnets.cache import cached
+from spatialnets.files.table import distinct
 from spatialnets.geometries.placement import farthest_points, parcel_medoids, poisson_disk
 from spatialnets.geometries.surface_lengths import lengths_between, straight_lines
 from spatialnets.geometries.surfaces import Cleaned, components
-from spatialnets.geometries.table import distinct
 from spatialnets.geometries.vertex_data import Parcels
 from spatialnets.protocols import FloatArray, Geometry, Surface
 

@@ -11,10 +11,10 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from spatialnets.files.reading import VOLUME_ENDINGS, some
+from spatialnets.files.table import ENDINGS, distinct
 from spatialnets.geometries.coordinates import Coordinates, read_coordinates
-from spatialnets.geometries.files import VOLUME_ENDINGS, some
 from spatialnets.geometries.lookup import read_lookup
-from spatialnets.geometries.table import ENDINGS, distinct
 from spatialnets.geometries.volume import read_image
 from spatialnets.protocols import FloatArray, Geometry
 

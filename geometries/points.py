@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
-from spatialnets.geometries.table import ENDINGS, read_rows
+from spatialnets.files.table import ENDINGS, read_rows
 from spatialnets.protocols import FloatArray, Geometry
 
 __all__ = ["Points"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.geometries.files import GIFTI_ENDINGS, UnfitFile, reading
+from spatialnets.files.reading import GIFTI_ENDINGS, UnfitFile, reading
 from spatialnets.protocols import FloatArray, Surface
 
 if TYPE_CHECKING:

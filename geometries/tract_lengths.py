@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialnets.geometries.files import some
+from spatialnets.files.reading import some
 from spatialnets.protocols import FloatArray
 
 __all__ = ["both_ways", "region", "shortest_ways"]

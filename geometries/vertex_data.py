@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.geometries.files import GIFTI_ENDINGS, VOLUME_ENDINGS, UnfitFile, reading
+from spatialnets.files.reading import GIFTI_ENDINGS, VOLUME_ENDINGS, UnfitFile, reading
 from spatialnets.geometries.lookup import read_lookup
 from spatialnets.geometries.volume import read_image
 from spatialnets.protocols import FloatArray

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.geometries.files import reading, some
+from spatialnets.files.reading import reading, some
 from spatialnets.geometries.surfaces import as_trimesh
 from spatialnets.geometries.topology import grow
 from spatialnets.protocols import FloatArray, Surface

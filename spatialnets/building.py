@@ -6,14 +6,15 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from spatialnets import registry
 from spatialnets.declaration import Node, as_block, plain
 from spatialnets.errors import UserError, nearest
-from spatialnets.protocols import Analysis, Geometry, PerNetwork, RecurrentCore, Regularizer, Task
+from spatialnets.protocols import Analysis, Constraint, Geometry, PerNetwork, RecurrentCore, Regularizer, Task
 from spatialnets.shard import Training
 
 __all__ = ["Builder", "block_of", "brief", "is_per_network", "take"]
@@ -23,6 +24,7 @@ FAMILY_OF = {
     Regularizer: "regularizer",
     RecurrentCore: "core",
     Task: "task",
+    Constraint: "constraint",
     Analysis: "analysis",
 }
 Part = TypeVar("Part")
@@ -39,8 +41,11 @@ def is_per_network(hint: Any) -> bool:
 
 
 def _family_of_hint(hint: Any) -> str | None:
-    """Return the family if a field holds a part, or a tuple of parts."""
+    """Return the family if a field holds a part, a part or nothing, or a tuple of parts."""
     inner = get_args(hint)[0] if get_origin(hint) is tuple and get_args(hint) else hint
+    if get_origin(inner) in (UnionType, Union) and type(None) in get_args(inner):
+        others = [other for other in get_args(inner) if other is not type(None)]
+        inner = others[0] if len(others) == 1 else inner
     if isinstance(inner, type):
         for base, family in FAMILY_OF.items():
             if issubclass(inner, base):
@@ -158,7 +163,8 @@ class Builder:
                 return None
             return tuple(self.build(family, item, f"{path}.{place}") for place, item in enumerate(node.value))
         if family is not None:
-            return self.build(family, node, path)
+            optional = type(None) in get_args(hint)
+            return None if node.value is None and optional else self.build(family, node, path)
         value = plain(node)
         try:
             return _adapter(hint).validate_json(json.dumps(value), strict=True)
@@ -228,7 +234,7 @@ def block_of(part: Any, family: str, kind_of: Callable[[str, type[Any]], str] = 
         value, inner = getattr(part, name), _family_of_hint(hint)
         if inner is not None and isinstance(value, tuple):
             block[name] = [block_of(item, inner, kind_of) for item in value]
-        elif inner is not None:
+        elif inner is not None and value is not None:
             block[name] = block_of(value, inner, kind_of)
         else:
             block[name] = _data(value, f"{type(part).__name__}.{name}")
@@ -286,7 +292,7 @@ def take(part: Part, networks: slice) -> Part:
         value = getattr(part, name)
         if is_per_network(hint) and isinstance(value, tuple):
             changes[name] = value[networks]
-        elif _family_of_hint(hint) is not None:
+        elif _family_of_hint(hint) is not None and value is not None:
             changes[name] = (
                 tuple(take(item, networks) for item in value) if isinstance(value, tuple) else take(value, networks)
             )

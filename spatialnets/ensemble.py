@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spatialnets.protocols import RecurrentCore
+from spatialnets.constraining import constrain
+from spatialnets.graph.repulsion import lengths
+from spatialnets.protocols import Projection, RecurrentCore
+from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import torch_stream
 
 __all__ = ["Ensemble"]
@@ -27,6 +32,8 @@ class Ensemble(nn.Module):
         Sizes of each network.
     seeds
         One seed per network.
+    geometry
+        Where units live, for constraints that ask for it, and to learn positions if they are to be learned.
 
     Attributes
     ----------
@@ -34,6 +41,13 @@ class Ensemble(nn.Module):
         Weights ``(network, unit, output)``, Glorot-uniform at first.
     readout_bias
         ``(network, output)``, zero at first.
+    positions
+        ``(network, unit, d)`` in the geometry's unit of length, if they are learned; otherwise None.
+
+    Raises
+    ------
+    UserError
+        If the constraints of the core cannot be had.
 
     Examples
     --------
@@ -43,8 +57,17 @@ class Ensemble(nn.Module):
     torch.Size([3, 16, 1, 4])
     """
 
-    def __init__(self, core: RecurrentCore, n_inputs: int, n_units: int, n_outputs: int, seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        core: RecurrentCore,
+        n_inputs: int,
+        n_units: int,
+        n_outputs: int,
+        seeds: Sequence[int],
+        geometry: StoredGeometry | None = None,
+    ) -> None:
         super().__init__()
+        self.core, self.geometry = core, geometry
         self.recurrent = core.build(
             n_inputs, n_units, [torch_stream(seed, "initial recurrent weights") for seed in seeds]
         )
@@ -60,14 +83,75 @@ class Ensemble(nn.Module):
             )
         )
         self.readout_bias = nn.Parameter(torch.zeros(len(seeds), n_outputs))
+        self.register_parameter("positions", None)
+        if geometry is not None and geometry.learnable:
+            start = torch.tensor(geometry.positions, dtype=torch.get_default_dtype())
+            self.positions = nn.Parameter(start.repeat(len(seeds), 1, 1))
+        if core.constraints:
+            self._constrain(n_units)
+
+    def _constrain(self, n_units: int) -> None:
+        for name, block in self.projections().items():
+            costs = self.geometry.costs_of(name) if self.geometry is not None else None
+            parts = self.geometry.parts if self.geometry is not None else np.empty(0, dtype=np.int64)
+            projection = Projection(
+                name,
+                (block.shape[2], block.shape[3]),
+                None if costs is None else torch.tensor(costs),
+                parts if len(parts) else np.zeros(n_units, dtype=np.int64),
+            )
+            owner = self if name == "readout" else cast(nn.Module, self.recurrent)
+            constrain(owner, self.core.constraints, projection)
+
+    def states(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``.
+
+        `noise`, of the shape of the states, is added to what enters each unit.
+        """
+        return self.recurrent(inputs) if noise is None else self.recurrent(inputs, noise)
+
+    def answers(self, states: Tensor, steps: Sequence[int]) -> Tensor:
+        """Map states ``(network, trial, time, unit)`` to outputs ``(network, trial, step, output)`` at some steps."""
+        seen = self.core.trace(states)
+        asked = seen[:, :, steps[0]] if len(steps) == 1 else seen[:, :, list(steps)].flatten(1, 2)
+        outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
+        return outputs.view(len(outputs), states.shape[1], len(steps), -1)
 
     def forward(self, inputs: Tensor, steps: Sequence[int]) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to outputs ``(network, trial, step, output)`` at some steps."""
-        states = self.recurrent(inputs)
-        asked = states[:, :, steps[0]] if len(steps) == 1 else states[:, :, list(steps)].flatten(1, 2)
-        outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
-        return outputs.view(len(outputs), inputs.shape[1], len(steps), -1)
+        return self.answers(self.states(inputs), steps)
 
     def projections(self) -> dict[str, Tensor]:
         """Return every block of weights ``(network, gate, pre, post)``: recurrent, input, readout."""
         return {**self.recurrent.projections(), "readout": self.readout[:, None]}
+
+    def own_parameters(self) -> dict[str, Tensor]:
+        """Return what is learned besides projections and positions, by its last name.
+
+        Raises
+        ------
+        ValueError
+            If two parameters share a name, of which a run could keep but one.
+        """
+        apart = {*self.projections(), "positions"}
+        own = [
+            (name.rpartition(".")[2], parameter)
+            for name, parameter in self.named_parameters()
+            if "parametrizations." not in name
+        ]
+        own = [(name, parameter) for name, parameter in own if name not in apart]
+        if len(dict(own)) < len(own):
+            names = ", ".join(sorted(name for name, _ in own))
+            raise ValueError(f"two parameters share a name, of which a run keeps one: {names}")
+        return dict(own)
+
+    def places(self) -> Tensor:
+        """Return learned positions in steps of the paper's grid, ``(network, unit, d)``, as penalties see them.
+
+        They are rescaled so that their mean distance stays what it was taken for at first: a network cannot pay less by
+        shrinking altogether.
+        """
+        assert self.geometry is not None
+        mean = self.geometry.mean_distance * self.geometry.steps_per_unit
+        between = lengths(self.positions).sum(dim=(1, 2)) / (self.positions.shape[1] * (self.positions.shape[1] - 1))
+        return self.positions * (mean / between)[:, None, None]

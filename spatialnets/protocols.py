@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Analysis",
+    "Constraint",
     "FloatArray",
     "Geometry",
     "PerNetwork",
     "Product",
+    "Projection",
     "Recurrent",
     "RecurrentCore",
     "Regularizer",
@@ -89,6 +91,7 @@ class Geometry(ABC):
 
     length_unit: ClassVar[str] = "step"
     references: ClassVar[tuple[str, ...]] = ()
+    learnable: ClassVar[bool] = False
 
     rescale: Rescale = field(default="mean", kw_only=True, repr=False)
 
@@ -147,6 +150,18 @@ class Geometry(ABC):
         """Return where each unit lies on a sphere that the surface is registered to, ``(unit, 3)``, if there is one."""
         return None
 
+    def input_positions(self) -> FloatArray | None:
+        """Return where each input comes in, ``(input, 3)`` in `length_unit`, if inputs have a place."""
+        return None
+
+    def output_positions(self) -> FloatArray | None:
+        """Return where each output goes out, ``(output, 3)`` in `length_unit`, if outputs have a place."""
+        return None
+
+    def keeping_apart(self) -> float:
+        """Return how strongly units repel each other where positions are learned (`spatialnets.graph.repulsion`)."""
+        return 0.0
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -161,6 +176,8 @@ class Snapshot:
         Distances ``(pre, post)`` or ``(network, pre, post)`` in the geometry's unit of length.
     states
         The states of the current batch ``(network, trial, time, unit)``, for penalties on activity.
+    positions
+        Where units are, ``(network, unit, d)`` in steps, if positions are learned.
 
     Raises
     ------
@@ -177,6 +194,7 @@ class Snapshot:
     weights: Tensor
     distances: Tensor | None = None
     states: Tensor | None = None
+    positions: Tensor | None = None
 
     def __post_init__(self) -> None:
         import torch
@@ -215,23 +233,68 @@ def _strengths(strength: PerNetwork) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class Regularizer(ABC):
-    """What a network pays, besides its mistakes; a pure function of a `Snapshot`."""
+    """What a network pays, besides its mistakes; a pure function of a `Snapshot`.
+
+    `needs_states` says that it looks at the states of the batch.
+
+    Parameters
+    ----------
+    projection
+        Which weights it looks at: ``"recurrent"``, ``"input"``, ``"readout"``, or another projection of the core.
+    schedule
+        By which factor the penalty is multiplied in the course of training: points ``(epoch, factor)`` in order, with
+        straight lines between them and the first and last factor before and after. ``((0, 0), (3, 1))`` is a warm-up
+        over three epochs; empty means 1 throughout.
+
+    Raises
+    ------
+    ValueError
+        If epochs of the schedule do not rise, or a factor is negative.
+    """
 
     references: ClassVar[tuple[str, ...]] = ()
+    needs_states: ClassVar[bool] = False
+
+    projection: str = field(default="recurrent", kw_only=True, repr=False)
+    schedule: tuple[tuple[float, float], ...] = field(default=(), kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        points = tuple((float(epoch), float(factor)) for epoch, factor in self.schedule)
+        object.__setattr__(self, "schedule", points)
+        epochs = [epoch for epoch, _ in points]
+        if any(not math.isfinite(epoch) or epoch < 0 for epoch in epochs) or epochs != sorted(set(epochs)):
+            raise ValueError(f"schedule must have rising epochs, 0 or later, not {epochs}")
+        for _, factor in points:
+            if not (math.isfinite(factor) and factor >= 0):
+                raise ValueError(f"schedule must have factors that are finite and not negative, not {factor}")
 
     @abstractmethod
     def penalty(self, snapshot: Snapshot) -> Tensor:
         """Return what each network pays, ``(network,)``, differentiable in the snapshot's tensors."""
 
+    def factor_at(self, epoch: float) -> float:
+        """Return the factor of the schedule after so many epochs, which need not be whole.
+
+        Examples
+        --------
+        >>> from spatialnets.regularizers import L1
+        >>> L1(0.1, schedule=((0, 0), (4, 1))).factor_at(1.0)
+        0.25
+        """
+        if not self.schedule:
+            return 1.0
+        epochs, factors = zip(*self.schedule, strict=True)
+        return float(np.interp(epoch, epochs, factors))
+
+    def addends(self) -> tuple[Regularizer, ...]:
+        """Return the regularizers whose penalties are added: itself alone, or the terms of a sum."""
+        return (self,)
+
     def __add__(self, other: Regularizer) -> Sum:
         """Add the penalties of two regularizers."""
         if not isinstance(other, Regularizer):
             return NotImplemented
-        return Sum(terms=(*_terms(self), *_terms(other)))
-
-
-def _terms(regularizer: Regularizer) -> tuple[Regularizer, ...]:
-    return regularizer.terms if isinstance(regularizer, Sum) else (regularizer,)
+        return Sum(terms=(*self.addends(), *other.addends()))
 
 
 @dataclass(frozen=True)
@@ -250,6 +313,7 @@ class WiringRegularizer(Regularizer):
     strength: PerNetwork
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if isinstance(self.strength, (Sequence, np.ndarray)):
             object.__setattr__(self, "strength", tuple(float(value) for value in self.strength))
         _strengths(self.strength)
@@ -290,7 +354,14 @@ class WiringRegularizer(Regularizer):
         """Multiply the prices (and the strengths) of two wiring regularizers."""
         if not isinstance(other, WiringRegularizer):
             return NotImplemented
-        return Product(strength=_multiply(self.strength, other.strength), factors=(self, other))
+        if (self.projection, self.schedule) != (other.projection, other.schedule):
+            raise ValueError("prices can be multiplied if projection and schedule are the same")
+        return Product(
+            strength=_multiply(self.strength, other.strength),
+            factors=(self, other),
+            projection=self.projection,
+            schedule=self.schedule,
+        )
 
 
 def _multiply(one: PerNetwork, other: PerNetwork) -> PerNetwork:
@@ -333,6 +404,9 @@ class Product(WiringRegularizer):
 class Sum(Regularizer):
     """Several penalties added; written ``a + b``.
 
+    In training each term looks at its own projection and follows its own schedule, and what it costs is kept by its
+    name; `penalty` adds all terms for one snapshot.
+
     Parameters
     ----------
     terms
@@ -342,23 +416,92 @@ class Sum(Regularizer):
     terms: tuple[Regularizer, ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.schedule or self.projection != "recurrent":
+            raise ValueError("projection and schedule belong to the terms of a sum, not to the sum")
         if not self.terms or not all(isinstance(term, Regularizer) for term in self.terms):
             raise ValueError("terms must be one or more regularizers")
+
+    def addends(self) -> tuple[Regularizer, ...]:
+        """Return the terms, those of sums among them one by one."""
+        return tuple(addend for term in self.terms for addend in term.addends())
 
     def penalty(self, snapshot: Snapshot) -> Tensor:
         penalties = [term.penalty(snapshot) for term in self.terms]
         return sum(penalties[1:], start=penalties[0])
 
 
-class Recurrent(Protocol):
-    """A built recurrent core: the states of many networks of one shape (in practice a `torch.nn.Module`)."""
+@dataclass(frozen=True)
+class Projection:
+    """A named block of weights between two populations: what a constraint knows of it.
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
+    Parameters
+    ----------
+    name
+        ``"recurrent"``, ``"input"`` or ``"readout"``.
+    shape
+        How many there are before and after, ``(pre, post)``.
+    distances
+        ``(pre, post)`` in steps; None where one of the populations has no place.
+    parts
+        Which part of its geometry each unit lives in, ``(unit,)``, 0 throughout where there is but one.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    distances: Tensor | None
+    parts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Constraint(ABC):
+    """What weights may be, at every moment of training: a parametrisation.
+
+    What is learned are free parameters, and `constrained` makes weights of them; a subclass writes that, and `free`
+    where the free parameters are not simply weights. Constraining what is already as it must be changes nothing.
+    `projections` are the blocks that it is asked about.
+    """
+
+    references: ClassVar[tuple[str, ...]] = ()
+    projections: ClassVar[tuple[str, ...]] = ("recurrent",)
+
+    @abstractmethod
+    def constrained(self, free: tuple[Tensor, ...], projection: Projection) -> Tensor:
+        """Return weights ``(network, gate, pre, post)``, differentiable in the free parameters.
+
+        Parameters
+        ----------
+        free
+            What `free` returns, each with the network first.
+        projection
+            Which weights.
+        """
+
+    def free(self, weights: Tensor, projection: Projection) -> tuple[Tensor, ...]:
+        """Return free parameters of which `constrained` makes these weights, or near ones if they may not be."""
+        return (weights,)
+
+    def initial(self, weights: Tensor, projection: Projection) -> Tensor:
+        """Return what weights to begin with, given those that a network without constraints begins with."""
+        return self.constrained(self.free(weights, projection), projection)
+
+
+class Recurrent(Protocol):
+    """A built recurrent core: the states of many networks of one shape (in practice a `torch.nn.Module`).
+
+    Its projections are its parameters of the same name, ``(network, gate, pre, post)``, or ``(network, pre, post)``
+    where there is one gate; constraints are put on them there.
+    """
+
+    def __call__(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``.
+
+        `noise`, of the shape of the states, is added to what enters each unit; it is given to cores that take it.
+        """
         ...
 
     def projections(self) -> dict[str, Tensor]:
-        """Return the named blocks of weights ``(network, gate, pre, post)``, the differentiable parameters
+        """Return the named blocks of weights ``(network, gate, pre, post)``, views of the differentiable parameters
         themselves: ``recurrent`` and ``input``.
         """  # noqa: D205
         ...
@@ -372,19 +515,48 @@ class Recurrent(Protocol):
 class RecurrentCore(ABC):
     """The blueprint of a recurrent network.
 
+    `gates` names the gates, in the order of the weights; `takes_noise` says that what it builds takes noise.
+
     Parameters
     ----------
     n_units
         How many units; by default as many as the geometry holds. If given, it must be that number.
+    paying_gates
+        The gates whose weights a regularizer looks at; by default all.
+    constraints
+        What the weights may be, in order, such as Dale's law or a fixed mask.
+
+    Raises
+    ------
+    ValueError
+        If `n_units` is less than 1 or a gate has another name.
     """
 
     references: ClassVar[tuple[str, ...]] = ()
+    gates: ClassVar[tuple[str, ...]] = ("recurrent",)
+    takes_noise: ClassVar[bool] = False
 
     n_units: int | None = field(default=None, kw_only=True)
+    paying_gates: tuple[str, ...] | None = field(default=None, kw_only=True, repr=False)
+    constraints: tuple[Constraint, ...] = field(default=(), kw_only=True, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.n_units is not None and self.n_units < 1:
+            raise ValueError(f"n_units must be 1 or more, not {self.n_units}")
+        if self.paying_gates is not None:
+            object.__setattr__(self, "paying_gates", tuple(self.paying_gates))
+            unknown = [gate for gate in self.paying_gates or () if gate not in self.gates]
+            if unknown or not self.paying_gates:
+                raise ValueError(f"paying_gates must be some of {', '.join(self.gates)}, not {self.paying_gates!r}")
+        object.__setattr__(self, "constraints", tuple(self.constraints))
 
     @abstractmethod
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         """Return an ensemble with one network per generator; each draws from its own generator alone."""
+
+    def trace(self, states: Tensor) -> Tensor:
+        """Return what the readout sees of the states ``(network, trial, time, unit)``: by default the states."""
+        return states
 
 
 @dataclass(frozen=True)
@@ -402,7 +574,8 @@ class Trials:
     conditions
         What distinguishes the trials, by name, each ``(trial,)``.
     periods
-        Named half-open ranges of steps, such as ``{"goal": (0, 20)}``.
+        Named half-open ranges of steps, such as ``{"goal": (0, 20)}``. All trials of a task have as many steps; those
+        that end sooner are filled up with steps at which nothing is asked.
     codes
         What a unit may represent, as numbers by name, each ``(trial, column)``, float32; where there are none, analyses
         take every condition one-hot.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,10 @@ def rebuild(shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task) -> E
     """
     seeds = [int(seed) for seed in shard["seed"].to_numpy()]
     stored = shard.sel(epoch=epoch)
-    ensemble = Ensemble(core, task.n_inputs, stored.sizes["pre"], task.n_outputs, seeds).float()
+    # weights are stored as they must be, so that nothing needs to constrain them
+    free = dataclasses.replace(core, constraints=())
+    ensemble = Ensemble(free, task.n_inputs, stored.sizes["pre"], task.n_outputs, seeds).float()
     projections = ensemble.projections()
-    names = [name.rpartition(".")[2] for name, _ in ensemble.named_parameters()]
-    own = [name for name in names if name not in projections]
-    if len(set(own)) < len(own):
-        raise ValueError(f"two parameters share a name, of which a run keeps one: {', '.join(sorted(own))}")
 
     def block(name: str, like: Tensor) -> Tensor:
         if name not in stored:
@@ -80,10 +79,8 @@ def rebuild(shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task) -> E
         return values
 
     with torch.no_grad():
-        for name, parameter in ensemble.named_parameters():
-            last = name.rpartition(".")[2]
-            if last not in projections:
-                parameter.copy_(block(f"parameter_{last}", parameter))
+        for name, parameter in ensemble.own_parameters().items():
+            parameter.copy_(block(f"parameter_{name}", parameter))
         kept = {
             name: block("weights" if name == "recurrent" else f"weights_{name}", projections[name])
             for name in projections

@@ -15,6 +15,7 @@ FAMILIES = {
     "geometry": "spatialnets.geometries",
     "regularizer": "spatialnets.regularizers",
     "core": "spatialnets.cores",
+    "constraint": "spatialnets.constraints",
     "task": "spatialnets.tasks",
     "analysis": "spatialnets.analyses",
 }

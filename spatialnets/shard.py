@@ -26,6 +26,8 @@ class Training:
         How often the training trials are gone through.
     trials_per_epoch
         Training trials of each network, drawn once and kept in order.
+    fresh_trials
+        Whether trials are drawn anew for every update instead: for tasks with more variety than fits into memory.
     batch_size
         Trials per update.
     validation_trials
@@ -34,6 +36,9 @@ class Training:
         Parameters of Adam; the learning rate may differ per network.
     input_noise
         Standard deviation of the Gaussian noise added to every input while training; may differ per network.
+    recurrent_noise
+        Standard deviation of the Gaussian noise added to what enters every unit while training, for cores that take
+        it; may differ per network.
     device
         Where to train: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, ``"mps"``, ``"xpu"``.
     precision
@@ -53,6 +58,8 @@ class Training:
     beta2: float = 0.999
     epsilon: float = 1e-7
     input_noise: PerNetwork = 0.05
+    recurrent_noise: PerNetwork = 0.0
+    fresh_trials: bool = False
     device: str = "cpu"
     precision: Literal["float32", "float64"] = "float32"
 
@@ -60,7 +67,11 @@ class Training:
         for name in ("epochs", "trials_per_epoch", "batch_size", "validation_trials"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name, lowest in (("learning_rate", "positive"), ("input_noise", "not negative")):
+        for name, lowest in (
+            ("learning_rate", "positive"),
+            ("input_noise", "not negative"),
+            ("recurrent_noise", "not negative"),
+        ):
             values = getattr(self, name)
             for value in values if isinstance(values, tuple) else (values,):
                 if not math.isfinite(value) or value < 0 or (value == 0 and lowest == "positive"):

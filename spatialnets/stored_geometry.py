@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from spatialnets.errors import RunError
 from spatialnets.protocols import PAPER_GRID, FloatArray
@@ -37,6 +38,12 @@ class StoredGeometry:
         Which part, such as a hemisphere, each unit lives in, ``(unit,)``.
     sphere
         Where each unit lies on a sphere, ``(unit, 3)``; empty if there is none.
+    input_positions, output_positions
+        Where inputs come in and outputs go out, ``(input, d)`` and ``(output, d)``; empty if they have no place.
+    learnable
+        Whether positions are learned from here on.
+    keeping_apart
+        How strongly units repel each other then.
     """
 
     positions: FloatArray
@@ -48,11 +55,29 @@ class StoredGeometry:
     names: NDArray[Any] = field(default_factory=lambda: np.empty(0, dtype="U1"))
     parts: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     sphere: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    input_positions: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    output_positions: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
+    learnable: bool = False
+    keeping_apart: float = 0.0
 
     @property
     def costs(self) -> FloatArray:
         """Distances as penalties see them, ``(pre, post)``, in steps."""
         return self.distances * self.steps_per_unit
+
+    def costs_of(self, projection: str) -> FloatArray | None:
+        """Return lengths ``(pre, post)`` of a projection in steps; those from inputs and to outputs are straight.
+
+        None where inputs or outputs have no place, and for projections with other names.
+        """
+        match projection:
+            case "recurrent":
+                return self.costs
+            case "input" if len(self.input_positions):
+                return cdist(self.input_positions, self.positions) * self.steps_per_unit
+            case "readout" if len(self.output_positions):
+                return cdist(self.positions, self.output_positions) * self.steps_per_unit
+        return None
 
     @property
     def paper_steps_per_unit(self) -> float:
@@ -77,8 +102,9 @@ class StoredGeometry:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 known = {part.name: content[part.name] for part in fields(cls) if part.name in content}
                 scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
-                if "steps_per_unit" in known:
-                    scalars["steps_per_unit"] = float(known["steps_per_unit"])
+                for name, kind in (("steps_per_unit", float), ("learnable", bool), ("keeping_apart", float)):
+                    if name in known:
+                        scalars[name] = kind(known[name])
                 return cls(**{**known, **scalars})
         except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise RunError(f"{path} cannot be read: {error}") from error

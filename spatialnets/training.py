@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -14,17 +15,19 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from spatialnets.adam import Adam
 from spatialnets.ensemble import Ensemble
-from spatialnets.errors import RunError
-from spatialnets.protocols import PerNetwork, Snapshot, WiringRegularizer
+from spatialnets.errors import RunError, UserError, nearest
+from spatialnets.graph.repulsion import lengths, repulsion
+from spatialnets.protocols import PerNetwork, Regularizer, Snapshot, WiringRegularizer
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
 from spatialnets.storage import write_bytes
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
-from spatialnets.trial_set import TrialSet
+from spatialnets.trial_set import Batch, FreshTrials, TrialSet
 
 __all__ = ["Trainer", "epochs_in", "train"]
 
@@ -82,8 +85,9 @@ def _per_network(value: PerNetwork, count: int, like: Tensor) -> Tensor:
 class Trainer:
     """The state of a shard in training: networks, optimizer, and what has been kept so far.
 
-    Each network sees its own trials, drawn once; they are taken in the same order in every epoch. Input noise is
-    drawn anew for every epoch from a stream of the network's seed, so that a saved state needs no generator.
+    Each network sees its own trials, drawn once and taken in the same order in every epoch, or drawn anew for every
+    update. Noise is drawn anew for every epoch from streams of the network's seed, so that a saved state needs no
+    generator.
     """
 
     def __init__(self, shard: Shard, geometry: StoredGeometry) -> None:
@@ -91,13 +95,24 @@ class Trainer:
         self.shard, self.geometry = shard, geometry
         dtype = torch.float64 if training.precision == "float64" else torch.float32
         device = torch.device(training.device)
-        self.ensemble = Ensemble(shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds).to(
-            device, dtype
-        )
+        self.ensemble = Ensemble(
+            shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds, geometry
+        ).to(device, dtype)
         count = len(shard.seeds)
         like = torch.zeros((), dtype=dtype, device=device)
-        self.distances = torch.tensor(geometry.costs, dtype=dtype, device=device)
+        blocks = self.ensemble.projections()
+        self.terms = _named_terms(shard.regularizer)
+        for term in self.terms.values():
+            if term.projection not in blocks:
+                raise UserError(
+                    f"{type(term).__name__} is a penalty of projection '{term.projection}', which these networks do "
+                    f"not have: {nearest(term.projection, blocks)}"
+                )
+        self.distances = {name: self._distances_of(name, block) for name, block in blocks.items()}
         self.noise = _per_network(training.input_noise, count, like)
+        self.recurrent_noise = _per_network(training.recurrent_noise, count, like)
+        if bool((self.recurrent_noise > 0).any()) and not shard.core.takes_noise:
+            raise UserError(f"{type(shard.core).__name__} takes no recurrent noise: write training.recurrent_noise=0")
         self.optimizer = Adam(
             dict(self.ensemble.named_parameters()),
             _per_network(training.learning_rate, count, like),
@@ -105,13 +120,7 @@ class Trainer:
             training.beta2,
             training.epsilon,
         )
-        self.training_trials = TrialSet(
-            task,
-            training.trials_per_epoch,
-            [numpy_stream(seed, "training trials") for seed in shard.seeds],
-            dtype,
-            device,
-        )
+        self.fresh = FreshTrials(task, shard.seeds, dtype, device) if training.fresh_trials else None
         self.validation_trials = TrialSet(
             task.held_out(),
             training.validation_trials,
@@ -119,35 +128,102 @@ class Trainer:
             dtype,
             device,
         )
+        self.training_trials = (
+            self.validation_trials
+            if self.fresh
+            else TrialSet(
+                task,
+                training.trials_per_epoch,
+                [numpy_stream(seed, "training trials") for seed in shard.seeds],
+                dtype,
+                device,
+            )
+        )
         self.epoch = 0
         self.reasons = [""] * count
         self.weights: dict[str, list[NDArray[np.float32]]] = {}
         self.scores: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
         with torch.no_grad():
             task_loss, accuracy = self._evaluate(self.training_trials)
-            self._keep(task_loss + self.penalty(), accuracy)
+            self._keep(task_loss, accuracy)
 
-    def penalty(self) -> Tensor:
-        """Return what each network pays for its recurrent weights, ``(network,)``."""
-        recurrent = self.ensemble.projections()["recurrent"]
-        return self.shard.regularizer.penalty(Snapshot(weights=recurrent, distances=self.distances))
+    def _distances_of(self, name: str, block: Tensor) -> Tensor | None:
+        costs = self.geometry.costs_of(name)
+        if costs is None:
+            return None
+        if costs.shape != tuple(block.shape[2:]):
+            ends = {"input": "inputs", "readout": "outputs"}[name]
+            raise UserError(
+                f"the geometry has places for {costs.shape[name == 'readout']} {ends}, and the task has "
+                f"{block.shape[3 if name == 'readout' else 2]}"
+            )
+        return torch.tensor(costs, dtype=block.dtype, device=block.device)
+
+    def penalties(self, states: Tensor | None, epoch: float) -> dict[str, Tensor]:
+        """Return what each network pays, by the name of the term, ``(network,)`` each.
+
+        Parameters
+        ----------
+        states
+            Those of the batch, ``(network, trial, time, unit)``, for terms that look at them.
+        epoch
+            How many epochs have passed, not necessarily whole: what schedules go by.
+        """
+        blocks, gates = self.ensemble.projections(), self.shard.core.paying_gates
+        places = self.ensemble.places() if self.geometry.learnable else None
+        between = None if places is None else lengths(places)
+        paid = {}
+        for name, term in self.terms.items():
+            factor = term.factor_at(epoch)
+            if factor == 0:
+                paid[name] = torch.zeros_like(self.noise)
+                continue
+            weights = blocks[term.projection]
+            if gates is not None and weights.shape[1] == len(self.shard.core.gates):
+                weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
+            distances = self.distances[term.projection]
+            if between is not None and term.projection == "recurrent":
+                distances = between
+            seen = states if term.needs_states else None
+            penalty = term.penalty(Snapshot(weights, distances, seen, places))
+            paid[name] = penalty if factor == 1 else penalty * factor
+        if between is not None and self.geometry.keeping_apart > 0:
+            paid["keeping_apart"] = self.geometry.keeping_apart * repulsion(between)
+        return paid
+
+    def _validation_penalties(self) -> dict[str, Tensor]:
+        """Return penalties now; those of states are of the first batch of validation trials, without noise."""
+        states = None
+        if any(term.needs_states for term in self.terms.values()):
+            self.ensemble.eval()
+            states = self.ensemble.states(self.validation_trials.batch(0, self.shard.training.batch_size).inputs)
+            self.ensemble.train()
+        return self.penalties(states, self.epoch)
+
+    def _batch(self, update: int) -> Batch:
+        training = self.shard.training
+        start = update * training.batch_size
+        stop = min(start + training.batch_size, training.trials_per_epoch)
+        if self.fresh is not None:
+            return self.fresh.batch(stop - start, (self.epoch - 1) * training.updates_per_epoch + update)
+        return self.training_trials.batch(start, stop)
 
     def run_epoch(self, advance: Callable[[int, int], None]) -> None:
         """Train for one epoch and keep weights and scores."""
         training, count = self.shard.training, len(self.shard.seeds)
         self.epoch += 1
-        generators = [torch_stream(seed, "input noise", self.epoch) for seed in self.shard.seeds]
-        noisy = bool((self.noise > 0).any())
+        noise_of = _Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
+        recurrent_noise_of = _Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
+        n_units = len(self.geometry.positions)
         loss_sum = torch.zeros_like(self.noise)
         accuracy_sum = torch.zeros_like(self.noise)
         for update in range(training.updates_per_epoch):
-            start = update * training.batch_size
-            stop = min(start + training.batch_size, training.trials_per_epoch)
-            inputs, targets, mask = self.training_trials.batch(start, stop)
-            if noisy:
-                noise = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for generator in generators])
-                inputs = inputs + noise.to(inputs) * self.noise[:, None, None, None]
-            loss, accuracy = self.update(inputs, targets, mask)
+            batch = self._batch(update)
+            inputs = noise_of.added_to(batch.inputs)
+            noise = recurrent_noise_of.drawn((*inputs.shape[1:3], n_units)) if recurrent_noise_of else None
+            loss, accuracy = self.update(
+                batch._replace(inputs=inputs), noise, self.epoch - 1 + update / training.updates_per_epoch
+            )
             self._take_out_diverged(loss, update)
             loss_sum += loss
             accuracy_sum += accuracy
@@ -155,15 +231,27 @@ class Trainer:
         with torch.no_grad():
             self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
 
-    def update(self, inputs: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each."""
+    def update(self, batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each.
+
+        Parameters
+        ----------
+        batch
+            Trials, with the noise of their inputs.
+        noise
+            Added to what enters each unit, ``(network, trial, time, unit)``.
+        epoch
+            How many epochs have passed, not necessarily whole.
+        """
         task = self.shard.task
         self.optimizer.zero_grad()
-        outputs = self.ensemble(inputs, self.training_trials.steps)
-        loss = task.loss(outputs, targets, mask) + self.penalty()
+        with parametrize.cached():
+            states = self.ensemble.states(batch.inputs, noise)
+            outputs = self.ensemble.answers(states, batch.steps)
+            loss = sum(self.penalties(states, epoch).values(), start=task.loss(outputs, batch.targets, batch.mask))
         loss.sum().backward()
         with torch.no_grad():
-            accuracy = task.accuracy(outputs, targets, mask)
+            accuracy = task.accuracy(outputs, batch.targets, batch.mask)
         self.optimizer.step()
         return loss.detach(), accuracy
 
@@ -215,7 +303,10 @@ class Trainer:
     def _keep(self, loss: Tensor, accuracy: Tensor) -> None:
         """Keep weights and scores of the epoch; NaN where a network has diverged."""
         validation_loss, validation_accuracy = self._evaluate(self.validation_trials)
-        penalty = self.penalty()
+        terms = self._validation_penalties()
+        penalty = sum(terms.values(), start=torch.zeros_like(validation_loss))
+        if self.epoch == 0:
+            loss = loss + penalty
         diverged = np.array([bool(reason) for reason in self.reasons])
         scores = {
             "accuracy": accuracy,
@@ -223,10 +314,11 @@ class Trainer:
             "loss": loss,
             "validation_loss": validation_loss + penalty,
             "penalty": penalty,
+            **({f"penalty_{name}": paid for name, paid in terms.items()} if len(terms) > 1 else {}),
         }
         for name, values in scores.items():
             kept = values.detach().cpu().double().numpy()
-            self.scores[name].append(np.where(diverged, np.nan, kept))
+            self.scores.setdefault(name, []).append(np.where(diverged, np.nan, kept))
         for name, block in self._blocks().items():
             kept = block.detach().cpu().float().numpy().copy()
             kept[diverged] = np.nan
@@ -236,10 +328,10 @@ class Trainer:
         """Return everything that is kept: projections as ``weights…``, other parameters as ``parameter_…``."""
         projections = self.ensemble.projections()
         blocks = {"weights" if name == "recurrent" else f"weights_{name}": block for name, block in projections.items()}
-        for name, parameter in self.ensemble.named_parameters():
-            last = name.rpartition(".")[2]
-            if last not in projections:
-                blocks[f"parameter_{last}"] = parameter
+        for name, parameter in self.ensemble.own_parameters().items():
+            blocks[f"parameter_{name}"] = parameter
+        if self.geometry.learnable:
+            blocks["positions"] = self.ensemble.places() / self.geometry.steps_per_unit
         return blocks
 
     def save(self, path: Path) -> None:
@@ -296,11 +388,13 @@ class Trainer:
         variables: dict[str, Any] = {}
         for name, kept in self.weights.items():
             values = np.stack(kept, axis=1)
-            if name.startswith("weights"):
+            if name == "positions":
+                dimensions: tuple[str, ...] = ("network", "epoch", "unit", "xyz")
+            elif name.startswith("weights"):
                 ends = {"weights": ("pre", "post"), "weights_input": ("input", "post")}.get(
                     name, ("pre", name.removeprefix("weights_").replace("readout", "output"))
                 )
-                dimensions: tuple[str, ...] = ("network", "epoch", "gate", *ends)
+                dimensions = ("network", "epoch", "gate", *ends)
                 if values.shape[2] == 1:
                     values, dimensions = values[:, :, 0], ("network", "epoch", *ends)
             else:
@@ -311,17 +405,20 @@ class Trainer:
                 )
             variables[name] = (dimensions, values)
         for name, scores in self.scores.items():
-            variables[name] = (("network", "epoch"), np.stack(scores, axis=1), _ATTRIBUTES[name])
+            known = _ATTRIBUTES.get(name, {"long_name": f"{name.removeprefix('penalty_')}, its part of the penalty"})
+            variables[name] = (("network", "epoch"), np.stack(scores, axis=1), known)
         variables["status"] = (
             "network",
             np.array(["diverged" if reason else "trained" for reason in self.reasons], dtype=object),
         )
         variables["reason"] = ("network", np.array(self.reasons, dtype=object))
-        variables["distances"] = (
-            ("pre", "post"),
-            geometry.distances,
-            {"long_name": "distance between units", "units": geometry.length_unit},
-        )
+        said = {"long_name": "distance between units", "units": geometry.length_unit}
+        if geometry.learnable:
+            places = torch.from_numpy(variables["positions"][1])
+            kept_distances = torch.stack([lengths(of) for of in places]).numpy()
+            variables["distances"] = (("network", "epoch", "pre", "post"), kept_distances, said)
+        else:
+            variables["distances"] = (("pre", "post"), geometry.distances, said)
         count = len(shard.networks)
         # a sum has one strength per term and none of its own
         strength = shard.regularizer.strength if isinstance(shard.regularizer, WiringRegularizer) else np.nan
@@ -345,6 +442,49 @@ _ATTRIBUTES = {
     "validation_loss": {"long_name": "validation loss with penalty, without noise"},
     "penalty": {"long_name": "penalty of the weights kept at this epoch"},
 }
+
+
+def _named_terms(regularizer: Regularizer) -> dict[str, Regularizer]:
+    """Return the terms of a regularizer by name, such as ``both``, ``distance_input`` or, a second time, ``l1_2``."""
+    terms: dict[str, Regularizer] = {}
+    for term in regularizer.addends():
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(term).__name__).lower()
+        words += "" if term.projection == "recurrent" else f"_{term.projection}"
+        same = sum(re.fullmatch(rf"{words}(_\d+)?", name) is not None for name in terms)
+        terms[words if not same else f"{words}_{same + 1}"] = term
+    return terms
+
+
+class _Noise:
+    """Gaussian noise of each network, from streams of its own.
+
+    Parameters
+    ----------
+    size
+        Standard deviations, ``(network,)``; where all are zero nothing is drawn.
+    purpose
+        What for.
+    seeds
+        One per network.
+    epoch
+        In which epoch.
+    """
+
+    def __init__(self, size: Tensor, purpose: str, seeds: Sequence[int], epoch: int) -> None:
+        self.size, self.any = size, bool((size > 0).any())
+        self.generators = [torch_stream(seed, purpose, epoch) for seed in seeds] if self.any else []
+
+    def __bool__(self) -> bool:
+        return self.any
+
+    def drawn(self, shape: Sequence[int]) -> Tensor:
+        """Return noise ``(network, *shape)``."""
+        noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in self.generators])
+        return noise.to(self.size) * self.size.view(-1, *[1] * len(shape))
+
+    def added_to(self, values: Tensor) -> Tensor:
+        """Return values ``(network, …)`` with noise."""
+        return values + self.drawn(values.shape[1:]) if self.any else values
 
 
 def _section(content: Mapping[str, NDArray[Any]], section: str, convert: Callable[[Any], Any]) -> dict[str, Any]:

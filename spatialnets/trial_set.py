@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +11,60 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spatialnets.protocols import Task, Trials
+from spatialnets.streams import numpy_stream
 
-__all__ = ["TrialSet"]
+__all__ = ["Batch", "FreshTrials", "TrialSet"]
+
+
+class Batch(NamedTuple):
+    """Trials of many networks for one update.
+
+    Parameters
+    ----------
+    inputs
+        ``(network, trial, time, input)``.
+    targets, mask
+        ``(network, trial, step, output)`` and ``(network, trial, step)``, only at `steps`.
+    steps
+        The steps at which something is asked of any trial.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+    steps: list[int]
+
+
+class FreshTrials:
+    """Trials that are drawn anew for each update, from streams of their own.
+
+    Parameters
+    ----------
+    task
+        Draws the trials.
+    seeds
+        One per network.
+    dtype, device
+        Type and place of the tensors.
+    """
+
+    def __init__(self, task: Task, seeds: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
+        self.task, self.seeds, self.dtype, self.device = task, seeds, dtype, device
+
+    def batch(self, count: int, update: int) -> Batch:
+        """Return trials for one update, the same for the same number of the update."""
+        drawn = [self.task.trials(count, numpy_stream(seed, "training trials", update)) for seed in self.seeds]
+        inputs, targets, mask = (
+            np.stack([getattr(trials, name) for trials in drawn]) for name in ("inputs", "targets", "mask")
+        )
+        steps = np.flatnonzero(mask.any(axis=(0, 1)))
+
+        def tensor(values: NDArray[np.float32]) -> Tensor:
+            return torch.tensor(values, dtype=self.dtype, device=self.device)
+
+        return Batch(
+            tensor(inputs), tensor(targets[:, :, steps]), tensor(mask[:, :, steps]), [int(step) for step in steps]
+        )
 
 
 class TrialSet:
@@ -66,10 +119,10 @@ class TrialSet:
         self.mask = torch.tensor(mask[:, steps], dtype=dtype, device=device)
         self.index = torch.tensor(index, dtype=torch.int64, device=device)
 
-    def batch(self, start: int, stop: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return inputs ``(network, trial, time, input)``, targets and mask of some of the trials, in order."""
+    def batch(self, start: int, stop: int) -> Batch:
+        """Return some of the trials, in order."""
         which = self.index[:, start:stop]
-        return self.inputs[which], self.targets[which], self.mask[which]
+        return Batch(self.inputs[which], self.targets[which], self.mask[which], self.steps)
 
     def counted(self) -> tuple[Tensor, Tensor]:
         """Return which distinct trials each network has ``(network, row)`` and how often it has each."""

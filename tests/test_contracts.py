@@ -33,6 +33,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "mesh": [{"source": TETRAHEDRON, "n": 4}, {"source": TETRAHEDRON, "n": 3, "metric": "euclidean"}],
     "ellipsoid": [{"n": 20}],
     "cortex": [{"source": "fsaverage5_white", "n": 20}],
+    "learnable": [{"start": Grid((3, 2)), "repulsion": 0.0}],
+    "with_ends": [{"inputs": Grid((2,)), "input_offset": (0.0, 0.0, -1.0)}],
     "union": [{"areas": (Grid((2, 2)), Grid((3,))), "across": 5.0, "offsets": ((0, 0, 0), (0, 0, 2))}],
     "l1": [{"strength": 0.3}],
     "l2": [{"strength": 0.3}],

@@ -103,7 +103,7 @@ def test_rebuilt_networks_score_what_was_stored(trainer: Trainer) -> None:
     validation = TrialSet(
         TASK, 200, [numpy_stream(seed, "validation trials") for seed in (5, 6, 7)], torch.float32, torch.device("cpu")
     )
-    inputs, targets, mask = validation.batch(0, 200)
+    inputs, targets, mask, _ = validation.batch(0, 200)
     for epoch in range(3):
         ensemble = rebuild(shard, epoch, trainer.shard.core, TASK)
         with torch.no_grad():

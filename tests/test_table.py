@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from spatialnets.files.table import distinct, read_rows
 from spatialnets.geometries import Points
-from spatialnets.geometries.table import distinct, read_rows
 
 
 def words(path: Path, text: str) -> list[tuple[str, ...]]:

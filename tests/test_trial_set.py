@@ -33,7 +33,7 @@ def test_a_batch_holds_each_networks_own_trials_in_order() -> None:
         trials = _set(task)
         for network, seed in enumerate((4, 5)):
             drawn = task.trials(300, numpy_stream(seed, "training trials"))
-            inputs, targets, mask = trials.batch(64, 128)
+            inputs, targets, mask, _ = trials.batch(64, 128)
             np.testing.assert_array_equal(inputs[network], drawn.inputs[64:128])
             np.testing.assert_array_equal(targets[network], drawn.targets[64:128][:, trials.steps])
             np.testing.assert_array_equal(mask[network], drawn.mask[64:128][:, trials.steps])

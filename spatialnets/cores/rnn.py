@@ -45,17 +45,17 @@ class RNN(RecurrentCore):
     """
 
     references: ClassVar[tuple[str, ...]] = ("achterberg2023", "saxe2014", "glorot2010")
+    takes_noise: ClassVar[bool] = True
 
     nonlinearity: Literal["relu", "tanh"] = "relu"
     gain: float = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.nonlinearity not in ("relu", "tanh"):
             raise ValueError(f"nonlinearity must be relu or tanh, not {self.nonlinearity!r}")
         if not (math.isfinite(self.gain) and self.gain > 0):
             raise ValueError(f"gain must be finite and positive, not {self.gain}")
-        if self.n_units is not None and self.n_units < 1:
-            raise ValueError(f"n_units must be 1 or more, not {self.n_units}")
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         from spatialnets.cores.rnn_module import RNNModule

@@ -46,10 +46,10 @@ class RNNModule(nn.Module):
         self.recurrent = nn.Parameter(torch.stack([pair[1] for pair in pairs]))
         self.bias = nn.Parameter(torch.zeros(len(pairs), n_units))
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
         states: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
-            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity
+            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity, noise
         )
         return states.permute(0, 2, 1, 3)
 
@@ -66,11 +66,21 @@ class _Unroll(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, into: Tensor, recurrent: Tensor, bias: Tensor, nonlinearity: str) -> Tensor:
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        into: Tensor,
+        recurrent: Tensor,
+        bias: Tensor,
+        nonlinearity: str,
+        noise: Tensor | None,
+    ) -> Tensor:
         activate = torch.relu_ if nonlinearity == "relu" else torch.tanh_
         n_networks, n_steps, n_trials, _ = inputs.shape
         inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
         states = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
+        if noise is not None:
+            states += noise.permute(0, 2, 1, 3)
         activate(states[:, 0])
         for step in range(1, n_steps):
             state = states[:, step]
@@ -81,7 +91,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None, None]:
         inputs, states, into, recurrent = ctx.saved_tensors
         # the derivatives that autograd itself calls for relu and tanh, here in place
         if ctx.nonlinearity == "relu":
@@ -102,4 +112,4 @@ class _Unroll(torch.autograd.Function):
         after = errors[:, 1:].reshape(n_networks, -1, n_units)
         flat = errors.view(n_networks, n_steps * n_trials, n_units)
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None
+        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None, None

@@ -66,7 +66,13 @@ def stored(geometry: Geometry) -> StoredGeometry:
             **({"names": np.array(names, dtype=np.str_)} if names is not None else {}),
             **({"parts": parts} if parts is not None else {}),
             **({"sphere": sphere} if sphere is not None else {}),
+            "learnable": geometry.learnable,
+            "keeping_apart": geometry.keeping_apart(),
         }
+        for what in ("input_positions", "output_positions"):
+            places = getattr(geometry, what)()
+            if places is not None:
+                known[what] = _placed(name, what, places, positions.shape[1])
         return StoredGeometry(positions, distances, geometry.length_unit, geometry.steps_per_unit(), **known)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
@@ -87,6 +93,13 @@ def _check_distances(name: str, positions: FloatArray, distances: FloatArray) ->
         raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
     if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
         raise UserError(f"{name}.distances() must be symmetric: as far there as back")
+
+
+def _placed(name: str, what: str, places: FloatArray, dimensions: int) -> FloatArray:
+    places = np.asarray(places, dtype=np.float64)
+    if places.ndim != 2 or places.shape[1] != dimensions or not np.isfinite(places).all():
+        raise UserError(f"{name}.{what}() has shape {places.shape}; expected finite places in {dimensions} dimensions")
+    return places
 
 
 def _first(values: np.ndarray[Any, Any]) -> int:

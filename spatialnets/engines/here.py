@@ -199,7 +199,7 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
                 times = []
                 for _ in range(TIMED_UPDATES):
                     start = time.perf_counter()
-                    trainer.update(*batch)
+                    trainer.update(batch)
                     times.append(time.perf_counter() - start)
                 seconds_per_update[kind] = float(np.median(times[1:]))
             total += seconds_per_update[kind] * shard.updates

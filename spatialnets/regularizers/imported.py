@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spatialnets.errors import UserError
-from spatialnets.protocols import PerNetwork, WiringRegularizer
+from spatialnets.protocols import PerNetwork, Regularizer, WiringRegularizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,6 +34,7 @@ class Imported(WiringRegularizer):
     strength: PerNetwork = math.nan
 
     def __post_init__(self) -> None:
+        Regularizer.__post_init__(self)
         if isinstance(self.strength, Sequence):
             object.__setattr__(self, "strength", tuple(float(value) for value in self.strength))
         for value in self.strength if isinstance(self.strength, tuple) else (self.strength,):

@@ -95,12 +95,12 @@ def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callabl
     training = Training(trials_per_epoch=TRIALS, validation_trials=8)  # one update is an epoch without its evaluation
     shard = Shard(0, "x", seeds, seeds, "grid", RNN(), regularizer, OneChoice(), training)
     trainer = Trainer(shard, geometry())
-    inputs, targets, mask = trainer.training_trials.batch(0, TRIALS)
+    batch = trainer.training_trials.batch(0, TRIALS)
     noise = generators(count)
 
     def step() -> None:
-        drawn = torch.stack([torch.randn(inputs.shape[1:], generator=generator) for generator in noise])
-        trainer.update(inputs + 0.05 * drawn, targets, mask)
+        drawn = torch.stack([torch.randn(batch.inputs.shape[1:], generator=generator) for generator in noise])
+        trainer.update(batch._replace(inputs=batch.inputs + 0.05 * drawn))
 
     return step
 

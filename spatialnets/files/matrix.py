@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.geometries.files import reading
-from spatialnets.geometries.table import ENDINGS, Row, read_rows
+from spatialnets.files.reading import reading
+from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 
 __all__ = ["Matrix", "read_matrix", "square"]
