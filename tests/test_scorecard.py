@@ -88,6 +88,15 @@ def test_the_interval_of_a_rate_is_wilsons() -> None:
     np.testing.assert_allclose(rate.interval, (100 * (centre - half), 100 * (centre + half)), rtol=1e-10)
 
 
+def test_a_rate_of_another_core_or_task_is_not_set_against_the_published_one() -> None:
+    accuracy = np.where(np.arange(100) < 39, 0.95, 0.5)
+    planted = table({}, {}, (accuracy, accuracy), (100, 100))
+    planted["strength"] = ("network", np.r_[np.linspace(1e-6, 1, 100), np.linspace(1e-5, 0.04, 100)])
+    for as_published, verdict in ((True, "met"), (False, "other setting")):
+        scores = scorecard(planted, as_published=as_published)
+        assert score(scores, "sernn: networks that learn").verdict == verdict
+
+
 def test_the_interval_of_a_mean_covers_it_nineteen_times_in_twenty() -> None:
     generator = np.random.default_rng(5)
     covered = 0
@@ -204,7 +213,7 @@ def test_a_rate_over_other_strengths_than_the_papers_has_no_verdict(first: float
     scores = scorecard(measured)
     rate = score(scores, "sernn: networks that learn")
     assert rate.met is None
-    assert rate.verdict == "other strengths"
+    assert rate.verdict == "other setting"
     assert rate.value == 100
     assert score(scores, "l1: networks that learn").met is False
 

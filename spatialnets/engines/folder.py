@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "shard_size", "stored", "write_plan"]
 
-FORMAT = 2  # in 1 plans did not declare geometries, and nothing was rescaled
+FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, projections or schedules
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50

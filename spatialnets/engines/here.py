@@ -212,7 +212,8 @@ def estimate_bytes(experiment: Experiment) -> float:
     for group in experiment.groups.values():
         for ensemble in group.ensembles:
             units = ensemble.geometry.n_units
-            weights = units * (units + ensemble.task.n_inputs + ensemble.task.n_outputs)
+            gates = len(ensemble.core.gates)
+            weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
             kept = len(ensemble.numbers) * (ensemble.training.epochs + 1)
             total += 4 * weights * kept
     return 1.02 * total

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spatialnets.building import brief
+from spatialnets.building import block_of, brief
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
-from spatialnets.protocols import Analysis
+from spatialnets.protocols import Analysis, RecurrentCore, Task
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.coding import economy, explained, function_and_structure, where_coded
 from spatialnets.report.comparison import compare
@@ -75,7 +75,7 @@ def write_report(
     pictures = _pictures(run, table, found, examples)
     for picture in pictures:
         picture.save(run.folder / "figures")
-    scores = scorecard(table, found)
+    scores = scorecard(table, found, _as_published(experiment))
     write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
     write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
@@ -210,13 +210,24 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
                 "strength": f"{strength.min():.3g} to {strength.max():.3g}"
                 if np.isfinite(strength).all() and len(strength)
                 else "-",
-                "core": repr(first.core),
-                "task": repr(first.task),
+                "core": _said(first.core, "core"),
+                "task": _said(first.task, "task"),
                 "passed": int((member & passes).sum()),
                 "diverged": int((run.scores(name)["status"] == "diverged").sum()) if member.any() else 0,
             }
         )
     return rows
+
+
+def _said(part: RecurrentCore | Task, family: str) -> str:
+    """Return a core or a task in words: its kind, and what is not at its default."""
+    return brief(family, block_of(part, family))
+
+
+def _as_published(experiment: Experiment) -> bool:
+    """Tell whether the groups that are set beside published rates have the paper's core and task."""
+    own = [experiment.groups[name].ensembles[0] for name in ("sernn", "l1") if name in experiment.groups]
+    return all(_said(each.core, "core") == "rnn" and _said(each.task, "task") == "one_choice" for each in own)
 
 
 def _geometries(run: Run, group: str) -> dict[str, list[str]]:

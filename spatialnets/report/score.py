@@ -79,11 +79,11 @@ class Score:
 
     @property
     def verdict(self) -> str:
-        """What came of it: ``met``, ``direction only``, ``not met``, ``too few networks``, ``other strengths``, or a
+        """What came of it: ``met``, ``direction only``, ``not met``, ``too few networks``, ``other setting``, or a
         hyphen where there is no criterion.
         """  # noqa: D205
         if not self.comparable:
-            return "other strengths"
+            return "other setting"
         if self.few or (self.met is None and not np.isfinite(self.value)):
             return "too few networks"
         if self.met is None:
