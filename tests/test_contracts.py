@@ -43,6 +43,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+    "yang": [{}, {"tasks": ("rtanti",)}, {"tasks": ("multidm", "dnmc"), "dt_ms": 20.0, "fixation_weight": 0.0}],
 }
 CHECKS = {
     "geometry": check_geometry,
