@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["cross_entropy", "fraction_correct", "fraction_decided"]
+__all__ = ["cross_entropy", "fraction_correct", "fraction_decided", "refuse_heavy"]
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -74,3 +74,17 @@ def fraction_decided(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     scores = (asked * right).sum(dim=-1) / asked.sum(dim=-1).clamp(min=1)
     counts = most.squeeze(-1)  # equal trials may be scored once and counted
     return (counts * scores).sum(dim=-1) / counts.sum(dim=-1)
+
+
+def refuse_heavy(name: str, weight: float) -> None:
+    """Raise a ValueError unless a weight is 0 or more and below 1, that of a decision.
+
+    Examples
+    --------
+    >>> refuse_heavy("fixation_weight", 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: fixation_weight must be 0 or more and below 1, the weight of the decision, not 1.0
+    """
+    if not 0 <= weight < 1:
+        raise ValueError(f"{name} must be 0 or more and below 1, the weight of the decision, not {weight}")

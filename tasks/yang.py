@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from spatialnets.errors import nearest
 from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.scoring import cross_entropy, fraction_decided
+from spatialnets.tasks.scoring import cross_entropy, fraction_decided, refuse_heavy
+from spatialnets.tasks.timeline import common_periods
 from spatialnets.tasks.yang_definitions import TASKS, Definition, Stimuli, draw
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ class Yang(Task):
             raise ValueError(f"grace_ms must leave a step of the {shortest:g} ms of decision, not be {self.grace_ms:g}")
         if self.directions < 2 or self.directions % 2:
             raise ValueError(f"directions must be even and 2 or more, not {self.directions}")
-        if not 0 <= self.fixation_weight < 1:
-            raise ValueError(f"fixation_weight must be 0 or more and below 1, not {self.fixation_weight}")
+        refuse_heavy("fixation_weight", self.fixation_weight)
         if self.fixation_cue not in ("neurogym", "paper"):
             raise ValueError(f"fixation_cue must be neurogym or paper, not {self.fixation_cue!r}")
 
@@ -156,18 +156,6 @@ class Yang(Task):
     def n_steps(self) -> int:
         """How many steps a trial has: those of the longest there can be."""
         return int(self._ranges[:, :, 1].sum(axis=1).max())
-
-    @cached_property
-    def _periods(self) -> dict[str, tuple[int, int]]:
-        """The steps at which every trial is in a period."""
-        ends = self._ranges.cumsum(axis=1)
-        found = {}
-        for place, name in enumerate(PERIODS):
-            start = ends[:, place - 1, 1].max() if place else 0
-            stop = ends[:, place, 0].min()
-            if start < stop and self._ranges[:, place, 0].all():
-                found[name] = (int(start), int(stop))
-        return {**found, "trial": (0, self.n_steps)}
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         definitions = self._definitions
@@ -212,7 +200,7 @@ class Yang(Task):
             channels[answers],
             weights.astype(np.float32),
             conditions,
-            self._periods,
+            common_periods(PERIODS, self._ranges),
             self._codes(which, stimuli),
         )
 

@@ -105,7 +105,6 @@ def test_what_counts_is_fixation_a_little_and_the_decision_after_its_grace() -> 
         "stimulus": (10, 20),
         "delay": (20, 30),
         "decision": (30, 40),
-        "trial": (0, 40),
     }
 
 
