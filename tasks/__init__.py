@@ -1,5 +1,26 @@
 """What networks learn."""
 
+from spatialnets.tasks.context_decision import ContextDecision
+from spatialnets.tasks.copy_memory import CopyMemory
+from spatialnets.tasks.delayed_match_to_sample import DelayedMatchToSample
+from spatialnets.tasks.go_no_go import GoNoGo
+from spatialnets.tasks.n_back import NBack
 from spatialnets.tasks.one_choice import OneChoice
+from spatialnets.tasks.parametric_working_memory import ParametricWorkingMemory
+from spatialnets.tasks.perceptual_decision import PerceptualDecision
+from spatialnets.tasks.phases import Phase, PhasedTask
+from spatialnets.tasks.yang import Yang
 
-__all__ = ["OneChoice"]
+__all__ = [
+    "ContextDecision",
+    "CopyMemory",
+    "DelayedMatchToSample",
+    "GoNoGo",
+    "NBack",
+    "OneChoice",
+    "ParametricWorkingMemory",
+    "PerceptualDecision",
+    "Phase",
+    "PhasedTask",
+    "Yang",
+]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["cross_entropy", "fraction_correct"]
+__all__ = ["cross_entropy", "fraction_correct", "fraction_decided", "refuse_heavy"]
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -51,3 +51,40 @@ def fraction_correct(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """
     right = (outputs.argmax(dim=-1) == targets.argmax(dim=-1)).to(mask)
     return (mask * right).sum(dim=(1, 2)) / mask.sum(dim=(1, 2))
+
+
+def fraction_decided(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the fraction of right decisions of each network; arguments as in `cross_entropy`.
+
+    The decision of a trial is asked at the steps that count most in it; others, such as fixation before it, are left
+    out. A trial scores the fraction of those steps at which the largest output is the right one, and every trial counts
+    the same, however many steps it has to decide in.
+
+    Examples
+    --------
+    >>> import torch
+    >>> outputs = torch.tensor([[[[0.9, 0.2], [0.1, 0.8], [0.7, 0.3]]]])  # fixate, then answer
+    >>> targets = torch.tensor([[[[1.0, 0], [0.0, 1], [0.0, 1]]]])
+    >>> fraction_decided(outputs, targets, torch.tensor([[[0.2, 1, 1]]]))
+    tensor([0.5000])
+    """
+    most = mask.amax(dim=-1, keepdim=True)
+    asked = ((mask >= most) & (most > 0)).to(mask)
+    right = (outputs.argmax(dim=-1) == targets.argmax(dim=-1)).to(mask)
+    scores = (asked * right).sum(dim=-1) / asked.sum(dim=-1).clamp(min=1)
+    counts = most.squeeze(-1)  # equal trials may be scored once and counted
+    return (counts * scores).sum(dim=-1) / counts.sum(dim=-1)
+
+
+def refuse_heavy(name: str, weight: float) -> None:
+    """Raise a ValueError unless a weight is 0 or more and below 1, that of a decision.
+
+    Examples
+    --------
+    >>> refuse_heavy("fixation_weight", 1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: fixation_weight must be 0 or more and below 1, the weight of the decision, not 1.0
+    """
+    if not 0 <= weight < 1:
+        raise ValueError(f"{name} must be 0 or more and below 1, the weight of the decision, not {weight}")

@@ -45,6 +45,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+    "perceptual_decision": [{}, {"coherences": (0.1,), "stimulus_steps": (3, 9), "noise": 0.0}],
+    "delayed_match_to_sample": [{}, {"stimuli": 2, "delay_steps": (0, 4)}],
+    "parametric_working_memory": [{}, {"frequencies": (10.0,), "delay_steps": (5, 10)}],
+    "context_decision": [{}, {"fixation_steps": 0, "delay_steps": 0}],
+    "go_no_go": [{}, {"go_share": 0.8, "fixation_weight": 0.0}],
+    "n_back": [{}, {"n": 1, "items": 3, "gap_steps": 0}],
+    "copy_memory": [{}, {"symbols": 2, "length": 3, "delay_steps": 1}],
+    "yang": [{}, {"tasks": ("rtanti",)}, {"tasks": ("multidm", "dnmc"), "dt_ms": 20.0, "fixation_weight": 0.0}],
 }
 CHECKS = {
     "geometry": check_geometry,

@@ -1,0 +1,246 @@
+"""Tasks written as phases, and the classics among them, against definitions written out trial by trial."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from spatialnets.protocols import Task, Trials
+from spatialnets.tasks import (
+    ContextDecision,
+    CopyMemory,
+    DelayedMatchToSample,
+    GoNoGo,
+    NBack,
+    ParametricWorkingMemory,
+    PerceptualDecision,
+    Phase,
+    PhasedTask,
+)
+from spatialnets.tasks.phases import Drawn
+from spatialnets.tasks.scoring import cross_entropy, fraction_decided
+from spatialnets.testing import check_task
+
+
+class HandWritten(Task):
+    """Go/no-go without phases."""
+
+    n_inputs = 3
+    n_outputs = 2
+
+    def trials(self, count: int, generator: np.random.Generator) -> Trials:
+        go = (generator.random(count) < 0.5).astype(int)
+        inputs = np.zeros((count, 15, 3), dtype=np.float32)
+        inputs[:, :10, 0] = 1
+        inputs[np.arange(count), :5, 2 - go] = 1
+        targets = np.zeros((count, 15, 2), dtype=np.float32)
+        targets[:, :10, 0] = 1
+        targets[:, 10:] = np.eye(2)[go][:, None]
+        mask = np.tile(np.repeat(np.array([0.2, 1], dtype=np.float32), [10, 5]), (count, 1))
+        periods = {"stimulus": (0, 5), "delay": (5, 10), "decision": (10, 15)}
+        codes = {"stimulus": np.eye(2, dtype=np.float32)[1 - go], "go": np.eye(2, dtype=np.float32)[go]}
+        return Trials(inputs, targets, mask, {"stimulus": 1 - go, "go": go}, periods, codes)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return cross_entropy(outputs, targets, mask)
+
+    def accuracy(self, outputs: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return fraction_decided(outputs, targets, mask)
+
+
+def assert_equal(one: Trials, other: Trials) -> None:
+    for name in ("inputs", "targets", "mask"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for name in ("conditions", "codes"):
+        assert list(getattr(one, name)) == list(getattr(other, name))
+        for key, values in getattr(other, name).items():
+            np.testing.assert_array_equal(getattr(one, name)[key], values)
+    assert one.periods == other.periods
+
+
+def test_a_task_of_phases_is_the_one_written_by_hand() -> None:
+    phased, by_hand = (task.trials(200, np.random.default_rng(0)) for task in (GoNoGo(), HandWritten()))
+    assert_equal(phased, by_hand)
+
+
+@dataclass(frozen=True)
+class Recall(PhasedTask):
+    """Say after a delay what was shown."""
+
+    n_outputs = 3
+    noise: float = 0.0
+    shown: str = "cue"
+    group: str = "cue"
+    asked: str = "cue"
+    delay: tuple[int, int] = (2, 6)
+
+    def groups(self) -> Mapping[str, int]:
+        return {"fixation": 1, "cue": 3, "level": 1}
+
+    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+        level = generator.random(count)
+        return {
+            "cue": generator.integers(3, size=count),
+            "level": level,
+            "both": np.tile(level[:, None], 3),
+        }
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (
+            Phase("cue", 2, {"fixation": 1, self.group: self.shown, "level": "level"}, noise={"cue": self.noise}),
+            Phase("delay", self.delay, {"fixation": 0.5}, ask=0, weight=0.1),
+            Phase("answer", (1, 2), ask=self.asked),
+        )
+
+
+def test_phases_of_random_length_are_laid_out_one_after_the_other() -> None:
+    trials = Recall().trials(3000, np.random.default_rng(0))
+    assert trials.inputs.shape == (3000, 10, 5)
+    assert trials.periods == {"cue": (0, 2), "delay": (2, 4), "trial": (0, 10)}
+    for row in range(300):
+        cue, level = trials.conditions["cue"][row], trials.conditions["level"][row]
+        go, end = trials.conditions["answer_start"][row], trials.conditions["end"][row]
+        assert trials.conditions["delay_start"][row] == 2
+        expected = np.zeros((10, 5), dtype=np.float32)
+        expected[:2, 0], expected[:2, 1 + cue], expected[:2, 4] = 1, 1, level
+        expected[2:go, 0] = 0.5
+        np.testing.assert_array_equal(trials.inputs[row], expected)
+        target, mask = np.zeros((10, 3)), np.zeros(10, dtype=np.float32)
+        target[2:go, 0], target[go:end, cue] = 1, 1
+        mask[2:go], mask[go:end] = 0.1, 1
+        np.testing.assert_array_equal(trials.targets[row], target)
+        np.testing.assert_array_equal(trials.mask[row], mask)
+    lengths = np.bincount(trials.conditions["answer_start"] - 2, minlength=7)[2:]
+    assert ((lengths - 600) ** 2 / 600).sum() < 18.5  # chi-squared, 4 degrees of freedom, one in a thousand
+    check_task(Recall(noise=0.3))
+
+
+def test_noise_is_where_it_is_said_to_be() -> None:
+    noise = Recall(noise=0.5).trials(2000, np.random.default_rng(0)).inputs
+    plain = Recall().trials(2000, np.random.default_rng(0)).inputs
+    difference = noise - plain
+    assert not difference[:, 2:].any()
+    assert not difference[:, :, [0, 4]].any()
+    # 12,000 draws: a standard deviation is known to 0.65 % of itself
+    assert difference[:, :2, 1:4].std() == pytest.approx(0.5, rel=0.03)
+
+
+def test_what_is_drawn_may_be_shown_column_by_column() -> None:
+    trials = Recall(shown="both").trials(20, np.random.default_rng(0))
+    np.testing.assert_allclose(trials.inputs[:, 0, 1:4], np.tile(trials.conditions["level"][:, None], 3), rtol=1e-6)
+    assert "both" not in trials.conditions
+    assert trials.codes["both"].shape == (20, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"shown": "cu"}, "'cu' is not drawn; did you mean 'cue'"),
+        ({"group": "cues"}, "no group of inputs 'cues'; did you mean 'cue'"),
+        ({"asked": "level"}, "one whole number a trial"),
+        ({"shown": "level"}, "expected whole numbers"),
+        ({"shown": "both", "group": "fixation"}, "3 columns"),
+        ({"delay": (6, 2)}, "phase delay: steps"),
+        ({"noise": -1.0}, "noise on cue must be"),
+    ],
+)
+def test_a_phase_that_cannot_be_is_refused(arguments: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Recall(**arguments).trials(10, np.random.default_rng(0))  # type: ignore[arg-type]
+
+
+def test_a_task_that_asks_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="no step is sure to ask"):
+        GoNoGo(decision_steps=0, stimulus_steps=0, delay_steps=0)
+
+
+def test_the_stronger_side_is_the_right_one() -> None:
+    trials = PerceptualDecision(noise=0).trials(1000, np.random.default_rng(0))
+    sides, coherence = trials.inputs[:, 1:21, 1:], trials.conditions["coherence"]
+    np.testing.assert_allclose(np.sort(sides[:, 0]), (1 + coherence[:, None] * [-1, 1]) / 2, rtol=1e-6)
+    clear = coherence > 0
+    assert (trials.targets[clear, -1].argmax(axis=1) == 1 + sides[clear, 0].argmax(axis=1)).all()
+    assert abs((trials.targets[~clear, -1, 1] == 1).mean() - 0.5) < 4 * 0.5 / np.sqrt((~clear).sum())
+    noisy = PerceptualDecision().trials(1000, np.random.default_rng(0)).inputs - trials.inputs
+    assert noisy[:, 1:21, 1:].std() == pytest.approx(0.1, rel=0.02)  # 40,000 draws
+    assert not noisy[:, [0, 21]].any()
+
+
+def test_a_test_matches_its_sample_half_of_the_time() -> None:
+    trials = DelayedMatchToSample(noise=0, delay_steps=(3, 6)).trials(2000, np.random.default_rng(0))
+    sample = trials.inputs[:, 3, 1:].argmax(axis=1)
+    rows = np.arange(2000)
+    test = trials.inputs[rows, trials.conditions["test_start"], 1:].argmax(axis=1)
+    answer = trials.targets[rows, trials.conditions["decision_start"]].argmax(axis=1)
+    np.testing.assert_array_equal(answer, np.where(sample == test, 1, 2))
+    assert abs((answer == 1).mean() - 0.5) < 4 * 0.5 / np.sqrt(2000)
+    assert set(zip(sample.tolist(), test.tolist(), strict=True)) == {(a, b) for a in range(4) for b in range(4)}
+
+
+def test_the_higher_frequency_is_the_right_one() -> None:
+    trials = ParametricWorkingMemory(noise=0).trials(500, np.random.default_rng(0))
+    first, second = trials.inputs[:, 5, 1], trials.inputs[:, 20, 1]
+    np.testing.assert_array_equal(trials.targets[:, -1].argmax(axis=1), np.where(first > second, 1, 2))
+    pairs = set(zip(trials.conditions["first_hz"].tolist(), trials.conditions["second_hz"].tolist(), strict=True))
+    low = {(10, 18), (14, 22), (18, 26), (22, 30), (26, 34)}
+    assert pairs == low | {(b, a) for a, b in low}
+    shown = np.concatenate([first, second])
+    assert (shown.min(), shown.max()) == (0.5, 1)
+    np.testing.assert_allclose(first, 0.5 + (trials.conditions["first_hz"] - 10) / 48, rtol=1e-6)
+
+
+def test_the_context_says_which_evidence_counts() -> None:
+    trials = ContextDecision(noise=0).trials(2000, np.random.default_rng(0))
+    motion, colour, context = trials.inputs[:, 5, 1], trials.inputs[:, 5, 2], trials.inputs[:, :, 3:]
+    assert (context == context[:, :1]).all()
+    relevant = np.where(context[:, 0, 0] == 1, motion, colour)
+    np.testing.assert_array_equal(trials.targets[:, -1].argmax(axis=1), np.where(relevant > 0, 1, 2))
+    assert abs(np.corrcoef(motion, colour)[0, 1]) < 4 / np.sqrt(2000)
+    np.testing.assert_allclose(np.unique(motion), [-0.5, -0.15, -0.05, 0.05, 0.15, 0.5], rtol=1e-6)
+
+
+def test_an_item_is_compared_with_the_one_n_before() -> None:
+    trials = NBack(n=3, items=8, gap_steps=2).trials(2000, np.random.default_rng(0))
+    shown = trials.inputs[:, ::4].argmax(axis=2)
+    assert trials.inputs.shape == (2000, 32, 6)
+    assert (trials.inputs.sum(axis=2) == np.tile([1, 1, 0, 0], 8)).all()
+    assert (trials.mask == np.repeat([0, 1], [12, 20]) * np.tile([1, 1, 0, 0], 8)).all()
+    match = shown[:, 3:] == shown[:, :-3]
+    np.testing.assert_array_equal(trials.targets[:, 12::4].argmax(axis=2), match)
+    assert abs(match.mean() - 1 / 3) < 4 * np.sqrt(2 / 9 / match.size)
+    assert trials.periods["item_2"] == (4, 8)
+
+
+def test_the_sequence_is_repeated_after_the_cue() -> None:
+    trials = CopyMemory(length=3, delay_steps=5).trials(100, np.random.default_rng(0))
+    symbols = trials.inputs.argmax(axis=2)
+    assert (trials.inputs.sum(axis=2) == 1).all()
+    assert (symbols[:, 3:] == [8, 8, 8, 8, 9, 8, 8, 8]).all()
+    answers = trials.targets.argmax(axis=2)
+    np.testing.assert_array_equal(answers[:, -3:], 1 + symbols[:, :3])
+    assert not answers[:, :-3].any()
+    assert trials.periods == {"symbols": (0, 3), "delay": (3, 7), "cue": (7, 8), "answer": (8, 11)}
+
+
+@pytest.mark.parametrize(
+    ("task", "field", "value"),
+    [
+        (PerceptualDecision, "coherences", (2.0,)),
+        (PerceptualDecision, "fixation_weight", 1.0),
+        (DelayedMatchToSample, "stimuli", 1),
+        (ParametricWorkingMemory, "frequencies", ()),
+        (ParametricWorkingMemory, "difference", 0),
+        (ContextDecision, "coherences", (0.0,)),
+        (GoNoGo, "go_share", 1.5),
+        (NBack, "n", 0),
+        (NBack, "items", 2),
+        (NBack, "match_share", -1),
+        (CopyMemory, "length", 0),
+        (CopyMemory, "blank_weight", 1),
+    ],
+)
+def test_a_classic_that_cannot_be_is_refused(task: type[Task], field: str, value: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        task(**{field: value})
