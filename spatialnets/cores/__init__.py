@@ -1,5 +1,6 @@
 """How the units of a network work."""
 
+from spatialnets.cores.leaky import Leaky
 from spatialnets.cores.rnn import RNN
 
-__all__ = ["RNN"]
+__all__ = ["RNN", "Leaky"]
