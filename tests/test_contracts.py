@@ -45,6 +45,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
     "leaky": [{}, {"nonlinearity": "softplus", "tau_ms": 50.0, "gain": 0.5}, {"dt_ms": 100.0}],
+    "gru": [{}],
+    "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
 }
 CHECKS = {
