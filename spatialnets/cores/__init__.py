@@ -1,5 +1,8 @@
 """How the units of a network work."""
 
+from spatialnets.cores.gru import GRU
+from spatialnets.cores.leaky import Leaky
+from spatialnets.cores.lstm import LSTM
 from spatialnets.cores.rnn import RNN
 
-__all__ = ["RNN"]
+__all__ = ["GRU", "LSTM", "RNN", "Leaky"]

@@ -1,9 +1,8 @@
-"""Many plain recurrent networks at once, with a backward pass of their own."""
+"""Many networks of rate units at once, with a backward pass of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -11,12 +10,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.initial import glorot_uniform, orthogonal
+from spatialnets.cores.nonlinearity import NONLINEARITIES
 
-__all__ = ["RNNModule"]
+__all__ = ["LeakyModule", "RNNModule"]
 
 
 class RNNModule(nn.Module):
-    """The networks of `RNN`.
+    """The networks of `RNN`, or with `alpha` below 1 those of `Leaky` but for their noise.
 
     Attributes
     ----------
@@ -35,9 +35,10 @@ class RNNModule(nn.Module):
         generators: Sequence[torch.Generator],
         nonlinearity: str,
         gain: float,
+        alpha: float = 1.0,
     ) -> None:
         super().__init__()
-        self.nonlinearity = nonlinearity
+        self.nonlinearity, self.alpha = nonlinearity, alpha
         pairs = [
             (glorot_uniform(n_inputs, n_units, generator), orthogonal(n_units, gain, generator))
             for generator in generators
@@ -49,7 +50,7 @@ class RNNModule(nn.Module):
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
         states: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
-            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity, noise
+            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity, self.alpha, noise
         )
         return states.permute(0, 2, 1, 3)
 
@@ -58,11 +59,19 @@ class RNNModule(nn.Module):
         return {"recurrent": self.recurrent[:, None], "input": self.input[:, None]}
 
 
+class LeakyModule(RNNModule):
+    """The networks of `Leaky`."""
+
+    def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map inputs ``(network, trial, time, input)`` to states; noise is scaled with the length of a step."""
+        return super().forward(inputs, None if noise is None else noise * (2 / self.alpha) ** 0.5)
+
+
 class _Unroll(torch.autograd.Function):
     """All steps in one node: autograd would keep one per step, and a copy of every intermediate.
 
-    Inputs and states are ``(network, time, trial, …)``. States are written over the drive, step by step; the way back
-    needs nothing else.
+    Inputs and states are ``(network, time, trial, …)``. What units are driven to is written over the drive, step by
+    step; the way back needs nothing else. Without a leak these are the states.
     """
 
     @staticmethod
@@ -73,43 +82,50 @@ class _Unroll(torch.autograd.Function):
         recurrent: Tensor,
         bias: Tensor,
         nonlinearity: str,
+        alpha: float,
         noise: Tensor | None,
     ) -> Tensor:
-        activate = torch.relu_ if nonlinearity == "relu" else torch.tanh_
+        activate = NONLINEARITIES[nonlinearity].activate
         n_networks, n_steps, n_trials, _ = inputs.shape
         inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
-        states = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
+        driven = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
         if noise is not None:
-            states += noise.permute(0, 2, 1, 3)
-        activate(states[:, 0])
+            driven += noise.permute(0, 2, 1, 3)
+        states = driven if alpha == 1 else torch.empty_like(driven)
+        activate(driven[:, 0])
+        if alpha < 1:
+            torch.mul(driven[:, 0], alpha, out=states[:, 0])
         for step in range(1, n_steps):
-            state = states[:, step]
-            activate(state.baddbmm_(states[:, step - 1], recurrent))
-        ctx.save_for_backward(inputs, states, into, recurrent)
-        ctx.nonlinearity = nonlinearity
+            drive, before = driven[:, step], states[:, step - 1]
+            activate(drive.baddbmm_(before, recurrent))
+            if alpha < 1:
+                torch.lerp(before, drive, alpha, out=states[:, step])
+        ctx.save_for_backward(inputs, states, driven, into, recurrent)
+        ctx.nonlinearity, ctx.alpha = nonlinearity, alpha
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor, Tensor, None, None]:
-        inputs, states, into, recurrent = ctx.saved_tensors
-        # the derivatives that autograd itself calls for relu and tanh, here in place
-        if ctx.nonlinearity == "relu":
-            derive: Any = partial(torch.ops.aten.threshold_backward.grad_input, threshold=0)
-        else:
-            derive = torch.ops.aten.tanh_backward.grad_input
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, states, driven, into, recurrent = ctx.saved_tensors
+        derive, alpha = NONLINEARITIES[ctx.nonlinearity].derive, ctx.alpha
         n_networks, n_steps, n_trials, n_units = states.shape
         back = recurrent.mT.contiguous()
         errors = torch.empty_like(states)  # derivative of the loss by what enters each unit
+        by_state = torch.empty_like(states[:, 0])  # derivative of the loss by the state of this step
         for step in reversed(range(n_steps)):
             error = errors[:, step]
+            if alpha == 1:
+                by_state = error
             if step + 1 < n_steps:
-                error.baddbmm_(errors[:, step + 1], back, beta=0).add_(gradient[:, step])
+                by_state.baddbmm_(errors[:, step + 1], back, beta=1 - alpha).add_(gradient[:, step])
             else:
-                error.copy_(gradient[:, step])
-            derive(error, states[:, step], grad_input=error)
+                by_state.copy_(gradient[:, step])
+            if alpha < 1:
+                torch.mul(by_state, alpha, out=error)
+            derive(error, driven[:, step])
         before = states[:, :-1].reshape(n_networks, -1, n_units)
         after = errors[:, 1:].reshape(n_networks, -1, n_units)
         flat = errors.view(n_networks, n_steps * n_trials, n_units)
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None, None
+        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None, None, None
