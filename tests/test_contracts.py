@@ -44,6 +44,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "sum": [{"terms": (L1(0.1), Both(0.2))}],
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
+    "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
 }
 CHECKS = {
