@@ -27,6 +27,9 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
                 str(ensemble.training.epochs),
             )
     Console().print(table)
+    for name, group in experiment.groups.items():
+        for said in group.core_facts.values():
+            print(f"{name}: {said}")
     seconds = estimate_seconds(experiment, workers)
     print(f"networks: {experiment.networks:,}; updates: {experiment.updates:,} (each of one network)")
     print(f"time: about {_duration(seconds)} on this machine, from a few timed updates")

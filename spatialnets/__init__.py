@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from spatialnets.errors import DeclarationError, RunError, UserError
     from spatialnets.experiment import Experiment
+    from spatialnets.plain_network import to_torch
     from spatialnets.protocols import (
         Analysis,
         Geometry,
@@ -43,6 +44,7 @@ _HOME = {
     "Trials": "protocols",
     "UserError": "errors",
     "WiringRegularizer": "protocols",
+    "to_torch": "plain_network",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "UserError",
     "WiringRegularizer",
     "__version__",
+    "to_torch",
 ]
 
 

@@ -65,3 +65,12 @@ class Group:
     def training(self) -> Training:
         """How its (first) networks are trained."""
         return self.ensembles[0].training
+
+    @property
+    def core_facts(self) -> dict[str, str]:
+        """What is worth knowing of how its networks are computed, in words, by name."""
+        return {
+            name: said
+            for networks in self.ensembles
+            for name, said in networks.core.facts(networks.task.n_inputs, networks.geometry.n_units).items()
+        }

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
     import xarray as xr
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from spatialnets.run import Run
 
@@ -557,6 +557,25 @@ class RecurrentCore(ABC):
     def trace(self, states: Tensor) -> Tensor:
         """Return what the readout sees of the states ``(network, trial, time, unit)``: by default the states."""
         return states
+
+    def facts(self, n_inputs: int, n_units: int) -> dict[str, str]:
+        """Return what is worth knowing of how such networks are computed, in words, by name."""
+        return {}
+
+    def to_torch(self, recurrent: Recurrent) -> nn.Module:
+        """Return the first network of what `build` returned as a plain module of torch, with its weights.
+
+        Its ``forward`` maps inputs ``(trial, time, input)`` to what the readout sees ``(trial, time, unit)``, or to a
+        tuple of which that is the first. A core that has no counterpart in `torch.nn` does not write it.
+
+        Raises
+        ------
+        UserError
+            If this core has no such counterpart.
+        """
+        from spatialnets.errors import UserError
+
+        raise UserError(f"{type(self).__name__} has no counterpart in torch.nn")
 
 
 @dataclass(frozen=True)

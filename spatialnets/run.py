@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from spatialnets.group import Networks
+    from spatialnets.plain_network import PlainNetwork
     from spatialnets.report.comparison import Comparison
 
 __all__ = ["GroupGeometry", "Run", "ShardRecord"]
@@ -413,6 +414,43 @@ class Run:
             write_comparison(found, Path(out))
         return found
 
+    def network(self, group: str, network: int, epoch: int | None = None) -> xr.Dataset:
+        """Load one network at one epoch, as `__getitem__` gives it, with both dimensions of size 1.
+
+        Parameters
+        ----------
+        group, network
+            Which network.
+        epoch
+            When; by default at epoch 9, or the last one before.
+
+        Raises
+        ------
+        RunError
+            If there is no such network or epoch, or the network diverged.
+        """
+        record = next((shard for shard in self._done(group) if network in shard.networks), None)
+        if record is None:
+            raise RunError(f"{self.folder} has no network {network} of group '{group}', or has not computed it yet")
+        data = self.load_shard(record).sel(network=[network])
+        known = data["epoch"].to_numpy().tolist()
+        if epoch is None:
+            epoch = scored_among(known)
+        if epoch not in known:
+            raise RunError(f"{self.folder} has no epoch {epoch} of group '{group}'; it has {known}")
+        data = data.sel(epoch=[epoch])
+        if not np.isfinite(data["weights"].to_numpy()).all():
+            raise RunError(
+                f"network {network} of group '{group}' has no weights at epoch {epoch}: {data['reason'].item()}"
+            )
+        return data
+
+    def to_torch(self, group: str, network: int, epoch: int | None = None) -> PlainNetwork:
+        """Return one network as a plain module of torch; arguments and result as those of `spatialnets.to_torch`."""
+        from spatialnets.plain_network import to_torch
+
+        return to_torch(self, group, network, epoch)
+
     def to_networkx(self, group: str, network: int, epoch: int | None = None) -> nx.DiGraph:
         """Return one network as a directed graph of networkx, an edge from pre to post for each weight that is not 0.
 
@@ -439,25 +477,13 @@ class Run:
         """
         from spatialnets.exporting import graph_of
 
-        record = next((shard for shard in self._done(group) if network in shard.networks), None)
-        if record is None:
-            raise RunError(f"{self.folder} has no network {network} of group '{group}', or has not computed it yet")
-        data = self.load_shard(record).sel(network=network)
-        known = data["epoch"].to_numpy().tolist()
-        if epoch is None:
-            epoch = scored_among(known)
-        if epoch not in known:
-            raise RunError(f"{self.folder} has no epoch {epoch} of group '{group}'; it has {known}")
-        weights = data["weights"].sel(epoch=epoch).to_numpy().astype(np.float64)
-        if not np.isfinite(weights).all():
-            raise RunError(
-                f"network {network} of group '{group}' has no weights at epoch {epoch}: {data['reason'].item()}"
-            )
+        data = self.network(group, network, epoch).isel(network=0, epoch=0)
+        weights = data["weights"].to_numpy().astype(np.float64)
         about: dict[str, str | int | float] = {
             "run": self.name,
             "group": group,
             "network": network,
-            "epoch": epoch,
+            "epoch": int(data["epoch"]),
             "seed": int(data["seed"]),
         }
         strength = float(data["strength"])

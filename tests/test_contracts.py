@@ -47,6 +47,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "leaky": [{}, {"nonlinearity": "softplus", "tau_ms": 50.0, "gain": 0.5}, {"dt_ms": 100.0}],
     "gru": [{}],
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
+    "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
     "perceptual_decision": [{}, {"coherences": (0.1,), "stimulus_steps": (3, 9), "noise": 0.0}],
     "delayed_match_to_sample": [{}, {"stimuli": 2, "delay_steps": (0, 4)}],

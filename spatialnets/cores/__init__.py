@@ -4,5 +4,6 @@ from spatialnets.cores.gru import GRU
 from spatialnets.cores.leaky import Leaky
 from spatialnets.cores.lstm import LSTM
 from spatialnets.cores.rnn import RNN
+from spatialnets.cores.wrapped import Wrapped
 
-__all__ = ["GRU", "LSTM", "RNN", "Leaky"]
+__all__ = ["GRU", "LSTM", "Leaky", "RNN", "Wrapped"]

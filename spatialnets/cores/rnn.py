@@ -11,6 +11,7 @@ from spatialnets.protocols import Recurrent, RecurrentCore
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 __all__ = ["RNN"]
 
@@ -61,3 +62,13 @@ class RNN(RecurrentCore):
         from spatialnets.cores.rnn_module import RNNModule
 
         return RNNModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)
+
+    def to_torch(self, recurrent: Recurrent) -> nn.Module:
+        from torch import nn
+
+        from spatialnets.cores.orientation import torch_state
+
+        n_inputs, n_units = recurrent.projections()["input"].shape[2:]
+        module = nn.RNN(n_inputs, n_units, nonlinearity=self.nonlinearity, batch_first=True)
+        module.load_state_dict(torch_state(recurrent, dict(recurrent.named_parameters())["bias"][0]))
+        return module

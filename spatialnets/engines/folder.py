@@ -144,7 +144,9 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
             raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
         remove_leftovers(folder)
         if not plan_path.exists():
-            write_plan(begin(experiment, folder, shard_size(experiment)))
+            cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
+            origin = {"cores": cores} if cores else {}
+            write_plan(begin(experiment, folder, shard_size(experiment), **origin))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)

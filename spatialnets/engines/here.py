@@ -86,7 +86,7 @@ def _compute_missing(
 ) -> None:
     on_accelerator = any(not job.shard.training.device.startswith("cpu") for job in missing)
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
-    if not all(importable_elsewhere(job, (job.shard.core, job.shard.regularizer, job.shard.task)) for job in missing):
+    if not all(map(importable_elsewhere, missing)):
         count = 1
     from spatialnets.training import epochs_in
 

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +187,7 @@ class Measuring:
 
     def _measure(self, run: Run, jobs: list[MeasureJob]) -> None:
         workers = min(self._workers, len(jobs))
-        if workers > 1 and importable_elsewhere(jobs[0], _bound(jobs[0].function)):
+        if workers > 1 and importable_elsewhere(jobs[0]):
             with Workers(run.folder, workers, THREADS) as pool:
                 pool.compute(jobs, self._progress)
             return
@@ -204,14 +203,3 @@ def _kept(job: MeasureJob) -> xr.Dataset | None:
         return xr.load_dataset(job.path, engine="h5netcdf")
     except (OSError, ValueError, RuntimeError):
         return None
-
-
-def _bound(function: Any) -> list[Any]:
-    """Return the objects that a method, or a partial function of one, belongs to."""
-    if isinstance(function, partial):
-        return [part for one in (function.func, *function.args, *function.keywords.values()) for part in _bound(one)]
-    if isinstance(function, Mapping):
-        return [part for one in function.values() for part in _bound(one)]
-    if isinstance(function, (list, tuple)):
-        return [function, *(part for one in function for part in _bound(one))]
-    return [getattr(function, "__self__", function)]

@@ -6,13 +6,13 @@ import contextlib
 import json
 import os
 import pickle
+import pickletools
 import queue
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -42,14 +42,16 @@ class Job(Protocol):
         ...
 
 
-def importable_elsewhere(job: Job, parts: Iterable[Any]) -> bool:
-    """Tell whether another process can do a job: no part of it is defined in a script, notebook or function."""
+def importable_elsewhere(job: Job) -> bool:
+    """Tell whether another process can do a job: nothing in it is defined in a script, notebook or function."""
     try:
-        pickle.dumps(job)
+        pickled = pickle.dumps(job)
     except (pickle.PicklingError, AttributeError, TypeError):
         return False
+    # what is pickled by name has its module among the words, and so has a part that holds "module:function"
+    words = {word.partition(":")[0] for _, word, _ in pickletools.genops(pickled) if isinstance(word, str)}
     # a script, a notebook and a module made at run time have no specification to import them by
-    return all(import_module(type(part).__module__).__spec__ is not None for part in parts)
+    return "__main__" not in words and all(sys.modules[word].__spec__ is not None for word in words & {*sys.modules})
 
 
 class Workers:

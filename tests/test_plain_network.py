@@ -1,0 +1,101 @@
+"""Trained networks as plain modules of torch."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spatialnets import Experiment, Run, RunError, UserError, to_torch
+from spatialnets.cores import RNN, Wrapped
+from spatialnets.protocols import RecurrentCore
+from spatialnets.recording import rebuild
+
+CORES: dict[str, RecurrentCore] = {
+    "relu": RNN(),
+    "tanh": RNN("tanh"),
+    "rnn": Wrapped("torch.nn:RNN"),
+    "gru": Wrapped("torch.nn:GRU"),
+    "lstm": Wrapped("torch.nn:LSTM"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A tiny run of every core, in which one network diverges."""
+    declared = Experiment.from_preset("sernn_demo").override(
+        "networks=1",
+        "groups.sernn.regularizer.strength={list: [0.1, 0.2, 1e38]}",
+        "training.epochs=2",
+        "training.trials_per_epoch=128",
+        "training.validation_trials=64",
+        "geometry.shape=[3, 2, 2]",
+    )
+    return {
+        name: declared.replace(core=core).run(tmp_path_factory.mktemp(name) / "run", workers=1, report=False)
+        for name, core in CORES.items()
+    }
+
+
+def inputs() -> Tensor:
+    return torch.randn(6, 12, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", CORES)
+@pytest.mark.parametrize("epoch", [0, 2])
+def test_outputs_and_states_are_those_of_the_network(name: str, epoch: int, runs: dict[str, Run]) -> None:
+    run = runs[name]
+    parts = run.parts("sernn", 1)
+    network = rebuild(run["sernn"].sel(network=[1]), epoch, parts.core, parts.task)
+    plain = run.to_torch("sernn", 1, epoch)
+    with torch.no_grad():
+        states = network.states(inputs()[None])[0]
+        outputs = network(inputs()[None], steps=range(12))[0]
+        # float32 rounding of sums in another order, over twelve steps
+        torch.testing.assert_close(plain.states(inputs()), states, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(plain(inputs()), outputs, rtol=1e-5, atol=1e-5)
+
+
+def test_by_default_it_is_the_network_of_the_last_epoch(runs: dict[str, Run]) -> None:
+    plain: Any = to_torch(runs["relu"], "sernn", 0)
+    weights = runs["relu"]["sernn"]["weights"].sel(network=0, epoch=2).to_numpy()
+    assert torch.equal(plain.core.weight_hh_l0, torch.from_numpy(weights.T.copy()))
+    assert not plain.training
+
+
+def test_it_can_be_loaded_without_the_toolkit(runs: dict[str, Run], tmp_path: Path) -> None:
+    plain = runs["relu"].to_torch("sernn", 0)
+    torch.save(plain.state_dict(), tmp_path / "network.pt")
+    same = nn.ModuleDict(
+        {"core": nn.RNN(8, 12, nonlinearity="relu", batch_first=True), "readout": nn.Linear(12, 4)}
+    ).eval()
+    same.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    with torch.no_grad():
+        assert torch.equal(same["readout"](same["core"](inputs())[0]), plain(inputs()))
+
+
+def test_a_wrapped_module_comes_back_as_what_it_was(runs: dict[str, Run]) -> None:
+    plain = runs["lstm"].to_torch("sernn", 0)
+    assert type(plain.core) is nn.LSTM
+    other = nn.LSTM(8, 12, batch_first=True)
+    other.load_state_dict(plain.core.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("network", "epoch", "said"),
+    [(7, None, "has no network 7"), (0, 5, "has no epoch 5"), (2, None, "has no weights at epoch 2")],
+)
+def test_a_network_that_is_not_there_is_refused(
+    network: int, epoch: int | None, said: str, runs: dict[str, Run]
+) -> None:
+    with pytest.raises(RunError, match=said):
+        runs["relu"].to_torch("sernn", network, epoch)
+
+
+def test_a_core_without_a_counterpart_says_which_have_one(
+    runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RNN, "to_torch", RecurrentCore.to_torch)
+    with pytest.raises(UserError, match=r"RNN, which has no counterpart in torch; .*: .*wrapped"):
+        runs["relu"].to_torch("sernn", 0)
