@@ -1,5 +1,6 @@
 """What networks learn."""
 
+from spatialnets.tasks.arrays import Arrays
 from spatialnets.tasks.context_decision import ContextDecision
 from spatialnets.tasks.copy_memory import CopyMemory
 from spatialnets.tasks.delayed_match_to_sample import DelayedMatchToSample
@@ -9,9 +10,13 @@ from spatialnets.tasks.one_choice import OneChoice
 from spatialnets.tasks.parametric_working_memory import ParametricWorkingMemory
 from spatialnets.tasks.perceptual_decision import PerceptualDecision
 from spatialnets.tasks.phases import Phase, PhasedTask
+from spatialnets.tasks.sequential_digits import SequentialDigits
+from spatialnets.tasks.sequential_mnist import SequentialMNIST
+from spatialnets.tasks.spiking_digits import SpikingDigits
 from spatialnets.tasks.yang import Yang
 
 __all__ = [
+    "Arrays",
     "ContextDecision",
     "CopyMemory",
     "DelayedMatchToSample",
@@ -22,5 +27,8 @@ __all__ = [
     "PerceptualDecision",
     "Phase",
     "PhasedTask",
+    "SequentialDigits",
+    "SequentialMNIST",
+    "SpikingDigits",
     "Yang",
 ]

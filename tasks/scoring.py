@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["cross_entropy", "fraction_correct", "fraction_decided", "refuse_heavy"]
+__all__ = [
+    "cross_entropy",
+    "fraction_correct",
+    "fraction_decided",
+    "mean_squared_error",
+    "refuse_heavy",
+    "variance_explained",
+]
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -74,6 +81,41 @@ def fraction_decided(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     scores = (asked * right).sum(dim=-1) / asked.sum(dim=-1).clamp(min=1)
     counts = most.squeeze(-1)  # equal trials may be scored once and counted
     return (counts * scores).sum(dim=-1) / counts.sum(dim=-1)
+
+
+def mean_squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean squared error of each network, over outputs too; arguments as in `cross_entropy`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> mean_squared_error(torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[1.0, 0.0]]]]), torch.ones(1, 1, 1))
+    tensor([2.])
+    """
+    error = (outputs - targets).square().mean(dim=-1)
+    return (mask * error).sum(dim=(1, 2)) / mask.sum(dim=(1, 2))
+
+
+def variance_explained(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    r"""Return what fraction of the targets' variance each network explains, from 0; arguments as in `cross_entropy`.
+
+    .. math:: \max\left(0, 1 - \frac{\sum m (y - z)^2}{\sum m (y - \bar y)^2}\right)
+
+    with :math:`\bar y` the mean of each output over trials and steps, weighted by the mask. Targets that do not vary
+    are explained if they are met.
+
+    Examples
+    --------
+    >>> import torch
+    >>> targets = torch.tensor([[[[0.0]], [[2.0]]]])
+    >>> variance_explained(torch.tensor([[[[0.0]], [[1.0]]]]), targets, torch.ones(1, 2, 1))
+    tensor([0.5000])
+    """
+    weights = mask[..., None]
+    mean = (weights * targets).sum(dim=(1, 2), keepdim=True) / weights.sum(dim=(1, 2), keepdim=True)
+    left = (weights * (targets - outputs).square()).sum(dim=(1, 2, 3))
+    total = (weights * (targets - mean).square()).sum(dim=(1, 2, 3))
+    return (1 - left / total.clamp(min=1e-12)).clamp(min=0)
 
 
 def refuse_heavy(name: str, weight: float) -> None:

@@ -17,6 +17,7 @@ from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
 from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
 
+DATA = Path(__file__).parent / "data"
 TETRAHEDRON = (
     [[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 2.0]],
     [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]],
@@ -49,6 +50,13 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
     "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+    "arrays": [
+        {"inputs": DATA / "tiny_arrays.npz"},
+        {"inputs": DATA / "tiny_arrays.npz", "targets": DATA / "tiny_numbers.npy", "problem": "regression"},
+    ],
+    "sequential_digits": [{}, {"by": "pixel", "part": "validation", "answer_steps": 5}],
+    "sequential_mnist": [{"source": DATA / "tiny_mnist.npz"}],
+    "spiking_digits": [{"source": DATA / "tiny_spikes.h5", "n_steps": 20, "channels": 35}],
     "perceptual_decision": [{}, {"coherences": (0.1,), "stimulus_steps": (3, 9), "noise": 0.0}],
     "delayed_match_to_sample": [{}, {"stimuli": 2, "delay_steps": (0, 4)}],
     "parametric_working_memory": [{}, {"frequencies": (10.0,), "delay_steps": (5, 10)}],

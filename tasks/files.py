@@ -1,0 +1,99 @@
+"""Data in files of other people's making: read once, and kept while the file stays as it is."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["UnfitFile", "read_csv", "read_idx", "read_npz", "reading", "state_of"]
+
+IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+class UnfitFile(ValueError):
+    """A file that was read and does not hold what is expected; the message says what it holds."""
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Say of any error while reading a file which file it was and what was expected.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        What it is read as, such as ``"a table of numbers"``.
+
+    Raises
+    ------
+    ValueError
+        If it is not there, or reading fails; an `UnfitFile` passes as it is.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    try:
+        yield
+    except UnfitFile:
+        raise
+    except Exception as error:  # parsers of broken files raise whatever they stumble over
+        raise ValueError(f"{path} cannot be read as {what}: {error or type(error).__name__}") from error
+
+
+def state_of(path: str | Path) -> tuple[int, int]:
+    """Return size and time of the last change of a file, so that what was read of it is not taken for news.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def read_npz(path: Path) -> dict[str, NDArray[np.generic]]:
+    """Return the arrays of an NPZ file by name; objects are refused, because they may hold code."""
+    with reading(path, "an NPZ file of arrays"), np.load(path, allow_pickle=False) as file:
+        if isinstance(file, np.ndarray):
+            raise UnfitFile(f"{path} holds one array, not several by name, as a NPZ file does")
+        return {name: file[name] for name in file.files}
+
+
+def read_csv(path: Path) -> NDArray[np.float64]:
+    """Return a table of numbers, one row a line; a first line without numbers is skipped."""
+    with reading(path, "a table of numbers"):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        try:
+            [float(word) for word in lines[0].split(",")]
+        except ValueError:
+            lines = lines[1:]
+        if not any(line.strip() for line in lines):
+            raise UnfitFile(f"{path} holds no numbers; expected a table of them, one trial a line")
+        return np.loadtxt(lines, delimiter=",", ndmin=2)
+
+
+def read_idx(path: Path) -> NDArray[np.generic]:
+    """Return the array of an IDX file, as of the MNIST database; also compressed, ``.gz``."""
+    with reading(path, "an IDX file"):
+        content = path.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+        if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_TYPES:
+            raise UnfitFile(f"{path} is no IDX file: it does not start with two zero bytes and a known type")
+        dtype, ndim = np.dtype(IDX_TYPES[content[2]]), content[3]
+        shape = np.frombuffer(content, ">u4", count=ndim, offset=4).astype(int)
+        expected = 4 + 4 * ndim + int(shape.prod()) * dtype.itemsize
+        if len(content) != expected:
+            raise UnfitFile(
+                f"{path} has {len(content)} bytes; an IDX file of shape {tuple(shape.tolist())} has {expected}"
+            )
+        return np.frombuffer(content, dtype, offset=4 + 4 * ndim).reshape(shape)
