@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
     from spatialnets.protocols import (
         Analysis,
+        Constraint,
         Geometry,
         PerNetwork,
+        PricedRegularizer,
+        Projection,
         Recurrent,
         RecurrentCore,
         Regularizer,
@@ -28,10 +31,13 @@ __version__ = "0.1.0"
 # Names load on first use, so that `spatialnets --help` does not wait for NumPy, xarray and torch.
 _HOME = {
     "Analysis": "protocols",
+    "Constraint": "protocols",
     "DeclarationError": "errors",
     "Experiment": "experiment",
     "Geometry": "protocols",
     "PerNetwork": "protocols",
+    "PricedRegularizer": "protocols",
+    "Projection": "protocols",
     "Recurrent": "protocols",
     "RecurrentCore": "protocols",
     "Regularizer": "protocols",
@@ -47,10 +53,13 @@ _HOME = {
 
 __all__ = [
     "Analysis",
+    "Constraint",
     "DeclarationError",
     "Experiment",
     "Geometry",
     "PerNetwork",
+    "PricedRegularizer",
+    "Projection",
     "Recurrent",
     "RecurrentCore",
     "Regularizer",
