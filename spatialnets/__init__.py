@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from spatialnets.plain_network import to_torch
     from spatialnets.protocols import (
         Analysis,
+        Constraint,
         Geometry,
         PerNetwork,
+        PricedRegularizer,
+        Projection,
         Recurrent,
         RecurrentCore,
         Regularizer,
@@ -29,10 +32,13 @@ __version__ = "0.1.0"
 # Names load on first use, so that `spatialnets --help` does not wait for NumPy, xarray and torch.
 _HOME = {
     "Analysis": "protocols",
+    "Constraint": "protocols",
     "DeclarationError": "errors",
     "Experiment": "experiment",
     "Geometry": "protocols",
     "PerNetwork": "protocols",
+    "PricedRegularizer": "protocols",
+    "Projection": "protocols",
     "Recurrent": "protocols",
     "RecurrentCore": "protocols",
     "Regularizer": "protocols",
@@ -49,10 +55,13 @@ _HOME = {
 
 __all__ = [
     "Analysis",
+    "Constraint",
     "DeclarationError",
     "Experiment",
     "Geometry",
     "PerNetwork",
+    "PricedRegularizer",
+    "Projection",
     "Recurrent",
     "RecurrentCore",
     "Regularizer",

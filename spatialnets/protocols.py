@@ -32,6 +32,7 @@ __all__ = [
     "FloatArray",
     "Geometry",
     "PerNetwork",
+    "PricedRegularizer",
     "Product",
     "Projection",
     "Recurrent",
@@ -222,6 +223,10 @@ class Snapshot:
                 )
             object.__setattr__(self, "distances", distances)
 
+    def distances_by_gate(self) -> Tensor | None:
+        """Return distances that broadcast to the weights, ``(pre, post)`` or ``(network, 1, pre, post)``."""
+        return self.distances[:, None] if self.distances is not None and self.distances.ndim == 3 else self.distances
+
 
 def _strengths(strength: PerNetwork) -> tuple[float, ...]:
     values = strength if isinstance(strength, tuple) else (strength,)
@@ -298,16 +303,18 @@ class Regularizer(ABC):
 
 
 @dataclass(frozen=True)
-class WiringRegularizer(Regularizer):
-    r"""A price on every connection.
-
-    The penalty of a network is :math:`\gamma \sum_{ij} |w_{ij}| \, p_{ij}`, summed over gates, with strength
-    :math:`\gamma` and price :math:`p`; a subclass writes `price` and nothing else.
+class PricedRegularizer(Regularizer):
+    r"""A strength times a cost; a subclass writes `cost`.
 
     Parameters
     ----------
     strength
         :math:`\gamma`, not negative: one number, or one per network.
+
+    Raises
+    ------
+    ValueError
+        If the strength is negative or not finite.
     """
 
     strength: PerNetwork
@@ -317,6 +324,35 @@ class WiringRegularizer(Regularizer):
         if isinstance(self.strength, (Sequence, np.ndarray)):
             object.__setattr__(self, "strength", tuple(float(value) for value in self.strength))
         _strengths(self.strength)
+
+    @abstractmethod
+    def cost(self, snapshot: Snapshot) -> Tensor:
+        """Return what each network would pay at strength 1, ``(network,)``, differentiable."""
+
+    def penalty(self, snapshot: Snapshot) -> Tensor:
+        """Return the penalty ``(network,)``: strength times cost.
+
+        Raises
+        ------
+        ValueError
+            If there is one strength per network, but for another number of networks.
+        """
+        import torch
+
+        weights = snapshot.weights
+        strength = torch.tensor(_strengths(self.strength), dtype=weights.dtype, device=weights.device)
+        if len(strength) not in (1, len(weights)):
+            raise ValueError(f"{len(strength)} strengths for {len(weights)} networks")
+        return strength * self.cost(snapshot)
+
+
+@dataclass(frozen=True)
+class WiringRegularizer(PricedRegularizer):
+    r"""A price on every connection.
+
+    The penalty of a network is :math:`\gamma \sum_{ij} |w_{ij}| \, p_{ij}`, summed over gates, with strength
+    :math:`\gamma` and price :math:`p`; a subclass writes `price` and nothing else.
+    """
 
     @abstractmethod
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
@@ -330,25 +366,10 @@ class WiringRegularizer(Regularizer):
             Distances, ``(pre, post)`` or ``(network, 1, pre, post)``, in the geometry's unit of length.
         """
 
-    def penalty(self, snapshot: Snapshot) -> Tensor:
-        """Return the penalty ``(network,)``: strength times the sum of magnitude times price.
-
-        Raises
-        ------
-        ValueError
-            If there is one strength per network, but for another number of networks.
-        """
-        import torch
-
+    def cost(self, snapshot: Snapshot) -> Tensor:
+        """Return the sum of magnitude times price, ``(network,)``."""
         magnitudes = snapshot.weights.abs()
-        distances = snapshot.distances
-        if distances is not None and distances.ndim == 3:
-            distances = distances[:, None]
-        strength = torch.tensor(_strengths(self.strength), dtype=magnitudes.dtype, device=magnitudes.device)
-        if len(strength) not in (1, len(magnitudes)):
-            raise ValueError(f"{len(strength)} strengths for {len(magnitudes)} networks")
-        total = (magnitudes * self.price(magnitudes, distances)).sum(dim=(1, 2, 3))
-        return strength * total
+        return (magnitudes * self.price(magnitudes, snapshot.distances_by_gate())).sum(dim=(1, 2, 3))
 
     def __mul__(self, other: WiringRegularizer) -> Product:
         """Multiply the prices (and the strengths) of two wiring regularizers."""

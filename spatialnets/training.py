@@ -21,7 +21,7 @@ from spatialnets.adam import Adam
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
 from spatialnets.graph.repulsion import lengths, repulsion
-from spatialnets.protocols import PerNetwork, Regularizer, Snapshot, WiringRegularizer
+from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
 from spatialnets.storage import write_bytes
@@ -421,7 +421,7 @@ class Trainer:
             variables["distances"] = (("pre", "post"), geometry.distances, said)
         count = len(shard.networks)
         # a sum has one strength per term and none of its own
-        strength = shard.regularizer.strength if isinstance(shard.regularizer, WiringRegularizer) else np.nan
+        strength = shard.regularizer.strength if isinstance(shard.regularizer, PricedRegularizer) else np.nan
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
             "epoch": ("epoch", np.arange(self.epoch + 1)),

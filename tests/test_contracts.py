@@ -42,6 +42,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "distance": [{"strength": 0.3}, {"strength": 0.3, "power": 0.5}],
     "communicability": [{"strength": 0.3}, {"strength": 0.3, "factor": 2.0}, {"strength": 0.3, "factor": 0.5}],
     "both": [{"strength": 0.3}, {"strength": 0.3, "power": 2.0, "factor": 0.5}],
+    "activity": [{"strength": 0.3}],
+    "weighted_activity": [{"strength": 0.3}, {"strength": 0.3, "power": 0.5}],
+    "nuclear": [{"strength": 0.3}],
+    "target_connectome": [
+        {"strength": 0.3, "source": np.random.default_rng(0).random((6, 6)), "normalise": normalise}
+        for normalise in (True, False)
+    ],
+    "repulsion": [{"strength": 0.3}, {"strength": 0.3, "power": 2.0}],
     "sum": [{"terms": (L1(0.1), Both(0.2))}],
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],

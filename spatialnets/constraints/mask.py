@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.files.matrix import read_matrix, square
+from spatialnets.files.matrix import Source, as_source, matrix_of
 from spatialnets.protocols import Constraint, Projection
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Mask(Constraint):
               [0., 0.]]]])
     """
 
-    source: str | tuple[tuple[float, ...], ...] | None = None
+    source: Source | None = None
     radius: float | None = None
     variable: str | None = None
 
@@ -58,22 +57,15 @@ class Mask(Constraint):
             raise ValueError("write source: a matrix of connections, or radius: the longest connection")
         if self.radius is not None and not (math.isfinite(self.radius) and self.radius > 0):
             raise ValueError(f"radius must be finite and positive, not {self.radius}")
-        if isinstance(self.source, Path):
-            object.__setattr__(self, "source", str(self.source))
-        elif self.source is not None and not isinstance(self.source, str):
-            rows = tuple(tuple(float(value) for value in row) for row in self.source)
-            object.__setattr__(self, "source", rows)
+        if self.source is not None:
+            object.__setattr__(self, "source", as_source(self.source))
         self._connections  # noqa: B018  it is read and checked
 
     @cached_property
     def _connections(self) -> NDArray[np.bool_] | None:
         if self.source is None:
             return None
-        if isinstance(self.source, str):
-            values = read_matrix(Path(self.source), self.variable).values
-        else:
-            values = square(self.source, "source")
-        return np.asarray(np.nan_to_num(values) != 0)
+        return np.asarray(np.nan_to_num(matrix_of(self.source, self.variable)) != 0)
 
     def _open(self, projection: Projection) -> NDArray[np.bool_]:
         open_ = np.ones(projection.shape, dtype=bool)

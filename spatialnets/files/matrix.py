@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,10 @@ from spatialnets.files.reading import reading
 from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 
-__all__ = ["Matrix", "read_matrix", "square"]
+__all__ = ["Matrix", "Source", "as_source", "matrix_of", "read_matrix", "square"]
+
+Source: TypeAlias = str | tuple[tuple[float, ...], ...]
+"""How a part declares a matrix: the name of a file, or the values."""
 
 MISSING = ("", "na", "n/a")  # besides nan and inf; as R, pandas and BIDS write what is not there
 
@@ -65,6 +68,31 @@ def read_matrix(path: Path, variable: str | None = None) -> Matrix:
     if name not in arrays:
         raise ValueError(f"{path} has no variable {name}; it holds {_shapes(arrays)}")
     return Matrix(square(arrays[name], f"{path}: {name}"))
+
+
+def as_source(source: str | Path | ArrayLike) -> Source:
+    """Return a declared matrix as a part keeps it, so that it can be compared and written down.
+
+    Examples
+    --------
+    >>> as_source([[0, 1], [2, 0]])
+    ((0.0, 1.0), (2.0, 0.0))
+    """
+    if isinstance(source, (str, Path)):
+        return str(source)
+    rows: Any = source
+    return tuple(tuple(float(value) for value in row) for row in rows)
+
+
+def matrix_of(source: Source, variable: str | None = None) -> FloatArray:
+    """Return a declared matrix; arguments and errors are those of `read_matrix`.
+
+    Examples
+    --------
+    >>> matrix_of(((0.0, 1.0), (2.0, 0.0))).shape
+    (2, 2)
+    """
+    return read_matrix(Path(source), variable).values if isinstance(source, str) else square(source, "source")
 
 
 def square(values: ArrayLike, name: str) -> FloatArray:

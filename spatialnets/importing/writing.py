@@ -27,7 +27,7 @@ from spatialnets.importing.npz import open_npz
 from spatialnets.importing.rate_data import PAPER_GROUPS, open_rate_data
 from spatialnets.importing.source import FORMATS, Numbers, Source, SourceGroup, Wanted
 from spatialnets.importing.text import ENDINGS, files_in, open_text
-from spatialnets.protocols import FloatArray, WiringRegularizer
+from spatialnets.protocols import FloatArray, PricedRegularizer
 from spatialnets.run import SCORES, Run
 from spatialnets.shard import Shard, axis_values
 from spatialnets.stored_geometry import StoredGeometry
@@ -408,7 +408,7 @@ def _dataset(shard: Shard, group: SourceGroup, geometry: StoredGeometry, wanted:
         {"long_name": "distance between units", "units": geometry.length_unit},
     )
     regularizer = shard.regularizer
-    strength = regularizer.strength if isinstance(regularizer, WiringRegularizer) else np.nan
+    strength = regularizer.strength if isinstance(regularizer, PricedRegularizer) else np.nan
     seed = np.full(len(numbers), UNKNOWN_SEED) if group.seed is None else group.seed[numbers]
     coordinates: dict[str, Any] = {
         "network": ("network", list(shard.networks)),

@@ -5,25 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spatialnets.protocols import Regularizer, Snapshot, WiringRegularizer
+from spatialnets.protocols import PricedRegularizer, Regularizer, Snapshot, WiringRegularizer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["check_regularizer"]
 
+N_NETWORKS, N_UNITS = 3, 6
+
 
 def check_regularizer(regularizer: Regularizer) -> None:
     """Check that a regularizer keeps its promises.
 
-    One penalty per network, finite, not negative, zero without weights; a finite gradient even where units have lost
-    all their weights; the right gradient (by differences, in float64); no network touched by its batch-mates; and,
-    for a wiring regularizer, a penalty in proportion to its strength.
+    One penalty per network, finite and not negative; the right gradient (by differences, in float64) in weights,
+    states and positions, finite even where units have lost all their weights, are silent, or share a place; no network
+    touched by its batch-mates. With a strength, a penalty in proportion to it; of a wiring regularizer, gates that add
+    up, and nothing to pay without weights.
 
     Parameters
     ----------
     regularizer
-        With a strength above zero, the same for all networks.
+        With a strength above zero, the same for all networks. Matrices of its own are of 6 units.
 
     Raises
     ------
@@ -38,45 +41,82 @@ def check_regularizer(regularizer: Regularizer) -> None:
     import torch
 
     name = type(regularizer).__name__
+    whole = _random()
+    paid = regularizer.penalty(whole)
+    assert paid.shape == (N_NETWORKS,), f"{name}.penalty() must be (network,), not {tuple(paid.shape)}"
+    assert bool((paid > 0).all()), f"{name}: weights of random networks must cost something"
+    alone = torch.cat([regularizer.penalty(_some(whole, slice(which, which + 1))) for which in range(N_NETWORKS)])
+    assert torch.allclose(paid, alone, rtol=1e-12), f"{name}: batch-mates must not change a network's penalty"
+    assert torch.equal(paid, regularizer.penalty(whole)), f"{name}: the same weights must always cost the same"
+    _check_edges(regularizer, whole)
+
+    def differentiable(weights: Tensor, states: Tensor, positions: Tensor) -> Tensor:
+        return regularizer.penalty(replace(whole, weights=weights, states=states, positions=positions)).sum()
+
+    first = _some(whole, slice(1))
+    inputs = [part.clone().requires_grad_() for part in (first.weights[:, :1], first.states, first.positions)]  # type: ignore[union-attr]
+    assert torch.autograd.gradcheck(differentiable, inputs), f"{name}: the gradient must be that of the penalty"
+    if isinstance(regularizer, PricedRegularizer) and isinstance(regularizer.strength, float):
+        _check_strength(regularizer, whole)
+    if isinstance(regularizer, WiringRegularizer):
+        gates = sum(regularizer.penalty(replace(whole, weights=whole.weights[:, gate])) for gate in range(2))
+        assert torch.allclose(torch.as_tensor(gates), paid, rtol=1e-12), f"{name}: gates must add up"
+        nothing = regularizer.penalty(replace(whole, weights=torch.zeros_like(whole.weights)))
+        assert bool((nothing == 0).all()), f"{name}: no weights must cost nothing"
+
+
+def _random() -> Snapshot:
+    """Return networks of two gates, in one place all, with states."""
+    import torch
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
     generator = torch.Generator().manual_seed(1)
-    n_networks, n_units = 3, 6
-    weights = torch.randn(n_networks, 2, n_units, n_units, generator=generator, dtype=torch.float64)
-    points = torch.randn(n_units, 3, generator=generator, dtype=torch.float64)
-    distances = torch.cdist(points, points)
+    weights, points = drawn(N_NETWORKS, 2, N_UNITS, N_UNITS), drawn(N_UNITS, 3)
+    states = drawn(N_NETWORKS, 3, 4, N_UNITS)
+    return Snapshot(weights, torch.cdist(points, points), states, points.repeat(N_NETWORKS, 1, 1))
 
-    def penalty(weights: Tensor) -> Tensor:
-        return regularizer.penalty(Snapshot(weights=weights, distances=distances))
 
-    whole = penalty(weights)
-    assert whole.shape == (n_networks,), f"{name}.penalty() must be (network,), not {tuple(whole.shape)}"
-    assert bool((whole > 0).all()), f"{name}: weights of random networks must cost something"
-    alone = torch.cat([penalty(network[None]) for network in weights])
-    assert torch.allclose(whole, alone, rtol=1e-12), f"{name}: batch-mates must not change a network's penalty"
-    assert torch.equal(whole, penalty(weights)), f"{name}: the same weights must always cost the same"
+def _some(snapshot: Snapshot, which: slice) -> Snapshot:
+    assert snapshot.states is not None
+    assert snapshot.positions is not None
+    return Snapshot(snapshot.weights[which], snapshot.distances, snapshot.states[which], snapshot.positions[which])
 
-    dead = weights.clone()
+
+def _check_edges(regularizer: Regularizer, whole: Snapshot) -> None:
+    """Check that penalty and gradient are finite where something is zero."""
+    import torch
+
+    assert whole.states is not None
+    assert whole.positions is not None
+    name = type(regularizer).__name__
+    dead, together = whole.weights.clone(), whole.positions.clone()
     dead[:, :, 2] = 0
-    for what, some in (("a unit without outgoing weights", dead), ("no weights at all", torch.zeros_like(weights))):
-        some = some.requires_grad_()
-        cost = penalty(some)
-        (gradient,) = torch.autograd.grad(cost.sum(), some)
+    together[:, 1] = together[:, 0]
+    for what, some in (
+        ("a unit without outgoing weights", replace(whole, weights=dead)),
+        ("no weights at all", replace(whole, weights=torch.zeros_like(dead))),
+        ("silent units", replace(whole, states=torch.zeros_like(whole.states))),
+        ("two units at one place", replace(whole, positions=together)),
+    ):
+        inputs = [part.clone().requires_grad_() for part in (some.weights, some.states, some.positions)]  # type: ignore[union-attr]
+        cost = regularizer.penalty(replace(some, weights=inputs[0], states=inputs[1], positions=inputs[2]))
+        assert cost.requires_grad, f"{name}: the penalty must be differentiable with {what}"
         assert bool(torch.isfinite(cost).all()), f"{name}: the penalty must be finite with {what}"
-        assert bool(torch.isfinite(gradient).all()), f"{name}: the gradient must be finite with {what}"
-    assert bool((penalty(torch.zeros_like(weights)) == 0).all()), f"{name}: no weights must cost nothing"
+        assert bool((cost >= 0).all()), f"{name}: the penalty must not be negative with {what}"
+        for gradient in torch.autograd.grad(cost.sum(), inputs, allow_unused=True):
+            finite = gradient is None or bool(torch.isfinite(gradient).all())
+            assert finite, f"{name}: the gradient must be finite with {what}"
 
-    def differentiable(weights: Tensor) -> Tensor:
-        return penalty(weights).sum()
 
-    assert torch.autograd.gradcheck(differentiable, weights[:1, :1].clone().requires_grad_()), (
-        f"{name}: the gradient must be that of the penalty"
-    )
-    if isinstance(regularizer, WiringRegularizer) and isinstance(regularizer.strength, float):
-        twice = replace(regularizer, strength=2 * regularizer.strength)
-        doubled = twice.penalty(Snapshot(weights=weights, distances=distances))
-        assert torch.allclose(doubled, 2 * whole, rtol=1e-12), f"{name}: twice the strength must cost twice as much"
-        each = replace(regularizer, strength=tuple(regularizer.strength * factor for factor in (1.0, 2.0, 3.0)))
-        several = each.penalty(Snapshot(weights=weights, distances=distances))
-        expected = whole * torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-        assert torch.allclose(several, expected, rtol=1e-12), f"{name}: each network must pay its own strength"
-        gates = sum(penalty(weights[:, gate : gate + 1]) for gate in range(2))
-        assert torch.allclose(torch.as_tensor(gates), whole, rtol=1e-12), f"{name}: gates must add up"
+def _check_strength(regularizer: PricedRegularizer, whole: Snapshot) -> None:
+    import torch
+
+    name, strength, paid = type(regularizer).__name__, regularizer.strength, regularizer.penalty(whole)
+    assert isinstance(strength, float)
+    doubled = replace(regularizer, strength=2 * strength).penalty(whole)
+    assert torch.allclose(doubled, 2 * paid, rtol=1e-12), f"{name}: twice the strength must cost twice as much"
+    each = replace(regularizer, strength=tuple(strength * factor for factor in (1.0, 2.0, 3.0))).penalty(whole)
+    expected = paid * torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    assert torch.allclose(each, expected, rtol=1e-12), f"{name}: each network must pay its own strength"

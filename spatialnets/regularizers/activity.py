@@ -1,0 +1,56 @@
+"""A price on activity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from spatialnets.protocols import PricedRegularizer, Snapshot
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Activity"]
+
+
+@dataclass(frozen=True)
+class Activity(PricedRegularizer):
+    r"""Active units cost more, whatever they are connected to: :math:`\gamma \langle |h| \rangle`.
+
+    The mean magnitude of states over trials, time and units.
+
+    Parameters
+    ----------
+    strength
+        :math:`\gamma`, one number or one per network.
+
+    Raises
+    ------
+    ValueError
+        If another projection than the recurrent one is given: states belong to none.
+
+    References
+    ----------
+    That activity is what costs a brain most energy: Attwell & Laughlin (2001), doi:10.1097/00004647-200110000-00001.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spatialnets import Snapshot
+    >>> states = torch.tensor([[[[1.0, -3.0], [0.0, 4.0]]]])
+    >>> Activity(0.5).penalty(Snapshot(weights=torch.zeros(2, 2), states=states))
+    tensor([1.])
+    """
+
+    references: ClassVar[tuple[str, ...]] = ("attwell2001",)
+    needs_states: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.projection != "recurrent":
+            raise ValueError(f"states belong to no projection, so leave projection out (got {self.projection!r})")
+
+    def cost(self, snapshot: Snapshot) -> Tensor:
+        if snapshot.states is None:
+            raise ValueError("this penalty needs states: write Snapshot(weights=…, states=…)")
+        return snapshot.states.abs().mean(dim=(1, 2, 3))
