@@ -6,4 +6,4 @@ from spatialnets.cores.lstm import LSTM
 from spatialnets.cores.rnn import RNN
 from spatialnets.cores.wrapped import Wrapped
 
-__all__ = ["GRU", "LSTM", "Leaky", "RNN", "Wrapped"]
+__all__ = ["GRU", "LSTM", "RNN", "Leaky", "Wrapped"]
