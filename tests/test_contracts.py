@@ -47,6 +47,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "leaky": [{}, {"nonlinearity": "softplus", "tau_ms": 50.0, "gain": 0.5}, {"dt_ms": 100.0}],
     "gru": [{}],
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
+    "lif": [{}, {"reset": "zero", "surrogate": "arctan", "tau_shape": None, "learn_tau": False}],
+    "alif": [{}, {"adaptation": 1.0, "surrogate": "triangular", "readout_tau_ms": None}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
 }
 CHECKS = {
