@@ -57,6 +57,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "gru": [{}],
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
     "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
+    "lif": [{}, {"reset": "zero", "surrogate": "arctan", "tau_shape": None, "learn_tau": False}],
+    "alif": [{}, {"adaptation": 1.0, "surrogate": "triangular", "readout_tau_ms": None}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
     "arrays": [
         {"inputs": DATA / "tiny_arrays.npz"},
