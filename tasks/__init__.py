@@ -3,6 +3,7 @@
 from spatialnets.tasks.arrays import Arrays
 from spatialnets.tasks.context_decision import ContextDecision
 from spatialnets.tasks.copy_memory import CopyMemory
+from spatialnets.tasks.declared_phases import Phases, Rule
 from spatialnets.tasks.delayed_match_to_sample import DelayedMatchToSample
 from spatialnets.tasks.go_no_go import GoNoGo
 from spatialnets.tasks.n_back import NBack
@@ -27,6 +28,8 @@ __all__ = [
     "PerceptualDecision",
     "Phase",
     "PhasedTask",
+    "Phases",
+    "Rule",
     "SequentialDigits",
     "SequentialMNIST",
     "SpikingDigits",

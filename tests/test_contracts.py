@@ -14,7 +14,7 @@ from spatialnets import Analysis, Experiment, Geometry, Run, registry
 from spatialnets.geometries import Grid
 from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.tasks import OneChoice
+from spatialnets.tasks import OneChoice, Phase
 from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
 
 DATA = Path(__file__).parent / "data"
@@ -51,6 +51,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "sequential_digits": [{}, {"by": "pixel", "part": "validation", "answer_steps": 5}],
     "sequential_mnist": [{"source": DATA / "tiny_mnist.npz"}],
     "spiking_digits": [{"source": DATA / "tiny_spikes.h5", "n_steps": 20, "channels": 35}],
+    "phases": [
+        {
+            "variables": {"cue": 3},
+            "inputs": {"fixation": 1, "cue": 3},
+            "outputs": 3,
+            "trial": (Phase("cue", 2, {"cue": "cue"}), Phase("delay", (1, 3)), Phase("answer", 2, ask="cue")),
+        }
+    ],
     "perceptual_decision": [{}, {"coherences": (0.1,), "stimulus_steps": (3, 9), "noise": 0.0}],
     "delayed_match_to_sample": [{}, {"stimuli": 2, "delay_steps": (0, 4)}],
     "parametric_working_memory": [{}, {"frequencies": (10.0,), "delay_steps": (5, 10)}],
