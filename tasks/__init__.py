@@ -7,6 +7,7 @@ from spatialnets.tasks.declared_phases import Phases, Rule
 from spatialnets.tasks.delayed_match_to_sample import DelayedMatchToSample
 from spatialnets.tasks.go_no_go import GoNoGo
 from spatialnets.tasks.n_back import NBack
+from spatialnets.tasks.neurogym import Neurogym
 from spatialnets.tasks.one_choice import OneChoice
 from spatialnets.tasks.parametric_working_memory import ParametricWorkingMemory
 from spatialnets.tasks.perceptual_decision import PerceptualDecision
@@ -23,6 +24,7 @@ __all__ = [
     "DelayedMatchToSample",
     "GoNoGo",
     "NBack",
+    "Neurogym",
     "OneChoice",
     "ParametricWorkingMemory",
     "PerceptualDecision",

@@ -1,6 +1,7 @@
 """The public contracts, over every installed part; and each contract can be broken."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "product": [{"strength": 0.3, "factors": (Distance(1.0), Communicability(1.0), L1(1.0))}],
     "rnn": [{}, {"nonlinearity": "tanh", "gain": 0.8}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+    "neurogym": [{"env": "GoNogo-v0"}, {"env": "yang19.dms-v0", "settings": {"dt": 50}}],
     "arrays": [
         {"inputs": DATA / "tiny_arrays.npz"},
         {"inputs": DATA / "tiny_arrays.npz", "targets": DATA / "tiny_numbers.npy", "problem": "regression"},
@@ -74,8 +76,11 @@ CHECKS = {
     "core": check_core,
     "task": check_task,
 }
+NEEDS = {
+    "neurogym": pytest.mark.skipif(find_spec("neurogym") is None, reason="neurogym is not installed"),
+}
 PARTS = [
-    pytest.param(family, name, arguments, id=f"{name}-{place}")
+    pytest.param(family, name, arguments, id=f"{name}-{place}", marks=NEEDS.get(name, ()))
     for family in CHECKS
     for name in registry.names(family)
     if name != "imported"  # which only says that nothing can be done: tests/test_importing.py
