@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spatialnets.admission import admit_projections, asked
 from spatialnets.constraining import constrain
 from spatialnets.graph.repulsion import lengths
 from spatialnets.protocols import Projection, RecurrentCore
@@ -47,7 +48,7 @@ class Ensemble(nn.Module):
     Raises
     ------
     UserError
-        If the constraints of the core cannot be had.
+        If the core has no such weights, or its constraints cannot be had.
 
     Examples
     --------
@@ -68,9 +69,10 @@ class Ensemble(nn.Module):
     ) -> None:
         super().__init__()
         self.core, self.geometry = core, geometry
-        self.recurrent = core.build(
-            n_inputs, n_units, [torch_stream(seed, "initial recurrent weights") for seed in seeds]
-        )
+        generators = [torch_stream(seed, "initial recurrent weights") for seed in seeds]
+        with asked(f"{type(core).__name__}.build()", "check_core"):
+            self.recurrent = core.build(n_inputs, n_units, generators)
+        admit_projections(core, self.recurrent, (len(seeds), n_inputs, n_units))
         limit = (6 / (n_units + n_outputs)) ** 0.5
         self.readout = nn.Parameter(
             torch.stack(

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 
 from spatialnets.adam import Adam
+from spatialnets.admission import admit_states, admit_task, admit_term, asked
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
 from spatialnets.graph.repulsion import lengths, repulsion
@@ -93,6 +94,7 @@ class Trainer:
     def __init__(self, shard: Shard, geometry: StoredGeometry) -> None:
         training, task = shard.training, shard.task
         self.shard, self.geometry = shard, geometry
+        admit_task(task)
         dtype = torch.float64 if training.precision == "float64" else torch.float32
         device = torch.device(training.device)
         self.ensemble = Ensemble(
@@ -139,6 +141,7 @@ class Trainer:
                 device,
             )
         )
+        self._admit()
         self.epoch = 0
         self.reasons = [""] * count
         self.weights: dict[str, list[NDArray[np.float32]]] = {}
@@ -159,6 +162,28 @@ class Trainer:
             )
         return torch.tensor(costs, dtype=block.dtype, device=block.device)
 
+    def _admit(self) -> None:
+        """Try core and regularizer on a few trials, whatever the schedule."""
+        inputs = self.training_trials.batch(0, 2).inputs
+        core = self.shard.core
+        with torch.no_grad():
+            with asked(type(core).__name__, "check_core"):
+                states = self.ensemble.states(inputs)
+            admit_states(core, states, (*inputs.shape[:3], len(self.geometry.positions)))
+            for term in self.terms.values():
+                admit_term(term, self._snapshot(term, states))
+
+    def _snapshot(self, term: Regularizer, states: Tensor | None) -> Snapshot:
+        """Return what a term looks at."""
+        weights, gates = self.ensemble.projections()[term.projection], self.shard.core.paying_gates
+        if gates is not None and weights.shape[1] == len(self.shard.core.gates):
+            weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
+        distances, places = self.distances[term.projection], None
+        if self.geometry.learnable:
+            places = self.ensemble.places()
+            distances = lengths(places) if term.projection == "recurrent" else distances
+        return Snapshot(weights, distances, states if term.needs_states else None, places)
+
     def penalties(self, states: Tensor | None, epoch: float) -> dict[str, Tensor]:
         """Return what each network pays, by the name of the term, ``(network,)`` each.
 
@@ -169,26 +194,16 @@ class Trainer:
         epoch
             How many epochs have passed, not necessarily whole: what schedules go by.
         """
-        blocks, gates = self.ensemble.projections(), self.shard.core.paying_gates
-        places = self.ensemble.places() if self.geometry.learnable else None
-        between = None if places is None else lengths(places)
         paid = {}
         for name, term in self.terms.items():
             factor = term.factor_at(epoch)
             if factor == 0:
                 paid[name] = torch.zeros_like(self.noise)
                 continue
-            weights = blocks[term.projection]
-            if gates is not None and weights.shape[1] == len(self.shard.core.gates):
-                weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
-            distances = self.distances[term.projection]
-            if between is not None and term.projection == "recurrent":
-                distances = between
-            seen = states if term.needs_states else None
-            penalty = term.penalty(Snapshot(weights, distances, seen, places))
+            penalty = term.penalty(self._snapshot(term, states))
             paid[name] = penalty if factor == 1 else penalty * factor
-        if between is not None and self.geometry.keeping_apart > 0:
-            paid["keeping_apart"] = self.geometry.keeping_apart * repulsion(between)
+        if self.geometry.learnable and self.geometry.keeping_apart > 0:
+            paid["keeping_apart"] = self.geometry.keeping_apart * repulsion(lengths(self.ensemble.places()))
         return paid
 
     def _validation_penalties(self) -> dict[str, Tensor]:

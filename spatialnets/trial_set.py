@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spatialnets.errors import UserError
 from spatialnets.protocols import Task, Trials
 from spatialnets.streams import numpy_stream
 
@@ -84,6 +85,11 @@ class TrialSet:
     dtype, device
         Type and place of the tensors.
 
+    Raises
+    ------
+    UserError
+        If a trial holds what is not finite.
+
     Attributes
     ----------
     inputs, targets, mask
@@ -112,6 +118,11 @@ class TrialSet:
             np.concatenate([getattr(trials, name) for _, _, trials in drawn])[first]
             for name in ("inputs", "targets", "mask")
         )
+        for name, values in (("inputs", inputs), ("targets", targets), ("mask", mask)):
+            if not np.isfinite(values).all():
+                raise UserError(
+                    f"{type(task).__name__}: {name} of trials must be finite; one trial of {count} has others"
+                )
         steps = np.flatnonzero(mask.any(axis=0))
         self.steps = [int(step) for step in steps]
         self.inputs = torch.tensor(inputs, dtype=dtype, device=device)

@@ -12,6 +12,7 @@ from browser import needs_chromium, show
 from conftest import Outcome
 
 from spatialnets.engines.folder import stored
+from spatialnets.errors import UserError
 from spatialnets.geometries import Connectome, Cortex, Ellipsoid, Grid, Parcellation, Ring, Sheet, Sphere
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.geometry_page import metric_checks, portrait, table_of_facts, write_geometry_page
@@ -46,10 +47,18 @@ def test_facts_are_those_of_the_distances() -> None:
 
 
 def test_what_is_no_metric_is_said() -> None:
-    checks = metric_checks(stored(Folded()))
+    folded = Folded()
+    checks = metric_checks(StoredGeometry(folded.positions(), folded.distances(), "step"))
     assert checks["as far there as back"] == "yes"
     assert checks["no detour is shorter"].startswith("no, one by ")
     assert metric_checks(stored(Grid()))["no detour is shorter"] == "yes, in 100,000 random triples"
+
+
+def test_what_is_no_metric_is_refused_with_its_three_units() -> None:
+    with pytest.raises(
+        UserError, match=r"Folded.distances\(\) is no metric: from unit 0 to unit 99 it is 20, but by way"
+    ):
+        stored(Folded())
 
 
 def test_a_way_shorter_than_straight_is_said() -> None:

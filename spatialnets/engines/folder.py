@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatialnets.errors import RunError, UserError
+from spatialnets.metric import shorter_detour
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.run import Run
 from spatialnets.shard import Shard
@@ -93,6 +94,14 @@ def _check_distances(name: str, positions: FloatArray, distances: FloatArray) ->
         raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
     if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
         raise UserError(f"{name}.distances() must be symmetric: as far there as back")
+    found = shorter_detour(distances)
+    if found is not None:
+        start, middle, stop = found
+        straight, detour = distances[start, stop], distances[start, middle] + distances[middle, stop]
+        raise UserError(
+            f"{name}.distances() is no metric: from unit {start} to unit {stop} it is {straight:.6g}, but by way "
+            f"of unit {middle} only {detour:.6g}"
+        )
 
 
 def _placed(name: str, what: str, places: FloatArray, dimensions: int) -> FloatArray:
