@@ -175,7 +175,6 @@ class Builder:
         if family is not None:
             optional = type(None) in get_args(hint)
             return None if node.value is None and optional else self.build(family, node, path)
-            return self.build(family, node, path)
         record = _record_of_hint(hint)
         if record is not None:
             if not isinstance(node.value, list):

@@ -8,4 +8,4 @@ from spatialnets.cores.lstm import LSTM
 from spatialnets.cores.rnn import RNN
 from spatialnets.cores.wrapped import Wrapped
 
-__all__ = ["ALIF", "GRU", "LIF", "LSTM", "Leaky", "RNN", "Wrapped"]
+__all__ = ["ALIF", "GRU", "LIF", "LSTM", "RNN", "Leaky", "Wrapped"]
