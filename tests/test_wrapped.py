@@ -293,6 +293,7 @@ def test_a_wrapped_module_is_a_value() -> None:
     assert Wrapped(Normed, "cell.hh.weight", "cell.ih.weight") == NORMED
     assert NORMED.module_factory == f"{HERE}:Normed"
     assert pickle.loads(pickle.dumps(NORMED)) == NORMED
+    assert Wrapped(nn.GRU) == TORCH[1]
     assert len({NORMED, TORCH[0], dataclasses.replace(NORMED)}) == 2
 
 
@@ -306,6 +307,7 @@ def test_a_factory_without_a_name_is_refused() -> None:
     [
         ({"module_factory": "nowhere_at_all:make", "weight": "w"}, "cannot be imported (ModuleNotFoundError"),
         ({"module_factory": f"{HERE}:absent", "weight": "w"}, "cannot be imported (AttributeError"),
+        ({"module_factory": "torch.nn:GRUU"}, "has no attribute 'GRUU'"),
         ({"module_factory": "absent", "weight": "w"}, "expected package.module:function"),
         ({"module_factory": f"{HERE}:HERE", "weight": "w"}, "is no function but str"),
         ({"module_factory": Normed}, "weight is where the recurrent weights are"),

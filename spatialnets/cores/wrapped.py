@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spatialnets.errors import UserError
 from spatialnets.protocols import Recurrent, RecurrentCore
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Wrapped"]
-
-Factory: TypeAlias = Callable[[int, int], Any]
 
 # how torch.nn names its weights and orders its gates
 TORCH_GATES = {
@@ -74,7 +72,7 @@ class Wrapped(RecurrentCore):
 
     references: ClassVar[tuple[str, ...]] = ()
 
-    module_factory: str | Factory
+    module_factory: str | Callable[[int, int], Any]
     weight: str | None = None
     input_weight: str | None = None
     orientation: Literal["post_pre", "pre_post"] = "post_pre"
@@ -83,7 +81,9 @@ class Wrapped(RecurrentCore):
 
     def __post_init__(self) -> None:
         name = self.module_factory if isinstance(self.module_factory, str) else _name_of(self.module_factory)
+        name = name.replace("torch.nn.modules.rnn:", "torch.nn:")  # where torch.nn.GRU says that it is from
         of_torch = name in TORCH_GATES
+        _imported(name)
         object.__setattr__(self, "module_factory", name)
         object.__setattr__(self, "gates", tuple(self.gates) or TORCH_GATES.get(name, ("recurrent",)))
         if of_torch and self.weight is None:
@@ -99,9 +99,8 @@ class Wrapped(RecurrentCore):
         if len(set(self.gates)) < len(self.gates):
             raise ValueError(f"gates must have different names, not {self.gates!r}")
         super().__post_init__()
-        self.factory()
 
-    def factory(self) -> Factory:
+    def factory(self) -> Callable[[int, int], Any]:
         """Return what builds the module.
 
         Raises
@@ -132,7 +131,7 @@ class Wrapped(RecurrentCore):
         return built.plain(0)
 
 
-def _name_of(factory: Factory) -> str:
+def _name_of(factory: Callable[[int, int], Any]) -> str:
     """Return the name by which a function or class can be imported."""
     name = f"{getattr(factory, '__module__', None)}:{getattr(factory, '__qualname__', None)}"
     try:
@@ -148,7 +147,7 @@ def _name_of(factory: Factory) -> str:
     return name
 
 
-def _imported(name: str) -> Factory:
+def _imported(name: str) -> Callable[[int, int], Any]:
     module, _, path = name.partition(":")
     if not module or not path:
         raise UserError(f"module_factory {name!r} is no name of a function: expected package.module:function")
