@@ -43,7 +43,7 @@ class Wrapped(RecurrentCore):
         Where the recurrent weights are in the module, such as ``"cell.hh.weight"``; the matrices of several gates are
         stacked along post.
     input_weight
-        The same of the input weights; by default there is no projection of inputs, and nothing can pay for one.
+        The same of the input weights, with as many gates.
     orientation
         How these matrices lie: ``"post_pre"``, ``(gate * post, pre)``, as in `torch.nn`, or ``"pre_post"``,
         ``(pre, gate * post)``.
@@ -90,8 +90,10 @@ class Wrapped(RecurrentCore):
             object.__setattr__(self, "weight", "weight_hh_l0")
         if of_torch and self.input_weight is None:
             object.__setattr__(self, "input_weight", "weight_ih_l0")
-        if not self.weight:
-            raise ValueError("weight is where the recurrent weights are in the module, such as 'cell.hh.weight'")
+        for which, example in (("weight", "cell.hh.weight"), ("input_weight", "cell.ih.weight")):
+            if not getattr(self, which):
+                weights = "input weights" if which == "input_weight" else "recurrent weights"
+                raise ValueError(f"{which} is where the {weights} are in the module, such as '{example}'")
         if self.weight == self.input_weight:
             raise ValueError(f"weight and input_weight are both {self.weight!r}; they must be two matrices")
         if self.orientation not in ("post_pre", "pre_post"):
