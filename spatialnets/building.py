@@ -213,6 +213,7 @@ _WORDS = {
     "tuple_type": "a list",
     "list_type": "a list",
     "none_required": "null",
+    "callable_type": "a function (in Python)",
 }
 
 
