@@ -211,6 +211,7 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
                 if np.isfinite(strength).all() and len(strength)
                 else "-",
                 "core": repr(first.core),
+                "gated": len(first.core.gates) > 1,
                 "task": repr(first.task),
                 "passed": int((member & passes).sum()),
                 "diverged": int((run.scores(name)["status"] == "diverged").sum()) if member.any() else 0,
