@@ -28,8 +28,8 @@ class LIF(Spiking):
     without a threshold makes of them; or their count, :math:`\kappa = 1`.
 
     Every unit has a time constant of its own, :math:`\beta = e^{-\Delta t / \tau}`. At first it is drawn from a gamma
-    distribution and kept within limits; then :math:`\beta` is learned, and taken as 0 below 0 and as 1 above 1. The
-    defaults are those of the spiking seRNN.
+    distribution and kept within limits, by default those of the spiking seRNN; then :math:`\beta` is learned, and taken
+    as 0 below 0 and as 1 above 1.
 
     A spike has no derivative. On the way back a surrogate stands for it, a function of the distance to threshold
     :math:`v = u_t - \theta` with slope :math:`k`, times `dampening`:
