@@ -15,7 +15,14 @@ from spatialnets.geometries import Grid
 from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
-from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
+from spatialnets.testing import (
+    check_analysis,
+    check_constraint,
+    check_core,
+    check_geometry,
+    check_regularizer,
+    check_task,
+)
 
 DATA = Path(__file__).parent / "data"
 TETRAHEDRON = (
@@ -57,6 +64,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "gru": [{}],
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
     "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
+    "dale": [{}, {"excitatory": 0.5}],
+    "layers": [{}, {"feedback": True, "within": False}],
+    "low_rank": [{"rank": 2}],
+    "mask": [{"source": np.random.default_rng(0).integers(0, 2, (6, 6))}, {"radius": 2.0}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
     "arrays": [
         {"inputs": DATA / "tiny_arrays.npz"},
@@ -78,6 +89,7 @@ CHECKS = {
     "geometry": check_geometry,
     "regularizer": check_regularizer,
     "core": check_core,
+    "constraint": check_constraint,
     "task": check_task,
 }
 PARTS = [

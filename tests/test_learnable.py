@@ -84,7 +84,7 @@ def test_gradients_to_positions_are_finite_differences() -> None:
     trainer = Trainer(tiny({"precision": "float64"}, regularizer=Both(0.3)), FREE)
     positions = trainer.ensemble.positions
     with torch.no_grad():
-        positions += 0.1 * torch.randn(positions.shape, generator=torch.Generator().manual_seed(0)).to(positions)
+        positions.add_(0.1 * torch.randn(positions.shape, generator=torch.Generator().manual_seed(0)).to(positions))
 
     def paid() -> torch.Tensor:
         return torch.stack(list(trainer.penalties(None, 0.0).values())).sum()

@@ -27,7 +27,7 @@ def magnitudes(shard: xr.Dataset) -> FloatArray:
 
 
 def distances_of(shard: xr.Dataset) -> FloatArray:
-    """Return distances of a shard, ``(network, epoch, pre, post)``, float64: the same throughout if none are learned."""
+    """Return distances, ``(network, epoch, pre, post)``, float64: throughout the same if none are learned."""
     distances = shard["distances"].to_numpy().astype(np.float64)
     if distances.ndim == 4:
         return distances

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,7 +37,7 @@ def square_matrices(values: ArrayLike, measure: str) -> FloatArray:
 def measure_each(
     values: ArrayLike,
     measure: str,
-    function: Callable[..., FloatArray | float],
+    function: Callable[..., Any],
     shape: tuple[int, ...] = (),
     beside: ArrayLike | None = None,
 ) -> FloatArray:
