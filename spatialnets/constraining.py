@@ -76,14 +76,22 @@ def constrain(module: nn.Module, constraints: Sequence[Constraint], projection: 
         except ValueError as error:
             raise UserError(f"{_names([constraint])}: {error}") from error
         parameter.copy_(weights if has_gates else weights[:, 0])
-    parametrize.register_parametrization(module, projection.name, _Parametrization(wanted, projection, has_gates))
+    parametrization = _Parametrization(wanted, projection, has_gates)
+    parametrize.register_parametrization(module, projection.name, parametrization)
     with torch.no_grad():
-        made = cast(Tensor, getattr(module, projection.name))
-        made = made if has_gates else made[:, None]
-        for constraint in wanted:
-            again = constraint.constrained(constraint.free(made, projection), projection)
-            if not torch.allclose(again, made, rtol=ROUNDING, atol=ROUNDING * float(made.abs().max())):
-                raise UserError(f"{_names(wanted)} cannot be had together: a later one undoes {_names([constraint])}")
+        begun = cast(Tensor, getattr(module, projection.name))
+        # what weights to begin with happen to keep, those that are learned may not
+        drawn = torch.randn(begun.shape, generator=torch.Generator().manual_seed(0)).to(begun)
+        free = parametrization.right_inverse(drawn)
+        for made in (begun, parametrization(*(free if isinstance(free, tuple) else (free,)))):
+            _check_kept(wanted, made if has_gates else made[:, None], projection)
+
+
+def _check_kept(constraints: Sequence[Constraint], weights: Tensor, projection: Projection) -> None:
+    for constraint in constraints:
+        again = constraint.constrained(constraint.free(weights, projection), projection)
+        if not torch.allclose(again, weights, rtol=ROUNDING, atol=ROUNDING * float(weights.abs().max())):
+            raise UserError(f"{_names(constraints)} cannot be had together: a later one undoes {_names([constraint])}")
 
 
 def _names(constraints: Sequence[Constraint]) -> str:

@@ -431,6 +431,7 @@ class Trainer:
         if geometry.learnable:
             places = torch.from_numpy(variables["positions"][1])
             kept_distances = torch.stack([lengths(of) for of in places]).numpy()
+            kept_distances[np.isnan(variables["positions"][1]).any(axis=(2, 3))] = np.nan  # of networks that diverged
             variables["distances"] = (("network", "epoch", "pre", "post"), kept_distances, said)
         else:
             variables["distances"] = (("pre", "post"), geometry.distances, said)

@@ -71,8 +71,8 @@ class _Built(torch.nn.Module):
         match self.wrong:
             case "no weights":
                 return {}
-            case "no input":
-                return {"recurrent": blocks["recurrent"]}
+            case "no recurrent":
+                return {"input": blocks["input"]}
             case "no gate":
                 return {name: block[:, 0] for name, block in blocks.items()}
             case "a list":

@@ -42,7 +42,7 @@ def test_a_geometry_is_refused(wrong: str, said: str) -> None:
     ("wrong", "said"),
     [
         ("no weights", r"Core.projections\(\) must hold 'recurrent', the weights by that name; it holds nothing"),
-        ("no input", "must hold 'input', the weights by that name; it holds recurrent"),
+        ("no recurrent", "must hold 'recurrent', the weights by that name; it holds input"),
         ("a list", "must hold 'recurrent'"),
         (
             "no gate",
@@ -148,8 +148,8 @@ def test_the_command_says_what_is_wrong_and_leaves_with_2(
 
 def test_a_library_user_reads_the_same(tmp_path: Path) -> None:
     experiment = Experiment.from_preset("sernn_demo").override("geometry.shape=[2,2,2]", *WORDS)
-    with pytest.raises(UserError, match="must hold 'input'"):
-        experiment.replace(core=Core(wrong="no input")).run(tmp_path / "run", workers=1, report=False)
+    with pytest.raises(UserError, match="must hold 'recurrent'"):
+        experiment.replace(core=Core(wrong="no recurrent")).run(tmp_path / "run", workers=1, report=False)
 
 
 # The triangle inequality

@@ -17,6 +17,15 @@ from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Su
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice, Phase
 from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
+from spatialnets.tasks import OneChoice
+from spatialnets.testing import (
+    check_analysis,
+    check_constraint,
+    check_core,
+    check_geometry,
+    check_regularizer,
+    check_task,
+)
 
 DATA = Path(__file__).parent / "data"
 TETRAHEDRON = (
@@ -60,6 +69,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
     "lif": [{}, {"reset": "zero", "surrogate": "arctan", "tau_shape": None, "learn_tau": False}],
     "alif": [{}, {"adaptation": 1.0, "surrogate": "triangular", "readout_tau_ms": None}],
+    "dale": [{}, {"excitatory": 0.5}],
+    "layers": [{}, {"feedback": True, "within": False}],
+    "low_rank": [{"rank": 2}],
+    "mask": [{"source": np.random.default_rng(0).integers(0, 2, (6, 6))}, {"radius": 2.0}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
     "neurogym": [{"env": "GoNogo-v0"}, {"env": "yang19.dms-v0", "settings": {"dt": 50}}],
     "arrays": [
@@ -90,6 +103,7 @@ CHECKS = {
     "geometry": check_geometry,
     "regularizer": check_regularizer,
     "core": check_core,
+    "constraint": check_constraint,
     "task": check_task,
 }
 NEEDS = {

@@ -1,5 +1,6 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -7,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from spatialnets.cores import RNN
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, UserError
 from spatialnets.geometries import Grid
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.shard import Shard, Training
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.tasks import OneChoice
 from spatialnets.training import Trainer, train
-from spatialnets.trial_set import Batch
+from spatialnets.trial_set import Batch, FreshTrials
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
 GRID = StoredGeometry(Grid().positions(), Grid().distances(), "step")
@@ -180,3 +181,60 @@ def test_the_weights_of_float64_are_near_those_of_float32() -> None:
     np.testing.assert_allclose(
         train(double, SMALL_GRID)["loss"], train(single, SMALL_GRID)["loss"], rtol=1e-3
     )  # rounding, enlarged by Adam
+
+
+# Trials that are drawn anew, and noise of units
+
+
+def test_fresh_trials_depend_on_seed_and_update_alone() -> None:
+    task, like = OneChoice(), (torch.float32, torch.device("cpu"))
+    fresh = FreshTrials(task, (3, 4), *like)
+    first, later = fresh.batch(16, 0), fresh.batch(16, 7)
+    again = FreshTrials(task, (4, 3), *like)  # networks in another order, asked in another order
+    for batch, update in ((later, 7), (first, 0)):
+        swapped = again.batch(16, update)
+        for one, other in zip(batch[:3], swapped[:3], strict=True):
+            assert torch.equal(one.flip(0), other)
+        assert batch.steps == swapped.steps
+    assert not torch.equal(first.inputs, later.inputs)
+    assert not torch.equal(first.inputs[0], first.inputs[1])
+
+
+def test_fresh_trials_make_other_networks_which_are_the_same_alone() -> None:
+    fresh = replace(shard(), training=replace(SHORT, fresh_trials=True))
+    data, fixed = train(fresh, SMALL_GRID), train(shard(), SMALL_GRID)
+    np.testing.assert_array_equal(data["weights"][:, 0], fixed["weights"][:, 0])
+    assert not np.allclose(data["weights"][:, 1], fixed["weights"][:, 1])
+    np.testing.assert_array_equal(data["validation_loss"][:, 0], fixed["validation_loss"][:, 0])
+    alone = train(replace(shard(seeds=(1,)), training=fresh.training, networks=(1,)), SMALL_GRID)
+    np.testing.assert_allclose(alone["loss"][0], data["loss"][1], rtol=1e-4)  # float32
+
+
+def test_fresh_trials_and_recurrent_noise_go_on_bit_for_bit(tmp_path: Path) -> None:
+    noisy = replace(shard(), training=replace(SHORT, fresh_trials=True, recurrent_noise=0.1))
+    first = Trainer(noisy, SMALL_GRID)
+    first.run_epoch(lambda updates, epoch: None)
+    first.save(tmp_path / "checkpoint.npz")
+    assert train(noisy, SMALL_GRID).identical(train(noisy, SMALL_GRID, tmp_path / "checkpoint.npz"))
+
+
+def test_recurrent_noise_is_only_in_training_and_each_networks_own() -> None:
+    noisy = replace(shard(), training=replace(SHORT, recurrent_noise=(0.2, 0.0, 0.0)))
+    data, silent = train(noisy, SMALL_GRID), train(shard(), SMALL_GRID)
+    np.testing.assert_array_equal(data["validation_loss"][:, 0], silent["validation_loss"][:, 0])
+    assert not np.allclose(data["loss"][0, 1:], silent["loss"][0, 1:])
+    np.testing.assert_allclose(data["loss"][1:], silent["loss"][1:], rtol=1e-4)  # float32
+
+
+def test_cores_that_take_no_noise_refuse_it() -> None:
+    noisy = replace(shard(), core=Noiseless(), training=replace(SHORT, recurrent_noise=(0.0, 0.1, 0.0)))
+    with pytest.raises(UserError, match="Noiseless takes no recurrent noise: write training.recurrent_noise=0"):
+        Trainer(noisy, SMALL_GRID)
+    Trainer(replace(noisy, training=SHORT), SMALL_GRID)
+    with pytest.raises(ValueError, match="recurrent_noise must be finite and not negative"):
+        replace(SHORT, recurrent_noise=-0.1)
+
+
+@dataclass(frozen=True)
+class Noiseless(RNN):
+    takes_noise: ClassVar[bool] = False

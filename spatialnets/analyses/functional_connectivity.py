@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from spatialnets.analyses.selection import Parts, Recorded, scored_epoch, varies
 from spatialnets.analyses.selectivity import correlation
-from spatialnets.analyses.wiring import magnitudes
+from spatialnets.analyses.wiring import distances_of, magnitudes
 from spatialnets.protocols import FloatArray
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ class FunctionalConnectivity(Recorded):
         import xarray as xr
 
         epoch = scored_epoch(shard, self.epoch)
-        weights, distances = magnitudes(shard.sel(epoch=[epoch]))[:, 0], shard["distances"].to_numpy()
-        pairs = np.triu_indices(len(distances), 1)
+        scored = shard.sel(epoch=[epoch])
+        weights, distances = magnitudes(scored)[:, 0], distances_of(scored)[:, 0]
+        pairs = np.triu_indices(weights.shape[-1], 1)
         found = np.full((4, shard.sizes["network"], 1), np.nan)
         for place, recording in self.recordings(shard, parts):
             together = functional_connectivity(recording.states[0])
@@ -87,7 +88,7 @@ class FunctionalConnectivity(Recorded):
             if not known.any():
                 continue
             values, wired = together[pairs][known], (weights[place] + weights[place].T)[pairs][known] / 2
-            found[0, place] = correlation(values, distances[pairs][known])
+            found[0, place] = correlation(values, distances[place][pairs][known])
             found[1, place] = correlation(values, wired)
             found[2, place] = np.abs(values).mean()
         names = {

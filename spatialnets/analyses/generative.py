@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from spatialnets.analyses.selection import passing, scored_epoch
-from spatialnets.analyses.wiring import magnitudes
+from spatialnets.analyses.wiring import distances_of, magnitudes
 from spatialnets.errors import nearest
 from spatialnets.graph.fingerprint import fingerprint_dissimilarity
 from spatialnets.graph.generative import STATISTICS, SearchMethod, check_search, energy, search, target_network
@@ -138,7 +138,8 @@ class Generative(Analysis):
         import xarray as xr
 
         epochs = sorted({scored_epoch(shard, epoch) for epoch in self.epochs})
-        weights, distances = magnitudes(shard.sel(epoch=epochs)), shard["distances"].to_numpy()
+        scored = shard.sel(epoch=epochs)
+        weights, distances = magnitudes(scored), distances_of(scored)
         group, numbers = str(shard.attrs.get("group", "")), shard["network"].to_numpy().tolist()
         shape = (len(numbers), len(epochs), len(self.rules))
         lowest, eta, gamma, unlike = (np.full(shape, np.nan) for _ in range(4))
@@ -147,21 +148,21 @@ class Generative(Analysis):
             if chosen is not None and (group, number) not in chosen:
                 continue
             for when, epoch in enumerate(epochs):
-                target = target_network(weights[place, when], self.density)
+                target, lengths = target_network(weights[place, when], self.density), distances[place, when]
                 if not target.any():  # diverged, or without weights
                     continue
                 for which, rule in enumerate(self.rules):
                     own = (self.seed, int(shard["seed"][place]), epoch, RULES.index(rule))
                     settings = (self.levels, self.per_level, self.power, self.limits)
                     fit = search(
-                        target, distances, rule, *settings, np.random.default_rng(own), method=self.method
+                        target, lengths, rule, *settings, np.random.default_rng(own), method=self.method
                     )  # fmt: skip
                     at, best = (place, when, which), fit.best
                     lowest[at], ks[at] = fit.energy[best], fit.ks[best]
                     eta[at], gamma[at] = fit.eta[best], fit.gamma[best]
                     n_edges = int(target.sum()) // 2
-                    again = grow(distances, rule, n_edges, fit.eta[best], fit.gamma[best], int(fit.seed[best]))
-                    unlike[at] = fingerprint_dissimilarity(again, target, distances)
+                    again = grow(lengths, rule, n_edges, fit.eta[best], fit.gamma[best], int(fit.seed[best]))
+                    unlike[at] = fingerprint_dissimilarity(again, target, lengths)
         over = ("network", "epoch", "rule")
         variables: dict[str, tuple[tuple[str, ...], FloatArray, str]] = {
             "energy": (over, lowest, "lowest energy of a generative rule"),

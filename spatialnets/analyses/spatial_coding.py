@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded, refuse_unknown
 from spatialnets.analyses.selection import Parts, parts_of
+from spatialnets.analyses.wiring import distances_of
 from spatialnets.protocols import Analysis, FloatArray
 from spatialnets.streams import numpy_stream
 
@@ -143,21 +144,21 @@ class SpatialCoding(Analysis):
         refuse_unknown((self.first, self.second), table)
         codes = [self.first, self.second]
         values = table["explained_variance"].sel(predictor=codes).to_numpy().astype(np.float64)
-        distances = shard["distances"].to_numpy()
+        distances = distances_of(shard.sel(epoch=table["epoch"].to_numpy()))[:, 0]
         seeds = shard["seed"].to_numpy()
         n_networks, n_windows = len(values), values.shape[3]
         p = np.full((n_networks, 1, n_windows, 2), np.nan)
         p_top = np.full_like(p, np.nan)
         for network in np.flatnonzero(np.isfinite(values).all(axis=(1, 2, 3, 4))):
             for window in range(n_windows):
-                orders = _orders(int(seeds[network]), window, self.sets, len(distances))
+                orders = _orders(int(seeds[network]), window, self.sets, distances.shape[-1])
                 explained = values[network, 0, :, window]
                 first, second = (explained if self.signed else np.abs(explained)).T
-                p[network, 0, window] = _preferring(distances, first - second, orders)
+                p[network, 0, window] = _preferring(distances[network], first - second, orders)
                 for code in range(2):
                     best = np.argsort(-explained[:, code], kind="stable")[: self.top]
                     best = best[explained[best, code] > 0]
-                    p_top[network, 0, window, code] = spatial_spread(distances, best, orders)
+                    p_top[network, 0, window, code] = spatial_spread(distances[network], best, orders)
         over = ("network", "epoch", "window", "code")
         return xr.Dataset(
             {

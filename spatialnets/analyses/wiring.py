@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 
     from spatialnets.run import Run
 
-__all__ = ["Wiring", "dataset_of", "magnitudes", "weight_distance_correlation"]
+__all__ = ["Wiring", "dataset_of", "distances_of", "magnitudes", "weight_distance_correlation"]
 
 
 def magnitudes(shard: xr.Dataset) -> FloatArray:
     """Return |weights| of a shard, ``(network, epoch, pre, post)``, float64, summed over gates if there are several."""
     weights = abs(shard["weights"].astype(np.float64))
     return (weights.sum("gate", skipna=False) if "gate" in weights.dims else weights).to_numpy()
+
+
+def distances_of(shard: xr.Dataset) -> FloatArray:
+    """Return distances, ``(network, epoch, pre, post)``, float64: throughout the same if none are learned."""
+    distances = shard["distances"].to_numpy().astype(np.float64)
+    if distances.ndim == 4:
+        return distances
+    return np.broadcast_to(distances, (shard.sizes["network"], shard.sizes["epoch"], *distances.shape))
 
 
 def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> FloatArray:
@@ -35,7 +43,7 @@ def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> F
         Magnitudes ``(…, pre, post)``. As in the paper, a connection exists where its weight is above zero, and
         connections of a unit to itself (distance 0) count.
     distances
-        ``(pre, post)``.
+        ``(pre, post)``, or one for each matrix of weights.
 
     Returns
     -------
@@ -51,9 +59,8 @@ def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> F
     >>> float(weight_distance_correlation(np.array([[3.0, 1.0], [1.0, 3.0]]), np.array([[0.0, 2.0], [2.0, 0.0]])))
     -1.0
     """
-    lengths = np.asarray(distances, dtype=np.float64)
 
-    def one(matrix: FloatArray) -> float:
+    def one(matrix: FloatArray, lengths: FloatArray) -> float:
         exists = matrix > 0
         own, length = matrix[exists], lengths[exists]
         if len(own) < 2 or np.ptp(own) == 0 or np.ptp(length) == 0:
@@ -62,7 +69,7 @@ def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> F
         spread = float((own @ own) * (length @ length))
         return float(np.clip(own @ length / np.sqrt(spread), -1, 1)) if spread > 0 else np.nan
 
-    return measure_each(weights, "the correlation of weight and distance", one)
+    return measure_each(weights, "the correlation of weight and distance", one, beside=distances)
 
 
 def dataset_of(shard: xr.Dataset, variables: Mapping[str, tuple[FloatArray, str, str]]) -> xr.Dataset:
@@ -99,13 +106,13 @@ class Wiring(Analysis):
 
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
-        weights, distances = magnitudes(shard), shard["distances"].to_numpy()
+        weights, distances = magnitudes(shard), distances_of(shard)
         unit = str(shard.attrs["length_unit"])
         total = measure_each(weights, "total weight", np.sum)
-        length = measure_each(weights, "length", lambda matrix: (matrix * distances).sum())
+        length = measure_each(weights, "length", lambda matrix, own: (matrix * own).sum(), beside=distances)
         length = np.divide(length, total, out=np.full(total.shape, np.nan), where=total > 0)
         exchanged = measure_each(weights, "communicability", lambda matrix: communicability(matrix).sum())
-        n_units = len(distances)
+        n_units = weights.shape[-1]
         variables: dict[str, tuple[FloatArray, str, str]] = {
             "total_weight": (total, "total weight", "1"),
             "weight_distance_correlation": (
@@ -115,7 +122,7 @@ class Wiring(Analysis):
             ),
             "weighted_edge_length": (length, "mean connection length, weighted", unit),
             "weighted_edge_length_paper": (
-                measure_each(weights, "length", lambda matrix: (matrix @ distances).mean()),
+                measure_each(weights, "length", lambda matrix, own: (matrix @ own).mean(), beside=distances),
                 "mean entry of |W| D",
                 unit,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,7 +35,11 @@ def square_matrices(values: ArrayLike, measure: str) -> FloatArray:
 
 
 def measure_each(
-    values: ArrayLike, measure: str, function: Callable[[FloatArray], FloatArray | float], shape: tuple[int, ...] = ()
+    values: ArrayLike,
+    measure: str,
+    function: Callable[..., Any],
+    shape: tuple[int, ...] = (),
+    beside: ArrayLike | None = None,
 ) -> FloatArray:
     """Return what a function says of each matrix, one after another; NaN of a matrix that is not finite.
 
@@ -48,6 +53,8 @@ def measure_each(
         Takes one matrix, which it must not change, and returns an array of `shape`.
     shape
         Of the result for one matrix; a single number by default.
+    beside
+        Another matrix for each, such as distances, or one for all, ``(pre, post)``: the function's second argument.
 
     Returns
     -------
@@ -62,7 +69,8 @@ def measure_each(
     matrices = square_matrices(values, measure)
     leading = matrices.shape[:-2]
     result = np.full((int(np.prod(leading, dtype=int)), *shape), np.nan)
-    for place, matrix in enumerate(matrices.reshape(-1, *matrices.shape[-2:])):
-        if np.isfinite(matrix).all():
-            result[place] = function(matrix)
+    others = None if beside is None else np.broadcast_to(np.asarray(beside, dtype=np.float64), matrices.shape)
+    for place, which in enumerate(np.ndindex(leading)):
+        if np.isfinite(matrices[which]).all():
+            result[place] = function(matrices[which]) if others is None else function(matrices[which], others[which])
     return result.reshape((*leading, *shape))

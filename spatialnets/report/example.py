@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,13 @@ def _example(run: Run, table: xr.Dataset, place: int, epoch: int) -> Example:
     shard = next(shard for shard in run.shards if shard.group == group and number in shard.networks)
     data = run.load_shard(shard).sel(network=number, epoch=epoch)
     weights = np.abs(data["weights"].to_numpy().astype(np.float64))
+    geometry = run.geometry_of(group, number)
+    if "positions" in data:  # they were learned
+        geometry = replace(
+            geometry,
+            positions=data["positions"].to_numpy().astype(np.float64),
+            distances=data["distances"].to_numpy().astype(np.float64),
+        )
     return Example(
         group=group,
         network=number,
@@ -164,7 +171,7 @@ def _example(run: Run, table: xr.Dataset, place: int, epoch: int) -> Example:
         seed=int(data["seed"]),
         epoch=epoch,
         weights=weights.sum(axis=0) if weights.ndim == 3 else weights,
-        geometry=run.geometry_of(group, number),
+        geometry=geometry,
         passes=bool(passing(table, epoch)[place]),
     )
 
