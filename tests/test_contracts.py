@@ -16,8 +16,6 @@ from spatialnets.geometries import Grid
 from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice, Phase
-from spatialnets.testing import check_analysis, check_core, check_geometry, check_regularizer, check_task
-from spatialnets.tasks import OneChoice
 from spatialnets.testing import (
     check_analysis,
     check_constraint,

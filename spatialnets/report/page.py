@@ -212,9 +212,7 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
                 else "-",
                 "core": _said(first.core, "core"),
                 "task": _said(first.task, "task"),
-                "core": repr(first.core),
                 "gated": len(first.core.gates) > 1,
-                "task": repr(first.task),
                 "passed": int((member & passes).sum()),
                 "diverged": int((run.scores(name)["status"] == "diverged").sum()) if member.any() else 0,
             }
