@@ -53,6 +53,12 @@ def _family_of_hint(hint: Any) -> str | None:
     return None
 
 
+def _record_of_hint(hint: Any) -> type[Any] | None:
+    """Return the dataclass if a field holds a tuple of such, which are no parts."""
+    inner = get_args(hint)[0] if get_origin(hint) is tuple and get_args(hint) else None
+    return inner if isinstance(inner, type) and dataclasses.is_dataclass(inner) else None
+
+
 class Builder:
     """Builds parts and collects everything that is wrong with their blocks.
 
@@ -130,6 +136,10 @@ class Builder:
         found = self.class_of(family, block, path)
         if found is None:
             return None
+        return self._made(found, block, path, _kind(block, family), has_kind=family != "training")
+
+    def _made(self, found: type[Any], block: Node, path: str, called: str, has_kind: bool) -> Any:
+        """Return a dataclass filled from a block, or None after noting what is wrong with it."""
         if not isinstance(block.value, dict):
             self.note(block, path, f"expected a mapping of {', '.join(_hints(found))}, got {plain(block)!r}")
             return None
@@ -137,7 +147,7 @@ class Builder:
         values: dict[str, Any] = {}
         hints = _hints(found)
         for key, node in block.value.items():
-            if key == "kind" and family != "training":
+            if key == "kind" and has_kind:
                 continue
             if key not in hints:
                 self.note(node, f"{path}.{key}", f"unknown key, {nearest(key, hints)} (got {plain(node)!r})")
@@ -146,7 +156,7 @@ class Builder:
         for field in dataclasses.fields(found):
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if field.init and required and field.name not in block.value:
-                self.note(block, f"{path}.{field.name}", f"is required by {_kind(block, family)}")
+                self.note(block, f"{path}.{field.name}", f"is required by {called}")
         if self.noted > before:
             return None
         try:
@@ -165,6 +175,18 @@ class Builder:
         if family is not None:
             optional = type(None) in get_args(hint)
             return None if node.value is None and optional else self.build(family, node, path)
+        record = _record_of_hint(hint)
+        if record is not None:
+            if not isinstance(node.value, list):
+                self.note(
+                    node, path, f"expected a list of mappings of {', '.join(_hints(record))}, got {plain(node)!r}"
+                )
+                return None
+            called = record.__name__.lower()
+            return tuple(
+                self._made(record, item, f"{path}.{place}", called, has_kind=False)
+                for place, item in enumerate(node.value)
+            )
         value = plain(node)
         try:
             return _adapter(hint).validate_json(json.dumps(value), strict=True)
@@ -191,6 +213,7 @@ _WORDS = {
     "tuple_type": "a list",
     "list_type": "a list",
     "none_required": "null",
+    "callable_type": "a function (in Python)",
 }
 
 
@@ -217,8 +240,9 @@ def _expected(error: ValidationError, value: Any) -> str:
 
 
 def _kind(block: Node, family: str) -> str:
-    assert isinstance(block.value, dict)
-    return f"{family} {plain(block.value['kind'])}" if "kind" in block.value else family
+    if isinstance(block.value, dict) and "kind" in block.value:
+        return f"{family} {plain(block.value['kind'])}"
+    return family
 
 
 def block_of(part: Any, family: str, kind_of: Callable[[str, type[Any]], str] = registry.name_of) -> dict[str, Any]:
@@ -279,6 +303,8 @@ def _data(value: Any, path: str) -> Any:
         return {str(key): _data(item, path) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if dataclasses.is_dataclass(value):  # a record of such values, which is no part
+        return {field.name: _data(getattr(value, field.name), path) for field in dataclasses.fields(value)}
     raise UserError(
         f"{path} holds {type(value).__name__}, which cannot be written to experiment.yaml; "
         "use numbers, words, lists and other parts"

@@ -53,8 +53,9 @@ def _has_counterpart(core: type[RecurrentCore]) -> bool:
 def to_torch(run: Run, group: str, network: int, epoch: int | None = None) -> PlainNetwork:
     """Return one network of a run as a plain module of torch, whose outputs are those of the network.
 
-    A core ``rnn`` becomes `torch.nn.RNN`; a core ``wrapped`` becomes the user's own module again. Its ``state_dict()``
-    can be saved and loaded where there is no `spatialnets`, into a module of the same two parts::
+    The cores ``rnn``, ``gru`` and ``lstm`` become `torch.nn.RNN`, `torch.nn.GRU` and `torch.nn.LSTM`; a core
+    ``wrapped`` becomes the user's own module again. Its ``state_dict()`` can be saved and loaded where there is no
+    `spatialnets`, into a module of the same two parts::
 
         torch.save(run.to_torch("sernn", 3).state_dict(), "network.pt")
 

@@ -445,6 +445,9 @@ class Trainer:
             "seed": ("network", list(shard.seeds)),
             "position": (("unit", "xyz"), geometry.positions, {"units": geometry.length_unit}),
         }
+        gates = {values.shape[2] for dimensions, values, *_ in variables.values() if "gate" in dimensions}
+        if gates == {len(shard.core.gates)}:
+            coordinates["gate"] = ("gate", list(shard.core.gates))
         for path, along in shard.axes.items():
             if path not in coordinates:
                 coordinates[path] = ("network", axis_values(along))

@@ -1,6 +1,7 @@
 """The public contracts, over every installed part; and each contract can be broken."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from spatialnets import Analysis, Experiment, Geometry, Run, registry
 from spatialnets.geometries import Grid
 from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.tasks import OneChoice
+from spatialnets.tasks import OneChoice, Phase
 from spatialnets.testing import (
     check_analysis,
     check_constraint,
@@ -64,11 +65,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "gru": [{}],
     "lstm": [{}, {"gain": 0.8, "forget_bias": 0.0}],
     "wrapped": [{"module_factory": f"torch.nn:{name}"} for name in ("RNN", "GRU", "LSTM")],
+    "lif": [{}, {"reset": "zero", "surrogate": "arctan", "tau_shape": None, "learn_tau": False}],
+    "alif": [{}, {"adaptation": 1.0, "surrogate": "triangular", "readout_tau_ms": None}],
     "dale": [{}, {"excitatory": 0.5}],
     "layers": [{}, {"feedback": True, "within": False}],
     "low_rank": [{"rank": 2}],
     "mask": [{"source": np.random.default_rng(0).integers(0, 2, (6, 6))}, {"radius": 2.0}],
     "one_choice": [{}, {"problems": "hard"}, {"labels": "shuffled"}, {"delay_steps": 0, "goal_steps": 1}],
+    "neurogym": [{"env": "GoNogo-v0"}, {"env": "yang19.dms-v0", "settings": {"dt": 50}}],
     "arrays": [
         {"inputs": DATA / "tiny_arrays.npz"},
         {"inputs": DATA / "tiny_arrays.npz", "targets": DATA / "tiny_numbers.npy", "problem": "regression"},
@@ -76,6 +80,14 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "sequential_digits": [{}, {"by": "pixel", "part": "validation", "answer_steps": 5}],
     "sequential_mnist": [{"source": DATA / "tiny_mnist.npz"}],
     "spiking_digits": [{"source": DATA / "tiny_spikes.h5", "n_steps": 20, "channels": 35}],
+    "phases": [
+        {
+            "variables": {"cue": 3},
+            "inputs": {"fixation": 1, "cue": 3},
+            "outputs": 3,
+            "trial": (Phase("cue", 2, {"cue": "cue"}), Phase("delay", (1, 3)), Phase("answer", 2, ask="cue")),
+        }
+    ],
     "perceptual_decision": [{}, {"coherences": (0.1,), "stimulus_steps": (3, 9), "noise": 0.0}],
     "delayed_match_to_sample": [{}, {"stimuli": 2, "delay_steps": (0, 4)}],
     "parametric_working_memory": [{}, {"frequencies": (10.0,), "delay_steps": (5, 10)}],
@@ -92,8 +104,11 @@ CHECKS = {
     "constraint": check_constraint,
     "task": check_task,
 }
+NEEDS = {
+    "neurogym": pytest.mark.skipif(find_spec("neurogym") is None, reason="neurogym is not installed"),
+}
 PARTS = [
-    pytest.param(family, name, arguments, id=f"{name}-{place}")
+    pytest.param(family, name, arguments, id=f"{name}-{place}", marks=NEEDS.get(name, ()))
     for family in CHECKS
     for name in registry.names(family)
     if name != "imported"  # which only says that nothing can be done: tests/test_importing.py

@@ -100,7 +100,8 @@ def test_a_module_that_breaks_the_contract_is_refused_in_words(name: str, monkey
     factory, said = BROKEN[name]
     monkeypatch.setattr(sys.modules[HERE], "mine", factory, raising=False)
     of_torch = name in ("path", "shape", "time first")
-    core = Wrapped(f"{HERE}:mine", "weight_hh_l0" if of_torch else "cell.hh.weight")
+    paths = ("weight_hh_l0", "weight_ih_l0") if of_torch else ("cell.hh.weight", "cell.ih.weight")
+    core = Wrapped(f"{HERE}:mine", *paths)
     with pytest.raises(UserError) as found:
         core.build(3, 5, [torch.Generator()])
     assert said in str(found.value)

@@ -1,12 +1,16 @@
 """Tasks written as phases, and the classics among them, against definitions written out trial by trial."""
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from spatialnets import DeclarationError, Experiment
 from spatialnets.protocols import Task, Trials
 from spatialnets.tasks import (
     ContextDecision,
@@ -18,6 +22,7 @@ from spatialnets.tasks import (
     PerceptualDecision,
     Phase,
     PhasedTask,
+    Phases,
 )
 from spatialnets.tasks.phases import Drawn
 from spatialnets.tasks.scoring import cross_entropy, fraction_decided
@@ -154,6 +159,86 @@ def test_a_phase_that_cannot_be_is_refused(arguments: dict[str, str], said: str)
 def test_a_task_that_asks_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no step is sure to ask"):
         GoNoGo(decision_steps=0, stimulus_steps=0, delay_steps=0)
+
+
+SAME = """
+kind: phases
+variables: {sample: 2, test: 2}
+rules: [{name: same, of: [sample, test], table: [2, 1, 1, 2]}]
+inputs: {fixation: 1, stimuli: 2}
+outputs: 3
+trial:
+- {name: sample, steps: 3, show: {fixation: 1, stimuli: sample}, ask: 0, weight: 0.2}
+- {name: delay, steps: [2, 4], show: {fixation: 1}, ask: 0, weight: 0.2}
+- {name: test, steps: 2, show: {fixation: 1, stimuli: test}, ask: 0, weight: 0.2, noise: {stimuli: 0.1}}
+- {name: answer, steps: 2, ask: same}
+"""
+
+
+def declared(text: str) -> Experiment:
+    block = yaml.safe_load(text)
+    return Experiment.from_declaration(
+        {
+            "name": "mine",
+            "networks": 1,
+            "base": {"geometry": "grid", "core": "rnn", "task": block},
+            "groups": {"l1": {"regularizer": {"kind": "l1", "strength": 0.1}}},
+        }
+    )
+
+
+def test_phases_in_a_declaration_are_those_in_python(tmp_path: Path) -> None:
+    experiment = declared(SAME)
+    task = experiment.groups["l1"].ensembles[0].task
+    assert isinstance(task, Phases)
+    trials = task.trials(500, np.random.default_rng(0))
+    rows = np.arange(500)
+    sample, test = trials.inputs[:, 0, 1:], trials.inputs[rows, trials.conditions["test_start"], 1:]
+    same = sample.argmax(axis=1) == test.argmax(axis=1)
+    answer = trials.targets[rows, trials.conditions["answer_start"]].argmax(axis=1)
+    np.testing.assert_array_equal(answer, np.where(same, 2, 1))
+
+    file = tmp_path / "experiment.yaml"
+    file.write_text(experiment.to_yaml(), encoding="utf-8")
+    again = Experiment.from_yaml(file).groups["l1"].ensembles[0].task
+    assert again == task
+    assert hash(again) == hash(task)
+    assert pickle.loads(pickle.dumps(task)) == task
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "show: {fixation: 1, stimuli: test}",
+            "shown: {stimuli: test}",
+            "task.trial.2.shown: unknown key, did you mean 'show'?",
+        ),
+        ("steps: 3", "steps: three", "task.trial.0.steps: expected"),
+        ("name: delay, ", "", "task.trial.1.name: is required by phase"),
+        (
+            "[{name: same, of: [sample, test], table: [2, 1, 1, 2]}]",
+            "3",
+            "task.rules: expected a list of mappings of name, of, table",
+        ),
+        ("stimuli: sample}", "stimuli: simple}", "'simple' is not drawn; did you mean 'sample'"),
+        ("{stimuli: 0.1}", "{stimulus: 0.1}", "no group of inputs 'stimulus'"),
+        ("ask: same", "ask: sane", "'sane' is not drawn; did you mean 'same'"),
+        ("[2, 1, 1, 2]", "[2, 1, 1]", "the table has 3 numbers; expected 4"),
+        ("[2, 1, 1, 2]", "[3, 1, 1, 1]", "'same' has values that are none of 3 outputs"),
+        ("of: [sample, test]", "of: [sample, tests]", "no variable 'tests'; did you mean 'test'"),
+        ("sample: 2, test: 2", "sample: 2, test: 0", "'test' must have one value or more"),
+        ("variables: {sample: 2", "variables: {sample: 3", "the table has 4 numbers; expected 6"),
+        ("name: same", "name: test", "must differ"),
+        ("steps: [2, 4]", "steps: [4, 2]", "steps must be"),
+        ("outputs: 3", "outputs: 1", "outputs must be"),
+    ],
+)
+def test_phases_that_cannot_be_are_refused_in_a_declaration(old: str, new: str, said: str) -> None:
+    assert old in SAME
+    with pytest.raises(DeclarationError) as found:
+        declared(SAME.replace(old, new))
+    assert said in str(found.value)
 
 
 def test_the_stronger_side_is_the_right_one() -> None:

@@ -168,7 +168,7 @@ def test_what_a_batch_can_compute_is_computed_as_one_and_otherwise_it_is_said_wh
 
     assert way(NORMED).endswith("as one batch of networks")
     assert "network by network (torch has no batching rule for aten::rnn_tanh)" in way(TORCH[0])
-    assert "network by network (" in way(Wrapped(Branching, "cell.hh.weight"))
+    assert "network by network (" in way(Wrapped(Branching, "cell.hh.weight", "cell.ih.weight"))
     batched: Any = NORMED.build(3, 5, generators(0, 1))
     looped: Any = Wrapped(Branching, "cell.hh.weight", "cell.ih.weight").build(3, 5, generators(0, 1))
     inputs = torch.randn(2, 4, 6, 3, generator=generators(2)[0])
@@ -200,9 +200,9 @@ class Names(Normed):
 
 
 def test_every_parameter_has_a_name_of_its_own() -> None:
-    ensemble = Ensemble(Wrapped(Names, "cell.hh.weight"), 3, 5, 2, (0, 1))
-    assert set(ensemble.projections()) == {"recurrent", "readout"}
-    names = {"readout_", "cell_hh_bias", "cell_hh_bias_", "cell_ih_weight", "norm_weight", "norm_bias", "readout_bias"}
+    ensemble = Ensemble(Wrapped(Names, "cell.hh.weight", "cell.ih.weight"), 3, 5, 2, (0, 1))
+    assert set(ensemble.projections()) == {"recurrent", "input", "readout"}
+    names = {"readout_", "cell_hh_bias", "cell_hh_bias_", "norm_weight", "norm_bias", "readout_bias"}
     assert set(ensemble.own_parameters()) == names
     assert ensemble.get_buffer("recurrent.frozen").shape == (2, 5)
 
@@ -274,7 +274,7 @@ def test_constraints_hold_on_a_wrapped_module() -> None:
 def test_double_precision_works_or_is_refused_in_words() -> None:
     double: Any = NORMED.build(3, 5, generators(0))
     assert double.double()(torch.ones(1, 2, 4, 3, dtype=torch.float64)).dtype == torch.float64
-    single: Any = Wrapped(Single, "cell.hh.weight").build(3, 5, generators(0))
+    single: Any = Wrapped(Single, "cell.hh.weight", "cell.ih.weight").build(3, 5, generators(0))
     with pytest.raises(UserError, match="does not work in float64 on cpu"):
         single.double()(torch.ones(1, 2, 4, 3, dtype=torch.float64))
 
@@ -293,6 +293,7 @@ def test_a_wrapped_module_is_a_value() -> None:
     assert Wrapped(Normed, "cell.hh.weight", "cell.ih.weight") == NORMED
     assert NORMED.module_factory == f"{HERE}:Normed"
     assert pickle.loads(pickle.dumps(NORMED)) == NORMED
+    assert Wrapped(nn.GRU) == TORCH[1]
     assert len({NORMED, TORCH[0], dataclasses.replace(NORMED)}) == 2
 
 
@@ -306,12 +307,17 @@ def test_a_factory_without_a_name_is_refused() -> None:
     [
         ({"module_factory": "nowhere_at_all:make", "weight": "w"}, "cannot be imported (ModuleNotFoundError"),
         ({"module_factory": f"{HERE}:absent", "weight": "w"}, "cannot be imported (AttributeError"),
+        ({"module_factory": "torch.nn:GRUU"}, "has no attribute 'GRUU'"),
         ({"module_factory": "absent", "weight": "w"}, "expected package.module:function"),
         ({"module_factory": f"{HERE}:HERE", "weight": "w"}, "is no function but str"),
         ({"module_factory": Normed}, "weight is where the recurrent weights are"),
+        ({"module_factory": Normed, "weight": "w"}, "input_weight is where the input weights are"),
         ({"module_factory": Normed, "weight": "w", "input_weight": "w"}, "must be two matrices"),
-        ({"module_factory": Normed, "weight": "w", "orientation": "up"}, "orientation must be"),
-        ({"module_factory": Normed, "weight": "w", "gates": ("a", "a")}, "gates must have different names"),
+        ({"module_factory": Normed, "weight": "w", "input_weight": "v", "orientation": "up"}, "orientation must be"),
+        (
+            {"module_factory": Normed, "weight": "w", "input_weight": "v", "gates": ("a", "a")},
+            "gates must have different names",
+        ),
         ({"module_factory": "torch.nn:GRU", "paying_gates": ("rset",)}, "some of reset, update, candidate"),
     ],
 )
@@ -335,7 +341,7 @@ def test_a_module_of_a_script_is_trained_in_its_own_process(monkeypatch: pytest.
 
     assert importable_elsewhere(job(NORMED))
     monkeypatch.setattr(sys.modules["__main__"], "made_here", relu_rnn, raising=False)
-    assert not importable_elsewhere(job(Wrapped("__main__:made_here", "weight_hh_l0")))
+    assert not importable_elsewhere(job(Wrapped("__main__:made_here", "weight_hh_l0", "weight_ih_l0")))
 
 
 class Spiking(nn.Module):

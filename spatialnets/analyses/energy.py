@@ -22,7 +22,7 @@ __all__ = ["Energy", "activity_regression", "deciding"]
 class Energy(Recorded):
     """How active units are while the network decides, and how strong its weights are.
 
-    ``activity`` is a unit's mean state, over trials, from when the choices are shown: the task's period ``choice``, or
+    ``activity`` is the mean magnitude of a unit's state, over trials, from when the choices are shown: the task's period ``choice``, or
     its last one. ``mean_activity`` is the mean over units, ``mean_weight`` that of the magnitudes of all recurrent
     weights. `activity_regression` sets groups against each other. Networks that have not learned the task are NaN.
 
@@ -48,16 +48,20 @@ class Energy(Recorded):
         strengths = magnitudes(shard.sel(epoch=[epoch])).mean(axis=(-2, -1))
         for place, recording in self.recordings(shard, parts):
             start, stop = deciding(recording.trials[0])
-            activity[place, 0] = recording.states[0, :, start:stop].mean(axis=(0, 1), dtype=np.float64)
+            activity[place, 0] = np.abs(recording.states[0, :, start:stop]).mean(axis=(0, 1), dtype=np.float64)
             weight[place] = strengths[place]
         over = ("network", "epoch")
         return xr.Dataset(
             {
-                "activity": ((*over, "unit"), activity, {"long_name": "mean state while deciding", "units": "1"}),
+                "activity": (
+                    (*over, "unit"),
+                    activity,
+                    {"long_name": "mean magnitude of the state while deciding", "units": "1"},
+                ),
                 "mean_activity": (
                     over,
                     activity.mean(axis=-1),
-                    {"long_name": "mean state while deciding, over units", "units": "1"},
+                    {"long_name": "mean magnitude of the state while deciding, over units", "units": "1"},
                 ),
                 "mean_weight": (over, weight, {"long_name": "mean magnitude of recurrent weights", "units": "1"}),
             },

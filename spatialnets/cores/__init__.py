@@ -1,9 +1,11 @@
 """How the units of a network work."""
 
+from spatialnets.cores.alif import ALIF
 from spatialnets.cores.gru import GRU
 from spatialnets.cores.leaky import Leaky
+from spatialnets.cores.lif import LIF
 from spatialnets.cores.lstm import LSTM
 from spatialnets.cores.rnn import RNN
 from spatialnets.cores.wrapped import Wrapped
 
-__all__ = ["GRU", "LSTM", "RNN", "Leaky", "Wrapped"]
+__all__ = ["ALIF", "GRU", "LIF", "LSTM", "RNN", "Leaky", "Wrapped"]

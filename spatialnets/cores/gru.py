@@ -11,6 +11,7 @@ from spatialnets.protocols import Recurrent, RecurrentCore
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 __all__ = ["GRU"]
 
@@ -70,3 +71,16 @@ class GRU(RecurrentCore):
         from spatialnets.cores.gru_module import GRUModule
 
         return GRUModule(n_inputs, n_units, generators, self.gain)
+
+    def to_torch(self, recurrent: Recurrent) -> nn.Module:
+        import torch
+        from torch import nn
+
+        from spatialnets.cores.orientation import torch_state
+
+        n_inputs, n_units = recurrent.projections()["input"].shape[2:]
+        own = dict(recurrent.named_parameters())
+        bias, heard = own["bias"][0].flatten(), own["candidate_bias"][0]
+        module = nn.GRU(n_inputs, n_units, batch_first=True)
+        module.load_state_dict(torch_state(recurrent, bias, torch.cat([torch.zeros_like(bias)[:-n_units], heard])))
+        return module

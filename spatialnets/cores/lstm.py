@@ -11,6 +11,7 @@ from spatialnets.protocols import Recurrent, RecurrentCore
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 __all__ = ["LSTM"]
 
@@ -75,3 +76,13 @@ class LSTM(RecurrentCore):
         from spatialnets.cores.lstm_module import LSTMModule
 
         return LSTMModule(n_inputs, n_units, generators, self.gain, self.forget_bias)
+
+    def to_torch(self, recurrent: Recurrent) -> nn.Module:
+        from torch import nn
+
+        from spatialnets.cores.orientation import torch_state
+
+        n_inputs, n_units = recurrent.projections()["input"].shape[2:]
+        module = nn.LSTM(n_inputs, n_units, batch_first=True)
+        module.load_state_dict(torch_state(recurrent, dict(recurrent.named_parameters())["bias"][0].flatten()))
+        return module

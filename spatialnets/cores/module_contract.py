@@ -95,8 +95,7 @@ def _check_parameters(core: Wrapped, module: nn.Module, n_inputs: int, n_units: 
     n_gates = len(core.gates)
     blocks = [("weight", core.weight, n_units), ("input_weight", core.input_weight, n_inputs)]
     for field, path, n_pre in blocks:
-        if path is None:
-            continue
+        assert path is not None  # the blueprint has seen to it
         if path not in parameters:
             raise UserError(f"{told} has no parameter '{path}' ({field}): {nearest(path, parameters)}")
         expected, words = (n_gates * n_units, n_pre), "(gates x post, pre)"

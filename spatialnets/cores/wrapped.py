@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from spatialnets.errors import UserError
 from spatialnets.protocols import Recurrent, RecurrentCore
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = ["Wrapped"]
-
-Factory: TypeAlias = Callable[[int, int], Any]
 
 # how torch.nn names its weights and orders its gates
 TORCH_GATES = {
@@ -45,7 +43,7 @@ class Wrapped(RecurrentCore):
         Where the recurrent weights are in the module, such as ``"cell.hh.weight"``; the matrices of several gates are
         stacked along post.
     input_weight
-        The same of the input weights; by default there is no projection of inputs, and nothing can pay for one.
+        The same of the input weights, with as many gates.
     orientation
         How these matrices lie: ``"post_pre"``, ``(gate * post, pre)``, as in `torch.nn`, or ``"pre_post"``,
         ``(pre, gate * post)``.
@@ -74,7 +72,7 @@ class Wrapped(RecurrentCore):
 
     references: ClassVar[tuple[str, ...]] = ()
 
-    module_factory: str | Factory
+    module_factory: str | Callable[[int, int], Any]
     weight: str | None = None
     input_weight: str | None = None
     orientation: Literal["post_pre", "pre_post"] = "post_pre"
@@ -83,15 +81,19 @@ class Wrapped(RecurrentCore):
 
     def __post_init__(self) -> None:
         name = self.module_factory if isinstance(self.module_factory, str) else _name_of(self.module_factory)
+        name = name.replace("torch.nn.modules.rnn:", "torch.nn:")  # where torch.nn.GRU says that it is from
         of_torch = name in TORCH_GATES
+        _imported(name)
         object.__setattr__(self, "module_factory", name)
         object.__setattr__(self, "gates", tuple(self.gates) or TORCH_GATES.get(name, ("recurrent",)))
         if of_torch and self.weight is None:
             object.__setattr__(self, "weight", "weight_hh_l0")
         if of_torch and self.input_weight is None:
             object.__setattr__(self, "input_weight", "weight_ih_l0")
-        if not self.weight:
-            raise ValueError("weight is where the recurrent weights are in the module, such as 'cell.hh.weight'")
+        for which, example in (("weight", "cell.hh.weight"), ("input_weight", "cell.ih.weight")):
+            if not getattr(self, which):
+                weights = "input weights" if which == "input_weight" else "recurrent weights"
+                raise ValueError(f"{which} is where the {weights} are in the module, such as '{example}'")
         if self.weight == self.input_weight:
             raise ValueError(f"weight and input_weight are both {self.weight!r}; they must be two matrices")
         if self.orientation not in ("post_pre", "pre_post"):
@@ -99,9 +101,8 @@ class Wrapped(RecurrentCore):
         if len(set(self.gates)) < len(self.gates):
             raise ValueError(f"gates must have different names, not {self.gates!r}")
         super().__post_init__()
-        self.factory()
 
-    def factory(self) -> Factory:
+    def factory(self) -> Callable[[int, int], Any]:
         """Return what builds the module.
 
         Raises
@@ -132,7 +133,7 @@ class Wrapped(RecurrentCore):
         return built.plain(0)
 
 
-def _name_of(factory: Factory) -> str:
+def _name_of(factory: Callable[[int, int], Any]) -> str:
     """Return the name by which a function or class can be imported."""
     name = f"{getattr(factory, '__module__', None)}:{getattr(factory, '__qualname__', None)}"
     try:
@@ -148,7 +149,7 @@ def _name_of(factory: Factory) -> str:
     return name
 
 
-def _imported(name: str) -> Factory:
+def _imported(name: str) -> Callable[[int, int], Any]:
     module, _, path = name.partition(":")
     if not module or not path:
         raise UserError(f"module_factory {name!r} is no name of a function: expected package.module:function")

@@ -46,10 +46,11 @@ class WrappedModule(nn.Module):
     recurrent
         ``(network, gate, pre, post)``.
     input
-        ``(network, gate, input, post)``, if the blueprint says where it is in the module.
+        ``(network, gate, input, post)``.
     """
 
     recurrent: Tensor
+    input: Tensor
 
     def __init__(self, core: Wrapped, modules: Sequence[nn.Module], n_inputs: int) -> None:
         super().__init__()
@@ -91,8 +92,8 @@ class WrappedModule(nn.Module):
         return self._batched(self._tensors(), inputs)
 
     def projections(self) -> dict[str, Tensor]:
-        """Return recurrent and, if known, input weights, ``(network, gate, pre, post)`` each."""
-        return {name: getattr(self, name) for name in ("recurrent", "input") if name in self._names.values()}
+        """Return recurrent and input weights, ``(network, gate, pre, post)`` each."""
+        return {"recurrent": self.recurrent, "input": self.input}
 
     def train(self, mode: bool = True) -> WrappedModule:
         """Let the module, too, know whether it learns."""
@@ -157,8 +158,8 @@ class WrappedModule(nn.Module):
         """Return what the module holds, by path, as it knows it but with the network first."""
         tensors = {path: getattr(self, name) for path, name in self._names.items()}
         for path in (self.core.weight, self.core.input_weight):
-            if path is not None:
-                tensors[path] = as_weight(tensors[path], self.core.orientation)
+            assert path is not None  # the blueprint has seen to it
+            tensors[path] = as_weight(tensors[path], self.core.orientation)
         return tensors
 
     def _call(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:

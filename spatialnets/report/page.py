@@ -212,6 +212,7 @@ def _groups(experiment: Experiment, table: xr.Dataset, run: Run) -> list[dict[st
                 else "-",
                 "core": _said(first.core, "core"),
                 "task": _said(first.task, "task"),
+                "gated": len(first.core.gates) > 1,
                 "passed": int((member & passes).sum()),
                 "diverged": int((run.scores(name)["status"] == "diverged").sum()) if member.any() else 0,
             }

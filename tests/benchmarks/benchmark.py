@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spatialnets import Snapshot
+from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
 from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
 from spatialnets.geometries import Cortex, Grid
@@ -247,8 +247,35 @@ def child(task: str) -> None:
     print(taking_turns({"x": program}, repeats=40)["x"])
 
 
+def cores() -> dict[str, float]:
+    """Every core, forward and backward, over a shard of networks; torch's own one by one; milliseconds, one thread."""
+    inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
+    programs: dict[str, Callable[[], Any]] = {}
+    for name in (name for name in registry.names("core") if name != "imported"):
+        blueprint = registry.load("core", name)()
+        module: Any = blueprint.build(INPUTS, UNITS, generators(NETWORKS_PER_SHARD))
+
+        def ours(blueprint: Any = blueprint, module: Any = module) -> None:
+            module.zero_grad()
+            blueprint.trace(module(inputs))[:, :, -1].square().sum().backward()
+
+        programs[name] = ours
+    for name in ("RNN", "GRU", "LSTM"):
+        kind = getattr(torch.nn, name)
+        networks = [kind(INPUTS, UNITS, batch_first=True) for _ in range(NETWORKS_PER_SHARD)]
+
+        def theirs(networks: Any = networks) -> None:
+            for network, own in zip(networks, inputs, strict=True):
+                network.zero_grad()
+                network(own)[0][:, -1].square().sum().backward()
+
+        programs[f"torch.nn.{name}"] = theirs
+    return {name: 1000 * seconds for name, seconds in taking_turns(programs).items()}
+
+
 BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "core": core,
+    "cores": cores,
     "series": series,
     "penalty": penalty,
     "step": step,

@@ -1,0 +1,223 @@
+"""What every installed core can do, in the company of the other parts."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spatialnets import registry
+from spatialnets.constraints import Dale, Mask, NoSelf
+from spatialnets.cores import GRU, LIF, RNN
+from spatialnets.cores.rnn_module import RNNModule
+from spatialnets.geometries import Cortex, Grid, Sphere
+from spatialnets.protocols import Constraint, Geometry, Recurrent, RecurrentCore, Regularizer
+from spatialnets.recording import rebuild, record
+from spatialnets.regularizers import L1, Both, Communicability, Distance
+from spatialnets.shard import Shard, Training
+from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.tasks import OneChoice
+from spatialnets.testing import check_core
+from spatialnets.training import Trainer
+
+CORES = [pytest.param(name, id=name) for name in registry.names("core") if name != "imported"]
+TASK = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4)
+
+
+def core_of(name: str, **words: Any) -> RecurrentCore:
+    core: RecurrentCore = registry.load("core", name)(**words)
+    return core
+
+
+@cache
+def units(geometry: Geometry) -> StoredGeometry:
+    return StoredGeometry(
+        geometry.positions(),
+        geometry.distances(),
+        geometry.length_unit,
+        steps_per_unit=geometry.steps_per_unit(),
+    )
+
+
+def trained(
+    core: RecurrentCore, regularizer: Regularizer, geometry: Geometry, epochs: int = 2, noise: float = 0.0
+) -> Trainer:
+    shard = Shard(
+        index=0,
+        group="x",
+        networks=(0, 1),
+        seeds=(5, 6),
+        geometry="x",
+        core=core,
+        regularizer=regularizer,
+        task=TASK,
+        training=Training(
+            epochs=epochs,
+            trials_per_epoch=96,
+            batch_size=32,
+            validation_trials=64,
+            learning_rate=0.01,
+            recurrent_noise=noise,
+        ),
+    )
+    trainer = Trainer(shard, units(geometry))
+    for _ in range(epochs):
+        trainer.run_epoch(lambda updates, epoch: None)
+    return trainer
+
+
+GRID, SPHERE, CORTEX = Grid((3, 2, 2)), Sphere(n=12), Cortex(source="fsaverage5_white", n=12)
+
+
+@pytest.mark.parametrize("geometry", [GRID, SPHERE], ids=["grid", "sphere"])
+@pytest.mark.parametrize(
+    "regularizer", [Distance(0.01), Communicability(0.01), Both(0.01)], ids=["distance", "communicability", "both"]
+)
+@pytest.mark.parametrize("name", CORES)
+def test_every_core_learns_under_every_penalty_on_every_geometry(
+    name: str, regularizer: Regularizer, geometry: Geometry
+) -> None:
+    scores = trained(core_of(name), regularizer, geometry).scores
+    assert np.isfinite(scores["loss"]).all()
+    penalties = np.array(scores["penalty"])
+    assert (np.diff(penalties, axis=0) < 0).all()
+
+
+def test_a_gated_core_learns_on_cortex() -> None:
+    scores = trained(GRU(), Both(0.01), CORTEX).scores
+    assert np.isfinite(scores["loss"]).all()
+    assert (np.diff(np.array(scores["penalty"]), axis=0) < 0).all()
+
+
+def test_only_gates_that_pay_shrink() -> None:
+    trainer = trained(GRU(paying_gates=("update",)), L1(10.0), GRID)
+    before, after = (abs(trainer.dataset()["weights"].sel(epoch=epoch)).sum(("pre", "post")) for epoch in (0, 2))
+    fell = 1 - (after / before).mean("network")
+    assert float(fell.sel(gate="update")) > 0.2
+    assert abs(float(fell.sel(gate="reset"))) < 0.1
+    assert abs(float(fell.sel(gate="candidate"))) < 0.1
+
+
+# Constraints
+
+OPEN = (np.random.default_rng(0).random((12, 12)) < 0.4).astype(float)
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_constraints_hold_after_training(name: str) -> None:
+    constraints: tuple[Constraint, ...] = (Dale(0.75), Mask(source=tuple(map(tuple, OPEN))), NoSelf())
+    trainer = trained(core_of(name, constraints=constraints), L1(0.01), GRID)
+    shard = trainer.dataset()
+    weights = shard["weights"].to_numpy().reshape(2, 3, -1, 12, 12)
+    signs = Dale(0.75).signs(12).numpy()
+    assert (weights * signs[:, None] >= 0).all()
+    assert (weights[..., OPEN == 0] == 0).all()
+    assert (np.diagonal(weights, axis1=-2, axis2=-1) == 0).all()
+    assert (weights[..., (OPEN != 0) & ~np.eye(12, dtype=bool)] != 0).mean() > 0.9
+    assert not np.array_equal(weights[:, 2], weights[:, 0])
+    free = trainer.ensemble.projections()["recurrent"].detach().numpy()
+    np.testing.assert_array_equal(free, weights[:, 2])
+
+
+# Recording
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_networks_are_rebuilt_from_what_is_stored(name: str) -> None:
+    core = core_of(name)
+    trainer = trained(core, L1(0.001), GRID)
+    shard = trainer.dataset()
+    recording = record(shard, 2, core, TASK, trials=30)
+    inputs = torch.from_numpy(np.stack([trials.inputs for trials in recording.trials]))
+    rebuilt = rebuild(shard, 2, core, TASK)
+    with torch.no_grad():
+        assert torch.equal(rebuilt(inputs, [9]), trainer.ensemble(inputs, [9]))
+        states = trainer.ensemble.recurrent(inputs).numpy()
+    np.testing.assert_allclose(recording.states, states, atol=1e-5)  # products in another order, over 10 steps
+    assert np.isfinite(states).all()
+
+
+def test_fixed_time_constants_are_rebuilt_from_the_seed() -> None:
+    core = LIF(learn_tau=False)
+    trainer = trained(core, L1(0.001), GRID)
+    inputs = torch.randn(2, 5, 10, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(rebuild(trainer.dataset(), 2, core, TASK)(inputs, [9]), trainer.ensemble(inputs, [9]))
+
+
+def test_weights_of_gates_are_stored_by_name() -> None:
+    shard = trained(GRU(), L1(0.001), GRID, epochs=1).dataset()
+    assert shard["weights"].dims == ("network", "epoch", "gate", "pre", "post")
+    assert shard["weights_input"].dims == ("network", "epoch", "gate", "input", "post")
+    assert shard["gate"].to_numpy().tolist() == ["reset", "update", "candidate"]
+    assert "gate" not in trained(RNN(), L1(0.001), GRID, epochs=1).dataset().coords
+
+
+@pytest.mark.parametrize("name", CORES)
+def test_noise_of_units_is_part_of_training(name: str) -> None:
+    quiet, noisy = (trained(core_of(name), L1(0.001), GRID, epochs=1, noise=noise).dataset() for noise in (0.0, 0.3))
+    assert not np.array_equal(quiet["weights"].isel(epoch=1), noisy["weights"].isel(epoch=1))
+    np.testing.assert_array_equal(quiet["weights"].isel(epoch=0), noisy["weights"].isel(epoch=0))
+
+
+# The contract can be broken
+
+
+class BrokenModule(RNNModule):
+    wrong = ""
+
+    def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
+        if self.wrong == "deaf":
+            return super().forward(inputs)
+        if self.wrong == "trembling" and noise is not None:
+            return super().forward(inputs, noise) + 0.001
+        states = super().forward(inputs, noise)
+        if self.wrong == "mixing":
+            return states + 0 * states.mean()
+        return states
+
+
+@dataclass(frozen=True)
+class Broken(RNN):
+    wrong: str = ""
+
+    def build(self, n_inputs: int, n_units: int, generators: Any) -> Recurrent:
+        module = BrokenModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)
+        module.wrong = self.wrong
+        return module
+
+    def trace(self, states: Tensor) -> Tensor:
+        match self.wrong:
+            case "narrow":
+                return states[:, :, -1]
+            case "cut":
+                return states.detach()
+            case "foreseeing":
+                return states - states.mean(dim=2, keepdim=True)
+        return states
+
+
+@dataclass(frozen=True)
+class Misnamed(RNN):
+    gates = ("one", "other")
+
+
+@pytest.mark.parametrize(
+    ("core", "said"),
+    [
+        (Misnamed(), "must have the gates one, other"),
+        (Broken(wrong="deaf"), "noise must change states"),
+        (Broken(wrong="trembling"), "no noise must change nothing"),
+        (Broken(wrong="mixing"), "must not disturb others"),
+        (Broken(wrong="narrow"), "must keep the shape"),
+        (Broken(wrong="cut"), "must reach|must be differentiable"),
+        (Broken(wrong="foreseeing"), "must not change the past"),
+    ],
+    ids=lambda value: getattr(value, "wrong", type(value).__name__),
+)
+def test_a_core_that_breaks_a_promise_is_found_out(core: RecurrentCore, said: str) -> None:
+    with pytest.raises((AssertionError, RuntimeError), match=said):
+        check_core(core)
