@@ -17,6 +17,7 @@ from spatialnets.cli.generative import generative
 from spatialnets.cli.geometry import geometry
 from spatialnets.cli.import_networks import import_networks
 from spatialnets.cli.list import list_parts
+from spatialnets.cli.new import new
 from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
 from spatialnets.cli.run import run
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite):
+for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite, new):
     app.command()(command)
 app.command("import")(import_networks)
 app.command("list")(list_parts)

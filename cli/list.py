@@ -12,7 +12,7 @@ from spatialnets.errors import UserError, nearest
 def list_parts(
     family: Annotated[
         str | None,
-        typer.Argument(help="presets, geometry, regularizer, core, task or analysis; by default all."),
+        typer.Argument(help="presets, geometry, regularizer, core, constraint, task or analysis; by default all."),
     ] = None,
 ) -> None:
     """List the presets and parts that are installed."""
