@@ -26,9 +26,6 @@ class Energy(Recorded):
     ``choice``, or its last one. ``mean_activity`` is the mean over units, ``mean_weight`` that of the magnitudes of all
     recurrent weights. `activity_regression` sets groups against each other. Networks that have not learned the task are
     NaN.
-    ``activity`` is the mean magnitude of a unit's state, over trials, from when the choices are shown: the task's period ``choice``, or
-    its last one. ``mean_activity`` is the mean over units, ``mean_weight`` that of the magnitudes of all recurrent
-    weights. `activity_regression` sets groups against each other. Networks that have not learned the task are NaN.
 
     Parameters
     ----------
