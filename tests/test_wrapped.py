@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from spatialnets import DeclarationError, Experiment, UserError
-from spatialnets.cores import RNN, Wrapped
+from spatialnets.cores import GRU, LSTM, RNN, Wrapped
 from spatialnets.cores.orientation import as_projection, as_weight
 from spatialnets.engines.here import ShardJob
 from spatialnets.engines.workers import importable_elsewhere
 from spatialnets.ensemble import Ensemble
-from spatialnets.protocols import Snapshot
+from spatialnets.protocols import RecurrentCore, Snapshot
 from spatialnets.recording import rebuild, record
 from spatialnets.regularizers import Both
 from spatialnets.testing import check_core
@@ -120,13 +120,18 @@ def test_a_matrix_of_several_gates_comes_back_as_it_was(orientation: str) -> Non
     assert torch.equal(projection[0, 1, 2], row)
 
 
-def test_a_wrapped_rnn_is_the_native_one() -> None:
-    native: Any = RNN().build(8, 12, generators(0, 1, 2))
-    wrapped: Any = RELU.build(8, 12, generators(0, 1, 2))
+@pytest.mark.parametrize(
+    ("core", "other"), [(RNN(), RELU), (GRU(), TORCH[1]), (LSTM(), TORCH[2])], ids=["rnn", "gru", "lstm"]
+)
+def test_states_and_penalty_of_a_wrapped_module_are_those_of_the_native_core(
+    core: RecurrentCore, other: Wrapped
+) -> None:
+    native: Any = core.build(8, 12, generators(0, 1, 2))
+    wrapped: Any = other.build(8, 12, generators(0, 1, 2))
     with torch.no_grad():
-        wrapped.recurrent.copy_(native.recurrent[:, None])
-        wrapped.input.copy_(native.input[:, None])
-        wrapped.bias_ih_l0.copy_(native.bias)
+        for name, block in native.projections().items():
+            wrapped.projections()[name].copy_(block)
+        wrapped.bias_ih_l0.copy_(native.bias.flatten(1))
         wrapped.bias_hh_l0.zero_()
     inputs = torch.randn(3, 5, 9, 8, generator=generators(3)[0])
     distances = torch.rand(12, 12, generator=generators(4)[0])
@@ -136,14 +141,14 @@ def test_a_wrapped_rnn_is_the_native_one() -> None:
         penalty = Both((0.1, 0.2, 0.3)).penalty(Snapshot(recurrent.projections()["recurrent"], distances))
         (alone,) = torch.autograd.grad(penalty.sum(), recurrent.recurrent, retain_graph=True)
         (both,) = torch.autograd.grad(states.square().sum() + penalty.sum(), recurrent.recurrent)
-        return states, penalty, alone.view(3, 12, 12), both.view(3, 12, 12)
+        return states, penalty, alone.view(3, -1, 12, 12), both.view(3, -1, 12, 12)
 
-    one, other = measured(native), measured(wrapped)
-    assert torch.equal(one[1], other[1])
-    assert torch.equal(one[2], other[2])
+    ours, theirs = measured(native), measured(wrapped)
+    assert torch.equal(ours[1], theirs[1])
+    assert torch.equal(ours[2], theirs[2])
     # float32 rounding of sums in another order, over nine steps
-    assert torch.allclose(one[0], other[0], rtol=1e-5, atol=1e-6)
-    assert torch.allclose(one[3], other[3], rtol=1e-4, atol=1e-4)
+    assert torch.allclose(ours[0], theirs[0], rtol=1e-5, atol=1e-6)
+    assert torch.allclose(ours[3], theirs[3], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("core", [NORMED, RELU], ids=["as one batch", "network by network"])
