@@ -23,7 +23,7 @@ from spatialnets.report.coding import economy, explained, where_coded
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
 from spatialnets.report.features import features
 from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, strengths
-from spatialnets.report.measured import at_scored, measured, passing
+from spatialnets.report.measured import at_scored, measured, pass_accuracy, passing
 from spatialnets.report.page import write_report
 from spatialnets.report.scorecard import scorecard
 from spatialnets.run import SCORES
@@ -388,6 +388,14 @@ def test_the_correlation_in_the_title_is_the_one_that_was_measured(
         assert axis.get_title() == f"{example.group}: corr(W, D) = {known:.2f}"
     sernn = table["weight_distance_correlation"].sel(epoch=LAST)[(table["group"] == "sernn").to_numpy()]
     assert float(sernn.mean()) < -0.2  # as it was planted
+
+
+def test_passing_means_what_the_analysis_of_rates_says(tmp_path: Path) -> None:
+    run, experiment = made_up(tmp_path / "run", "analyses=[wiring, {kind: pass_rate, threshold: 0.99}]")
+    table = measured(run, experiment.analyses)
+    assert pass_accuracy(table) == 0.99
+    assert passing(table).sum() < passing(table.drop_vars("passed")).sum()
+    assert "is 0.99 or more" in Page(write_report(run, experiment)).text
 
 
 def test_strengths_show_every_network(reported: tuple[Run, Experiment, Page]) -> None:

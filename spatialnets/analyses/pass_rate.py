@@ -23,7 +23,8 @@ class PassRate(Analysis):
     Parameters
     ----------
     threshold
-        Fraction of correct validation trials; the paper takes 0.9.
+        Fraction of correct validation trials; the paper takes 0.9. The report of a run with this analysis takes it for
+        what passing means.
     strict
         Whether the threshold itself is not enough. The authors' code has it both ways: 390 and 388 seRNNs.
 
@@ -50,4 +51,5 @@ class PassRate(Analysis):
         passed = accuracy > self.threshold if self.strict else accuracy >= self.threshold
         long_name = f"validation accuracy {'above' if self.strict else 'of at least'} {self.threshold:g}"
         kept = passed.drop_vars([str(name) for name in passed.coords if name not in passed.dims])
-        return kept.assign_attrs(long_name=long_name, units="1").to_dataset(name="passed")
+        said = {"long_name": long_name, "units": "1", "threshold": self.threshold}
+        return kept.assign_attrs(said).to_dataset(name="passed")

@@ -17,7 +17,7 @@ import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spatialnets.report.measured import PASS_ACCURACY, at_scored, passing, scored_epoch
+from spatialnets.report.measured import at_scored, pass_accuracy, passing, scored_epoch
 from spatialnets.storage import write_bytes, write_text
 
 __all__ = [
@@ -155,7 +155,7 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
             if name == "weight_distance_correlation":
                 axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
             if name == "validation_accuracy":
-                axis.axhline(PASS_ACCURACY, color="0.6", linewidth=0.8, linestyle=":", zorder=0)
+                axis.axhline(pass_accuracy(table), color="0.6", linewidth=0.8, linestyle=":", zorder=0)
         for axis in list(axes.flat)[len(shown) :]:
             axis.set_visible(False)
         handles = [
@@ -173,7 +173,7 @@ def curves(table: xr.Dataset, unit: str) -> Picture:
     if parts:
         caption += f" Their {'; their '.join(parts)}."
     note = (
-        f"Networks that pass (validation accuracy of {PASS_ACCURACY} or more at epoch {epoch}). "
+        f"Networks that pass (validation accuracy of {pass_accuracy(table):g} or more at epoch {epoch}). "
         "Lines are means, bands two standard errors of the networks shown. Epoch 0 is before training."
     )
     values = pd.concat(rows, ignore_index=True)

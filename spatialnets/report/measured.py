@@ -15,7 +15,7 @@ from spatialnets.protocols import Analysis
 from spatialnets.run import SCORES, Run
 from spatialnets.scoring import PASS_ACCURACY, scored_among
 
-__all__ = ["PASS_ACCURACY", "at_scored", "measured", "measurements", "passing", "scored_epoch"]
+__all__ = ["at_scored", "measured", "measurements", "pass_accuracy", "passing", "scored_epoch"]
 
 
 def measured(
@@ -117,6 +117,11 @@ def scored_epoch(table: xr.Dataset) -> int:
     return scored_among(table["epoch"].to_numpy())
 
 
+def pass_accuracy(table: xr.Dataset) -> float:
+    """Return the validation accuracy from which on networks pass: that of the analysis `pass_rate`, or the paper's."""
+    return float(table["passed"].attrs.get("threshold", PASS_ACCURACY)) if "passed" in table else PASS_ACCURACY
+
+
 def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which networks have learned the task at an epoch, by default the scored one, ``(network,)``.
 
@@ -128,7 +133,7 @@ def passing(table: xr.Dataset, epoch: int | None = None) -> np.ndarray[tuple[int
         else table["validation_accuracy"].sel(epoch=epoch).to_numpy()
     )
     with np.errstate(invalid="ignore"):
-        passes = np.asarray(accuracy >= PASS_ACCURACY)
+        passes = np.asarray(accuracy >= pass_accuracy(table))
     unknown = np.isnan(table["validation_accuracy"].to_numpy()).all(axis=1)
     groups = table["group"].to_numpy()
     finite = np.isfinite(at_scored(table, "total_weight")) if "total_weight" in table else unknown

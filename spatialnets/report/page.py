@@ -31,7 +31,7 @@ from spatialnets.report.example import (
 from spatialnets.report.features import FEATURES, balance, feature_correlations, features
 from spatialnets.report.figures import Picture, curves, groups_of, strengths
 from spatialnets.report.html import plotly_script, template
-from spatialnets.report.measured import PASS_ACCURACY, measured, measurements, passing, scored_epoch
+from spatialnets.report.measured import measured, measurements, pass_accuracy, passing, scored_epoch
 from spatialnets.report.samples import samples_of
 from spatialnets.report.score import table_of
 from spatialnets.report.scorecard import scorecard
@@ -88,7 +88,7 @@ def write_report(
         groups=_groups(experiment, table, run),
         scores=scores,
         epoch=scored_epoch(table),
-        threshold=PASS_ACCURACY,
+        threshold=pass_accuracy(table),
         pictures=[picture.embedded() for picture in pictures],
         shown_pictures={picture.name for picture in pictures},
         generative="generative" in found,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, style
-from spatialnets.report.measured import PASS_ACCURACY, at_scored
+from spatialnets.report.measured import at_scored, pass_accuracy
+from spatialnets.scoring import PASS_ACCURACY
 
 __all__ = ["SweetSpot", "Thresholds", "map_picture", "sweet_spot"]
 
@@ -126,7 +127,7 @@ def sweet_spot(table: xr.Dataset, group: str = "sernn", thresholds: Thresholds |
     if own.sizes["network"] < 8 or np.ptp(own["strength"].to_numpy()) == 0:
         return None
     own = own.isel(network=np.argsort(own["strength"].to_numpy(), kind="stable"))
-    thresholds = thresholds or Thresholds()
+    thresholds = thresholds or Thresholds(accuracy=pass_accuracy(table))
     values = {name: own[name].to_numpy().astype(float) for name in MAPS}
     initial = values["total_weight"][:, :1]
     with np.errstate(invalid="ignore"):
