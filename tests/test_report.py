@@ -391,7 +391,7 @@ def test_the_correlation_in_the_title_is_the_one_that_was_measured(
 
 
 def test_passing_means_what_the_analysis_of_rates_says(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", "analyses=[wiring, {kind: pass_rate, threshold: 0.99}]")
+    run, experiment = made_up(tmp_path / "run", "analyses=[wiring, {kind: pass_rate, threshold: 0.99}]", accuracy=0.95)
     table = measured(run, experiment.analyses)
     assert pass_accuracy(table) == 0.99
     assert passing(table).sum() < passing(table.drop_vars("passed")).sum()
