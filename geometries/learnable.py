@@ -50,7 +50,7 @@ class Learnable(Geometry):
     learnable: ClassVar[bool] = True
 
     start: Geometry = field(default_factory=Grid)
-    repulsion: float = 0.1
+    repulsion: float = 1.0
 
     def __post_init__(self) -> None:
         if self.start.learnable:

@@ -279,7 +279,7 @@ def test_ten_groups_are_all_told_and_the_controls_are_scored(
     run, experiment = made_up(tmp_path / "run", experiment=experiment, accuracy=0.5)
     page = Page(write_report(run, experiment))
     assert len(run.groups) == 10
-    assert page.text.count("OneChoice(") == 5  # as they are, hard, with shuffled labels, two more delays
+    assert page.text.count("one_choice") == 5  # as they are, hard, with shuffled labels, two more delays
     print_scorecard(run.folder)
     assert "distance_only" in capsys.readouterr().out
     figure = curves(measured(run, experiment.analyses), "step").figure

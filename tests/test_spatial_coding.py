@@ -110,7 +110,7 @@ def planted(monkeypatch: pytest.MonkeyPatch, explained: np.ndarray[Any, Any], **
     monkeypatch.setattr("spatialnets.analyses.spatial_coding.decoded", lambda *arguments: table)
     shard = xr.Dataset(
         {"distances": (("pre", "post"), DISTANCES)},
-        {"network": np.arange(n_networks), "seed": ("network", 10 + np.arange(n_networks))},
+        {"network": np.arange(n_networks), "epoch": [9], "seed": ("network", 10 + np.arange(n_networks))},
         attrs={"group": "sernn"},
     )
     return SpatialCoding(**words).of_shard(shard, {}, Decoding())  # type: ignore[arg-type]
