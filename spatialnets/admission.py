@@ -114,8 +114,6 @@ def admit_projections(core: RecurrentCore, recurrent: Recurrent, sizes: tuple[in
     with asked(f"{name}.projections()", "check_core"):
         blocks = recurrent.projections()
     for block, n_pre in (("recurrent", n_units), ("input", n_inputs)):
-        if isinstance(blocks, dict) and "recurrent" in blocks and block not in blocks:
-            continue  # a wrapped module may keep its input weights to itself
         if not isinstance(blocks, dict) or block not in blocks:
             held = ", ".join(blocks) if isinstance(blocks, dict) and blocks else "nothing"
             raise UserError(f"{name}.projections() must hold '{block}', the weights by that name; it holds {held}")

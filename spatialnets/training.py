@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -22,12 +22,13 @@ from spatialnets.admission import admit_states, admit_task, admit_term, asked
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
 from spatialnets.graph.repulsion import lengths, repulsion
+from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
 from spatialnets.storage import write_bytes
 from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.streams import numpy_stream, torch_stream
+from spatialnets.streams import numpy_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
 
 __all__ = ["Trainer", "epochs_in", "train"]
@@ -227,8 +228,8 @@ class Trainer:
         """Train for one epoch and keep weights and scores."""
         training, count = self.shard.training, len(self.shard.seeds)
         self.epoch += 1
-        noise_of = _Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
-        recurrent_noise_of = _Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
+        noise_of = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
+        recurrent_noise_of = Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
         n_units = len(self.geometry.positions)
         loss_sum = torch.zeros_like(self.noise)
         accuracy_sum = torch.zeros_like(self.noise)
@@ -472,38 +473,6 @@ def _named_terms(regularizer: Regularizer) -> dict[str, Regularizer]:
         same = sum(re.fullmatch(rf"{words}(_\d+)?", name) is not None for name in terms)
         terms[words if not same else f"{words}_{same + 1}"] = term
     return terms
-
-
-class _Noise:
-    """Gaussian noise of each network, from streams of its own.
-
-    Parameters
-    ----------
-    size
-        Standard deviations, ``(network,)``; where all are zero nothing is drawn.
-    purpose
-        What for.
-    seeds
-        One per network.
-    epoch
-        In which epoch.
-    """
-
-    def __init__(self, size: Tensor, purpose: str, seeds: Sequence[int], epoch: int) -> None:
-        self.size, self.any = size, bool((size > 0).any())
-        self.generators = [torch_stream(seed, purpose, epoch) for seed in seeds] if self.any else []
-
-    def __bool__(self) -> bool:
-        return self.any
-
-    def drawn(self, shape: Sequence[int]) -> Tensor:
-        """Return noise ``(network, *shape)``."""
-        noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in self.generators])
-        return noise.to(self.size) * self.size.view(-1, *[1] * len(shape))
-
-    def added_to(self, values: Tensor) -> Tensor:
-        """Return values ``(network, …)`` with noise."""
-        return values + self.drawn(values.shape[1:]) if self.any else values
 
 
 def _section(content: Mapping[str, NDArray[Any]], section: str, convert: Callable[[Any], Any]) -> dict[str, Any]:
