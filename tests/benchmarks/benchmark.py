@@ -251,7 +251,7 @@ def cores() -> dict[str, float]:
     """Every core, forward and backward, over a shard of networks; torch's own one by one; milliseconds, one thread."""
     inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
     programs: dict[str, Callable[[], Any]] = {}
-    for name in (name for name in registry.names("core") if name != "imported"):
+    for name in (name for name in registry.names("core") if name not in ("imported", "wrapped")):
         blueprint = registry.load("core", name)()
         module: Any = blueprint.build(INPUTS, UNITS, generators(NETWORKS_PER_SHARD))
 
