@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.files.reading import UnfitFile, reading
 from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.files import UnfitFile, read_csv, read_npz, reading, state_of
+from spatialnets.tasks.files import read_csv, read_npz, state_of
 from spatialnets.tasks.samples import Part, check_share, part_of
 from spatialnets.tasks.scoring import cross_entropy, fraction_decided, mean_squared_error, variance_explained
 

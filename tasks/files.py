@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["UnfitFile", "read_csv", "read_idx", "read_npz", "reading", "state_of"]
+from spatialnets.files.reading import UnfitFile, reading
+
+__all__ = ["read_csv", "read_idx", "read_npz", "state_of"]
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
-class UnfitFile(ValueError):
-    """A file that was read and does not hold what is expected; the message says what it holds."""
-
-
-@contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Say of any error while reading a file which file it was and what was expected.
-
-    Parameters
-    ----------
-    path
-        The file.
-    what
-        What it is read as, such as ``"a table of numbers"``.
-
-    Raises
-    ------
-    ValueError
-        If it is not there, or reading fails; an `UnfitFile` passes as it is.
-    """
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    try:
-        yield
-    except UnfitFile:
-        raise
-    except Exception as error:  # parsers of broken files raise whatever they stumble over
-        raise ValueError(f"{path} cannot be read as {what}: {error or type(error).__name__}") from error
 
 
 def state_of(path: str | Path) -> tuple[int, int]:

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.tasks.files import UnfitFile, read_idx, read_npz, state_of
+from spatialnets.files.reading import UnfitFile
+from spatialnets.tasks.files import read_idx, read_npz, state_of
 from spatialnets.tasks.images import Images, SequentialImages
 from spatialnets.tasks.samples import Part
 

@@ -11,7 +11,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.tasks.files import UnfitFile, reading, state_of
+from spatialnets.files.reading import UnfitFile, reading
+from spatialnets.tasks.files import state_of
 from spatialnets.tasks.samples import LabelledSamples, check_share, part_of
 
 __all__ = ["SpikingDigits"]
