@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
-from spatialnets.storage import write_bytes
+from spatialnets.storage import whole_file
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
@@ -163,7 +162,7 @@ class Trainer:
                 f"the geometry has places for {costs.shape[name == 'readout']} {ends}, and the task has "
                 f"{block.shape[3 if name == 'readout' else 2]}"
             )
-        return torch.tensor(costs, dtype=block.dtype, device=block.device)
+        return torch.as_tensor(costs, dtype=block.dtype, device=block.device)
 
     def _admit(self) -> None:
         """Try core and regularizer on a few trials, whatever the schedule."""
@@ -257,7 +256,7 @@ class Trainer:
         return self.training_trials.batch(start, stop)
 
     def run_epoch(self, advance: Callable[[int, int], None]) -> None:
-        """Train for one epoch and keep weights and scores."""
+        """Train for one epoch and keep weights and scores, if it is one of those that are kept."""
         training, count = self.shard.training, len(self.shard.seeds)
         self.epoch += 1
         noise_of = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
@@ -276,8 +275,9 @@ class Trainer:
             loss_sum += loss
             accuracy_sum += accuracy
             advance(count, self.epoch)
-        with torch.no_grad():
-            self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
+        if self.epoch in training.kept_epochs:
+            with torch.no_grad():
+                self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
 
     def update(self, batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
         """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each.
@@ -399,9 +399,8 @@ class Trainer:
             content[f"weights/{name}"] = np.stack(kept)
         for name, scores in self.scores.items():
             content[f"scores/{name}"] = np.stack(scores)
-        buffer = io.BytesIO()
-        np.savez(buffer, **content)  # type: ignore[arg-type]
-        write_bytes(path, buffer.getvalue())
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **content)  # type: ignore[arg-type]
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote.
@@ -474,7 +473,7 @@ class Trainer:
         strength = shard.regularizer.strength if isinstance(shard.regularizer, PricedRegularizer) else np.nan
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
-            "epoch": ("epoch", np.arange(self.epoch + 1)),
+            "epoch": ("epoch", np.array([epoch for epoch in shard.training.kept_epochs if epoch <= self.epoch])),
             "strength": ("network", np.broadcast_to(np.array(strength, dtype=float), (count,)).copy()),
             "seed": ("network", list(shard.seeds)),
             "position": (("unit", "xyz"), geometry.positions, {"units": geometry.length_unit}),

@@ -20,9 +20,9 @@ def check_regularizer(regularizer: Regularizer) -> None:
 
     One penalty per network, finite and not negative; the right gradient (by differences, in float64) in weights,
     states and positions, finite even where units have lost all their weights, are silent, or share a place; no network
-    touched by its batch-mates. Of an estimated one this holds where no probes are given; with them, each network draws
-    from its own alone, and says its standard error. With a strength, a penalty in proportion to it; of a wiring regularizer, gates that add
-    up, and nothing to pay without weights.
+    touched by its batch-mates. An estimated penalty keeps all this where no probes are given; with them, each network
+    draws from its own alone and knows its standard error. With a strength, a penalty in proportion to it; of a wiring
+    regularizer, gates that add up, and nothing to pay without weights.
 
     Parameters
     ----------
