@@ -85,7 +85,7 @@ class _Price(torch.autograd.Function):
             exact += each.sum(dim=1)
         powers = [right]
         for _ in range(_DEGREE[str(weights.dtype).removeprefix("torch.")]):
-            powers.append(root * torch.bmm(magnitudes, root * powers[-1]))
+            powers.append(root * _product(magnitudes, root * powers[-1]))
         reached = torch.zeros_like(right)
         for power in range(2, len(powers)):
             reached.add_(powers[power], alpha=1 / math.factorial(power))
@@ -104,7 +104,7 @@ class _Price(torch.autograd.Function):
         before, into = [], priced / math.factorial(len(powers) - 1)
         for power in range(len(powers) - 1, 0, -1):
             before.append(root * into)
-            carried = root * torch.bmm(magnitudes.mT, before[-1])
+            carried = root * _product(magnitudes.mT, before[-1])
             of_units += (into * powers[power] + powers[power - 1] * carried).sum(dim=-1, keepdim=True)
             into = carried if power == 2 else carried.add(priced, alpha=1 / math.factorial(power - 1))
         of_strengths = of_units * root.square() / -2
@@ -132,10 +132,15 @@ def _columns(magnitudes: Tensor, strengths: Tensor, root: Tensor, signs: Tensor)
     slowest = slowest / torch.linalg.vector_norm(slowest, dim=1, keepdim=True).clamp_min(1e-30)
     other = slowest
     for _ in range(_POWERS):
-        other = root * torch.bmm(magnitudes.mT, root * other)
+        other = root * _product(magnitudes.mT, root * other)
     other = other / (other * slowest).sum(dim=1, keepdim=True).clamp_min(1e-30)
     beside = signs - slowest @ (other.mT @ signs)
     return torch.cat([signs, other], dim=2), torch.cat([beside, slowest], dim=2)
+
+
+def _product(matrices: Tensor, columns: Tensor) -> Tensor:
+    """Return their product as that of the transposed, which takes a half to a quarter of the time on a processor."""
+    return torch.bmm(columns.mT.contiguous(), matrices.mT).mT
 
 
 def _tiles(weights: Tensor) -> Iterator[slice]:
