@@ -256,7 +256,8 @@ class Run:
         try:
             with xr.open_dataset(shard.path, engine="h5netcdf") as dataset:
                 if scores_only:
-                    dataset = dataset[[*SCORES, "status", "reason"]]
+                    errors = [name for name in ("penalty_standard_error",) if name in dataset]
+                    dataset = dataset[[*SCORES, *errors, "status", "reason"]]
                 return dataset.load()
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise self._damaged(shard, error) from error

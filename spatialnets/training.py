@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -26,12 +25,14 @@ from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
-from spatialnets.storage import write_bytes
+from spatialnets.storage import whole_file
 from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.streams import numpy_stream
+from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
 
-__all__ = ["Trainer", "epochs_in", "train"]
+__all__ = ["EXACT_UNITS", "Trainer", "epochs_in", "train"]
+
+EXACT_UNITS = 2000  # up to so many, what estimated penalties come to is kept exactly: once an epoch, a few seconds
 
 
 def train(
@@ -142,8 +143,8 @@ class Trainer:
                 device,
             )
         )
-        self._admit()
         self.epoch = 0
+        self._admit()
         self.reasons = [""] * count
         self.weights: dict[str, list[NDArray[np.float32]]] = {}
         self.scores: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
@@ -161,7 +162,7 @@ class Trainer:
                 f"the geometry has places for {costs.shape[name == 'readout']} {ends}, and the task has "
                 f"{block.shape[3 if name == 'readout' else 2]}"
             )
-        return torch.tensor(costs, dtype=block.dtype, device=block.device)
+        return torch.as_tensor(costs, dtype=block.dtype, device=block.device)
 
     def _admit(self) -> None:
         """Try core and regularizer on a few trials, whatever the schedule."""
@@ -171,11 +172,23 @@ class Trainer:
             with asked(type(core).__name__, "check_core"):
                 states = self.ensemble.states(inputs)
             admit_states(core, states, (*inputs.shape[:3], len(self.geometry.positions)))
-            for term in self.terms.values():
-                admit_term(term, self._snapshot(term, states))
+            for name, term in self.terms.items():
+                admit_term(term, self._snapshot(term, states, self._probes_to_keep(name, term)))
 
-    def _snapshot(self, term: Regularizer, states: Tensor | None) -> Snapshot:
-        """Return what a term looks at."""
+    def _probes(self, purpose: str, step: int, term: Regularizer) -> list[torch.Generator] | None:
+        """Return one stream per network for a term that draws probes; the same whenever it is asked for."""
+        return [torch_stream(seed, purpose, step) for seed in self.shard.seeds] if term.estimated else None
+
+    def _probes_to_keep(self, name: str, term: Regularizer) -> list[torch.Generator] | None:
+        """Return from what a penalty that is kept is estimated; None if it is had exactly."""
+        if len(self.geometry.positions) <= EXACT_UNITS:
+            return None
+        return self._probes(f"probes of {name} kept", self.epoch, term)
+
+    def _snapshot(
+        self, term: Regularizer, states: Tensor | None, probes: Sequence[torch.Generator] | None = None
+    ) -> Snapshot:
+        """Return what a term looks at, and from what it draws if it is estimated."""
         weights, gates = self.ensemble.projections()[term.projection], self.shard.core.paying_gates
         if gates is not None and weights.shape[1] == len(self.shard.core.gates):
             weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
@@ -183,9 +196,9 @@ class Trainer:
         if self.geometry.learnable:
             places = self.ensemble.places()
             distances = lengths(places) if term.projection == "recurrent" else distances
-        return Snapshot(weights, distances, states if term.needs_states else None, places)
+        return Snapshot(weights, distances, states if term.needs_states else None, places, probes)
 
-    def penalties(self, states: Tensor | None, epoch: float) -> dict[str, Tensor]:
+    def penalties(self, states: Tensor | None, epoch: float, to_keep: bool = False) -> dict[str, Tensor]:
         """Return what each network pays, by the name of the term, ``(network,)`` each.
 
         Parameters
@@ -194,6 +207,9 @@ class Trainer:
             Those of the batch, ``(network, trial, time, unit)``, for terms that look at them.
         epoch
             How many epochs have passed, not necessarily whole: what schedules go by.
+        to_keep
+            Whether not to learn by: estimated penalties are then exact where that takes little, or else estimated from
+            probes of their own.
         """
         paid = {}
         for name, term in self.terms.items():
@@ -201,7 +217,12 @@ class Trainer:
             if factor == 0:
                 paid[name] = torch.zeros_like(self.noise)
                 continue
-            penalty = term.penalty(self._snapshot(term, states))
+            probes = (
+                self._probes_to_keep(name, term)
+                if to_keep
+                else self._probes(f"probes of {name}", self.optimizer.updates, term)
+            )
+            penalty = term.penalty(self._snapshot(term, states, probes))
             paid[name] = penalty if factor == 1 else penalty * factor
         if self.geometry.learnable and self.geometry.keeping_apart > 0:
             paid["keeping_apart"] = self.geometry.keeping_apart * repulsion(lengths(self.ensemble.places()))
@@ -214,7 +235,17 @@ class Trainer:
             self.ensemble.eval()
             states = self.ensemble.states(self.validation_trials.batch(0, self.shard.training.batch_size).inputs)
             self.ensemble.train()
-        return self.penalties(states, self.epoch)
+        return self.penalties(states, self.epoch, to_keep=True)
+
+    def _standard_error(self) -> Tensor:
+        """Return that of the whole penalty as it is learned by now, ``(network,)``."""
+        squares = torch.zeros_like(self.noise)
+        for name, term in self.terms.items():
+            probes = self._probes(f"probes of {name} kept", self.epoch, term)
+            if probes is not None:
+                error = term.factor_at(self.epoch) * term.standard_error(self._snapshot(term, None, probes))
+                squares = squares + error.square()
+        return squares.sqrt()
 
     def _batch(self, update: int) -> Batch:
         training = self.shard.training
@@ -225,7 +256,7 @@ class Trainer:
         return self.training_trials.batch(start, stop)
 
     def run_epoch(self, advance: Callable[[int, int], None]) -> None:
-        """Train for one epoch and keep weights and scores."""
+        """Train for one epoch and keep weights and scores, if it is one of those that are kept."""
         training, count = self.shard.training, len(self.shard.seeds)
         self.epoch += 1
         noise_of = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
@@ -244,8 +275,9 @@ class Trainer:
             loss_sum += loss
             accuracy_sum += accuracy
             advance(count, self.epoch)
-        with torch.no_grad():
-            self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
+        if self.epoch in training.kept_epochs:
+            with torch.no_grad():
+                self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
 
     def update(self, batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
         """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each.
@@ -331,6 +363,7 @@ class Trainer:
             "validation_loss": validation_loss + penalty,
             "penalty": penalty,
             **({f"penalty_{name}": paid for name, paid in terms.items()} if len(terms) > 1 else {}),
+            **({"penalty_standard_error": self._standard_error()} if self.shard.regularizer.estimated else {}),
         }
         for name, values in scores.items():
             kept = values.detach().cpu().double().numpy()
@@ -366,9 +399,8 @@ class Trainer:
             content[f"weights/{name}"] = np.stack(kept)
         for name, scores in self.scores.items():
             content[f"scores/{name}"] = np.stack(scores)
-        buffer = io.BytesIO()
-        np.savez(buffer, **content)  # type: ignore[arg-type]
-        write_bytes(path, buffer.getvalue())
+        with whole_file(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, **content)  # type: ignore[arg-type]
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote.
@@ -441,7 +473,7 @@ class Trainer:
         strength = shard.regularizer.strength if isinstance(shard.regularizer, PricedRegularizer) else np.nan
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
-            "epoch": ("epoch", np.arange(self.epoch + 1)),
+            "epoch": ("epoch", np.array([epoch for epoch in shard.training.kept_epochs if epoch <= self.epoch])),
             "strength": ("network", np.broadcast_to(np.array(strength, dtype=float), (count,)).copy()),
             "seed": ("network", list(shard.seeds)),
             "position": (("unit", "xyz"), geometry.positions, {"units": geometry.length_unit}),
@@ -461,6 +493,7 @@ _ATTRIBUTES = {
     "loss": {"long_name": "training loss with penalty, mean over the epoch's updates (epoch 0: without noise)"},
     "validation_loss": {"long_name": "validation loss with penalty, without noise"},
     "penalty": {"long_name": "penalty of the weights kept at this epoch"},
+    "penalty_standard_error": {"long_name": "standard error of the penalty as an update estimates it from its probes"},
 }
 
 

@@ -24,7 +24,7 @@ from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.run import Run
 from spatialnets.shard import Shard
 from spatialnets.storage import remove_leftovers, write_text
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.stored_geometry import SINGLE_PRECISION_UNITS, StoredGeometry
 
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
@@ -35,10 +35,14 @@ FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, p
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
+LARGE_UNITS = 2000  # a network of more is a shard of its own: it fills the cache, and its weights 16 MB and more
+ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
 
 
 def shard_size(experiment: Experiment) -> int:
     """Return how many networks are trained as one batch."""
+    if any(geometry.n_units > LARGE_UNITS for geometry in experiment.geometries.values()):
+        return 1
     on_processor = all(group.training.device.startswith("cpu") for group in experiment.groups.values())
     return NETWORKS_PER_SHARD if on_processor else NETWORKS_PER_SHARD_ON_ACCELERATOR
 
@@ -74,7 +78,9 @@ def stored(geometry: Geometry) -> StoredGeometry:
             places = getattr(geometry, what)()
             if places is not None:
                 known[what] = _placed(name, what, places, positions.shape[1])
-        return StoredGeometry(positions, distances, geometry.length_unit, geometry.steps_per_unit(), **known)
+        steps_per_unit = geometry.steps_per_unit()
+        kept = distances.astype(np.float32) if len(distances) > SINGLE_PRECISION_UNITS else distances
+        return StoredGeometry(positions, kept, geometry.length_unit, steps_per_unit, **known)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
 
@@ -92,7 +98,8 @@ def _check_distances(name: str, positions: FloatArray, distances: FloatArray) ->
             raise UserError(f"{name}.{what}() has values that are not finite, first in row {_first(values)}")
     if (distances < 0).any() or np.abs(np.diagonal(distances)).max() > 0:
         raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
-    if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
+    blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(distances), ROWS_AT_ONCE)]
+    if not all(np.allclose(distances[rows], distances[:, rows].T, rtol=1e-6, atol=0) for rows in blocks):
         raise UserError(f"{name}.distances() must be symmetric: as far there as back")
     found = shorter_detour(distances)
     if found is not None:
@@ -121,7 +128,7 @@ def facts(geometry: StoredGeometry) -> dict[str, Any]:
     return {
         "units": len(geometry.positions),
         "length_unit": geometry.length_unit,
-        "mean_distance": float(between.mean()),
+        "mean_distance": float(between.mean(dtype=np.float64)),
         "longest_distance": float(between.max()),
         "steps_per_unit": geometry.steps_per_unit,
     }

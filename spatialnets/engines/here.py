@@ -207,13 +207,13 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
 
 
 def estimate_bytes(experiment: Experiment) -> float:
-    """Return about how much disk an experiment will take: every block of weights, at every epoch, in float32."""
+    """Return about how much disk an experiment will take: every block of weights, at every epoch kept, in float32."""
     total = 0.0
     for group in experiment.groups.values():
         for ensemble in group.ensembles:
             units = ensemble.geometry.n_units
             gates = len(ensemble.core.gates)
             weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
-            kept = len(ensemble.numbers) * (ensemble.training.epochs + 1)
+            kept = len(ensemble.numbers) * len(ensemble.training.kept_epochs)
             total += 4 * weights * kept
     return 1.02 * total
