@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "shard_size", "stored", "write_plan"]
 
-FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, projections or schedules
+FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50

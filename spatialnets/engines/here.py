@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialnets.checkpoint import updates_in
 from spatialnets.engines.arithmetic import arithmetic
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
@@ -88,12 +89,10 @@ def _compute_missing(
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
     if not all(map(importable_elsewhere, missing)):
         count = 1
-    from spatialnets.training import epochs_in
-
     done = experiment.updates
     for job in missing:
-        epochs = job.shard.training.epochs - epochs_in(run.checkpoint(job.record.index))
-        done -= epochs * job.shard.training.updates_per_epoch * len(job.shard.networks)
+        left = job.shard.updates - updates_in(run.checkpoint(job.record.index))
+        done -= left * len(job.shard.networks)
     groups = ", ".join(run.groups)
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
@@ -131,15 +130,17 @@ class ShardJob:
         from spatialnets.training import train
 
         checkpoint = run.checkpoint(self.record.index)
+        said: list[str] = []
         dataset = train(
             self.shard,
             run.geometry(self.shard.geometry),
             checkpoint,
             lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+            said.append,
         )
         run.write_shard(self.record, dataset)
         checkpoint.unlink(missing_ok=True)
-        return [
+        return said + [
             f"network {network} of group '{self.shard.group}' was taken out: {reason}"
             for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
             if reason
