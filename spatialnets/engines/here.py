@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ import numpy as np
 
 from spatialnets.checkpoint import updates_in
 from spatialnets.engines.arithmetic import arithmetic
-from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
+from spatialnets.engines.folder import THREADS, open_or_create, record_session, stored
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.sizing import cores, shard_size
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
@@ -23,17 +23,9 @@ from spatialnets.shard import Shard
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["ShardJob", "compute", "cores", "estimate_bytes", "estimate_seconds"]
+__all__ = ["ShardJob", "compute", "estimate_bytes", "estimate_seconds"]
 
 TIMED_UPDATES = 4
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def compute(
