@@ -51,12 +51,16 @@ def by_autograd(weights: Tensor, distances: Tensor, signs: Tensor) -> Tensor:
     alive = strengths > 0
     root = strengths.where(alive, 1).rsqrt().where(alive, 0)
     with torch.no_grad():
-        left, right = stochastic_communicability._columns(magnitudes, strengths, root, signs)
+        right, left = stochastic_communicability._slowest(magnitudes, strengths, root)
+        scale = strengths.where(alive, 1).sqrt()
+    identity = torch.eye(weights.shape[1], dtype=weights.dtype)
     matrix = magnitudes * root * root.mT
-    price = magnitudes * distances * (1 - torch.eye(weights.shape[1], dtype=weights.dtype))
-    reached = torch.matrix_exp(matrix) - torch.eye(weights.shape[1], dtype=weights.dtype) - matrix
-    each = ((price @ left) * (reached @ right)).sum(dim=1)
-    return (price * matrix).sum(dim=(1, 2))[:, None] + each[:, -1:] + each[:, :-1]
+    price = magnitudes * distances * (1 - identity)
+    reached = torch.matrix_exp(matrix) - identity - matrix
+    beside = identity - right @ left.mT
+    exactly = (price @ left).mT @ reached @ right + left.mT @ reached @ beside @ price.mT @ right
+    each = ((beside.mT @ price @ (signs / scale)) * (reached @ beside @ (signs * scale))).sum(dim=1)
+    return (price * matrix).sum(dim=(1, 2))[:, None] + exactly[:, 0] + each
 
 
 @pytest.mark.parametrize("tile", [2**22, 45, 1])

@@ -27,10 +27,14 @@ def estimated_price(weights: Tensor, distances: Tensor | None, signs: Tensor) ->
         F = \sum_{k \ge 2} M^k / k!
 
     where the first term is had exactly. Of the second, most belongs to the largest eigenvalue of :math:`M`, which is 1
-    with the right eigenvector :math:`q = s^{1/2}` whatever the weights. With :math:`p^T q = 1`, :math:`p` near the left
-    one, :math:`\mathrm{tr}(B^T F) = (B p)^T F q + E[(B z)^T F (z - q\, p^T z)]` for probes :math:`z` of random signs
-    (Hutchinson): again the first is exact and the second small. :math:`F` is only ever multiplied with vectors, by its
-    Taylor series: :math:`O(n^2)` for each probe. Gradients are unbiased, too, and flow through :math:`S`.
+    with the right eigenvector :math:`q = s^{1/2}` whatever the weights. With :math:`p` near the left one,
+    :math:`p^T q = 1`, and :math:`Q = I - q p^T`, for probes :math:`z` of random signs (Hutchinson)
+
+    .. math:: \mathrm{tr}(B^T F) = (B p)^T F q + p^T F Q B^T q + E[(Q^T B S^{-1/2} z)^T F Q S^{1/2} z],
+
+    where again all but the last is exact, and that is small, in value and gradient: neither side has a share in that
+    eigenvalue. This holds for any :math:`p` and :math:`q`, which therefore count as constants. :math:`F` is only ever
+    multiplied with vectors, by its Taylor series: :math:`O(n^2)` for each probe. Gradients are unbiased, too.
 
     No matrix of all pairs is held but the magnitudes; the rest goes tile by tile, so that distances may be mapped from
     a file. The backward pass keeps :math:`n` numbers for each probe and term of the series.
@@ -58,8 +62,9 @@ def estimated_price(weights: Tensor, distances: Tensor | None, signs: Tensor) ->
     Examples
     --------
     >>> weights = torch.tensor([[[0.0, 1.0], [-1.0, 0.0]]], dtype=torch.float64)
-    >>> estimated_price(weights, None, torch.ones(1, 2, 1, dtype=torch.float64)).item() - 2 * math.sinh(1) < 1e-12
-    True
+    >>> all_signs = torch.tensor([[[1.0, 1.0], [1.0, -1.0]]], dtype=torch.float64)
+    >>> round(estimated_price(weights, None, all_signs).mean().item(), 4)  # 2 sinh 1
+    2.3504
     """
     return _Price.apply(weights, distances, signs)  # type: ignore[no-untyped-call]
 
@@ -71,18 +76,25 @@ class _Price(torch.autograd.Function):
         strengths = magnitudes.sum(dim=-1, keepdim=True)
         alive = strengths > torch.finfo(strengths.dtype).tiny ** 0.5
         root = strengths.where(alive, 1).rsqrt().where(alive, 0)
-        left, right = _columns(magnitudes, strengths, root, signs)
-        priced = torch.empty_like(left)
+        slowest, other = _slowest(magnitudes, strengths, root)
+        scale = strengths.where(alive, 1).sqrt()
+        left = torch.cat([signs / scale, other], dim=2)
+        priced, back = torch.empty_like(left), torch.zeros_like(root)
         exact, of_units = torch.zeros_like(root[:, 0]), torch.zeros_like(root)
         for rows in _tiles(weights):
             price = _without_self(magnitudes[:, rows], rows)
             price = price * distances[..., rows, :] if distances is not None else price
             priced[:, rows] = price @ left
+            back += price.mT @ slowest[:, rows]
             price = price * (magnitudes[:, rows] * root[:, rows] * root.mT)
             each = price.sum(dim=-1, keepdim=True)
             of_units[:, rows] += each
             of_units += price.sum(dim=-2)[:, :, None]
             exact += each.sum(dim=1)
+        probed = priced[:, :, :-1]
+        priced = torch.cat([probed - other @ (slowest.mT @ probed), priced[:, :, -1:], other], dim=2)
+        probed, back = (part - slowest @ (other.mT @ part) for part in (signs * scale, back))
+        right = torch.cat([probed, slowest, back], dim=2)
         powers = [right]
         for _ in range(_DEGREE[str(weights.dtype).removeprefix("torch.")]):
             powers.append(root * _product(magnitudes, root * powers[-1]))
@@ -90,16 +102,16 @@ class _Price(torch.autograd.Function):
         for power in range(2, len(powers)):
             reached.add_(powers[power], alpha=1 / math.factorial(power))
         found = (priced * reached).sum(dim=1)
-        ctx.save_for_backward(weights, distances, root, left, priced, of_units, reached, *powers)
-        return exact + found[:, -1:] + found[:, :-1]
+        ctx.save_for_backward(weights, distances, root, left, slowest, priced, of_units, reached, *powers)
+        return exact + found[:, -2:].sum(dim=1, keepdim=True) + found[:, :-2]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
-        weights, distances, root, left, priced, of_units, reached, *powers = ctx.saved_tensors
+        weights, distances, root, left, slowest, priced, of_units, reached, *powers = ctx.saved_tensors
         total = gradient.sum(dim=1)[:, None, None]
-        share = torch.cat([gradient[:, None], total], dim=2)
-        priced, reached, of_units = priced * share, reached * share, of_units * total
+        share = torch.cat([gradient[:, None], total, total], dim=2)
+        priced, of_units = priced * share, of_units * total
         magnitudes = weights.abs()
         before, into = [], priced / math.factorial(len(powers) - 1)
         for power in range(len(powers) - 1, 0, -1):
@@ -107,6 +119,13 @@ class _Price(torch.autograd.Function):
             carried = root * _product(magnitudes.mT, before[-1])
             of_units += (into * powers[power] + powers[power - 1] * carried).sum(dim=-1, keepdim=True)
             into = carried if power == 2 else carried.add(priced, alpha=1 / math.factorial(power - 1))
+        # of the columns, B stands on the left in probes and the first exact one, and on the right in the last
+        other = left[:, :, -1:]
+        reached = reached * share
+        probed = reached[:, :, :-2] - slowest @ (other.mT @ reached[:, :, :-2])
+        before_price = torch.cat([probed, reached[:, :, -2:-1], slowest], dim=2)
+        back = carried[:, :, -1:]
+        after_price = torch.cat([left, back - other @ (slowest.mT @ back)], dim=2)
         of_strengths = of_units * root.square() / -2
         before_all = torch.cat(before, dim=2)
         after_all = torch.cat([root * powers[power] for power in range(len(powers) - 2, -1, -1)], dim=2)
@@ -115,7 +134,7 @@ class _Price(torch.autograd.Function):
         for rows in _tiles(weights):
             own = magnitudes[:, rows]
             matrix = own * root[:, rows] * root.mT * total
-            of_price = _without_self(torch.baddbmm(matrix, reached[:, rows], left.mT), rows)
+            of_price = _without_self(torch.baddbmm(matrix, before_price[:, rows], after_price.mT), rows)
             if of_distances is not None:
                 found = own * of_price
                 of_distances[..., rows, :] = found.sum(dim=0) if of_distances.ndim == 2 else found
@@ -126,16 +145,14 @@ class _Price(torch.autograd.Function):
         return of_weights, of_distances, None
 
 
-def _columns(magnitudes: Tensor, strengths: Tensor, root: Tensor, signs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what B and F are multiplied with, ``(network, unit, probe + 1)`` each; the last one is no probe."""
-    slowest = strengths.sqrt()
-    slowest = slowest / torch.linalg.vector_norm(slowest, dim=1, keepdim=True).clamp_min(1e-30)
-    other = slowest
+def _slowest(magnitudes: Tensor, strengths: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the right eigenvector of the largest eigenvalue and about the left one, ``(network, unit, 1)`` each."""
+    right = strengths.sqrt()
+    right = right / torch.linalg.vector_norm(right, dim=1, keepdim=True).clamp_min(1e-30)
+    left = right
     for _ in range(_POWERS):
-        other = root * _product(magnitudes.mT, root * other)
-    other = other / (other * slowest).sum(dim=1, keepdim=True).clamp_min(1e-30)
-    beside = signs - slowest @ (other.mT @ signs)
-    return torch.cat([signs, other], dim=2), torch.cat([beside, slowest], dim=2)
+        left = root * _product(magnitudes.mT, root * left)
+    return right, left / (left * right).sum(dim=1, keepdim=True).clamp_min(1e-30)
 
 
 def _product(matrices: Tensor, columns: Tensor) -> Tensor:
