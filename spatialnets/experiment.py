@@ -234,6 +234,7 @@ class Experiment:
         workers: int | None = None,
         progress: Progress | None = None,
         report: bool = True,
+        networks_per_shard: int | None = None,
     ) -> Run:
         """Train all networks that the folder does not hold yet, measure them and write the report.
 
@@ -247,10 +248,13 @@ class Experiment:
             Where to report, such as `spatialnets.engines.progress.terminal_progress()`; by default nowhere.
         report
             Whether to measure and to write ``report.html``.
+        networks_per_shard
+            How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
         """
         from spatialnets.engines.here import compute
 
-        run = compute(self, out if out is not None else self.folder, workers=workers, progress=progress)
+        place = out if out is not None else self.folder
+        run = compute(self, place, workers=workers, progress=progress, networks_per_shard=networks_per_shard)
         if report:
             from spatialnets.report.page import is_current, write_report
 

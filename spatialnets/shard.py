@@ -43,7 +43,8 @@ class Training:
         Weights and scores are kept before training, of every so many epochs, and of the last. A network of 10,000 units
         takes 420 MB at each, in memory and on disk.
     device
-        Where to train: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, ``"mps"``, ``"xpu"``.
+        Where to train: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``, ``"mps"``, ``"xpu"``; or ``"auto"``, an NVIDIA GPU where
+        there is one when the run begins, and else the processor.
     precision
         Floating-point type of weights and states.
 
@@ -85,10 +86,19 @@ class Training:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
         if not (math.isfinite(self.epsilon) and self.epsilon > 0):
             raise ValueError(f"epsilon must be positive, not {self.epsilon}")
-        if not re.fullmatch(r"cpu|mps|(cuda|xpu)(:\d+)?", self.device):
-            raise ValueError(f"device must be cpu, cuda, cuda:N, mps or xpu, not {self.device!r}")
+        if not re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:\d+)?", self.device):
+            raise ValueError(f"device must be auto, cpu, cuda, cuda:N, mps or xpu, not {self.device!r}")
         if self.batch_size > self.trials_per_epoch:
             raise ValueError(f"batch_size {self.batch_size} is more than trials_per_epoch {self.trials_per_epoch}")
+
+    @property
+    def device_here(self) -> str:
+        """The device that ``"auto"`` means on this machine, or the one that is named."""
+        if self.device != "auto":
+            return self.device
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
 
     @property
     def updates_per_epoch(self) -> int:

@@ -106,7 +106,7 @@ class Trainer:
         self.shard, self.geometry = shard, geometry
         admit_task(task)
         dtype = torch.float64 if training.precision == "float64" else torch.float32
-        device = torch.device(training.device)
+        device = torch.device(training.device_here)
         self.ensemble = Ensemble(
             shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds, geometry
         ).to(device, dtype)

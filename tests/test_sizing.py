@@ -1,9 +1,13 @@
 """How many networks are trained as one batch, and how many batches at a time."""
 
+from pathlib import Path
+
 import pytest
+import torch
 
 from spatialnets import Experiment
 from spatialnets.engines import sizing
+from spatialnets.engines.folder import open_or_create
 from spatialnets.engines.sizing import bytes_per_network, cache_bytes, cores, fitting_workers, memory_bytes, shard_size
 from spatialnets.errors import UserError
 
@@ -69,3 +73,15 @@ def test_workers_and_shards_fit_the_memory(machine: pytest.MonkeyPatch) -> None:
     assert shard_size(PAPER) == 1
     machine.setattr(sizing, "memory_bytes", lambda: None)
     assert fitting_workers([shard], [100]) == 2
+
+
+def test_what_auto_means_is_decided_once_and_written_into_the_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auto = PAPER.override("networks=1", "training.device=auto")
+    with open_or_create(auto, tmp_path / "run") as (run, shards):
+        assert run.plan["device"] == shards[0].training.device == ("cuda" if torch.cuda.is_available() else "cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: not run.plan["device"].startswith("cuda"))
+    assert auto.groups["l1"].ensembles[0].training.device_here != run.plan["device"]  # it would now mean another
+    with open_or_create(auto, tmp_path / "run") as (_, again):
+        assert again == shards

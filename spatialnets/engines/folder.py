@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,7 @@ from spatialnets.stored_geometry import SINGLE_PRECISION_UNITS, StoredGeometry
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "stored", "write_plan"]
+__all__ = ["Session", "begin", "facts", "open_or_create", "planned_shards", "record_session", "stored", "write_plan"]
 
 FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
@@ -189,11 +189,14 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
         What else goes into the provenance.
     """
     geometries = {name: stored(geometry) for name, geometry in experiment.geometries.items()}
+    settings = [ensemble.training for group in experiment.groups.values() for ensemble in group.ensembles]
+    auto = next((training.device_here for training in settings if training.device == "auto"), None)
     plan = {
         "format": FORMAT,
         "experiment": experiment.digest,
         "networks_per_shard": size,
         "threads": THREADS,
+        **({"device": auto} if auto is not None else {}),
         "geometries": experiment.geometry_blocks,
         "shards": [
             {
@@ -242,7 +245,18 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
     for record in run.shards:
         if record.done:
             run.check(record)
-    return run, experiment.shards(run.plan["networks_per_shard"])
+    return run, planned_shards(run, experiment)
+
+
+def planned_shards(run: Run, experiment: Experiment) -> tuple[Shard, ...]:
+    """Return the shards of a run as it was planned: so large, and on the device that ``"auto"`` meant then."""
+
+    def planned(shard: Shard) -> Shard:
+        if shard.training.device != "auto":
+            return shard
+        return replace(shard, training=replace(shard.training, device=run.plan["device"]))
+
+    return tuple(map(planned, experiment.shards(run.plan["networks_per_shard"])))
 
 
 def _provenance() -> dict[str, Any]:

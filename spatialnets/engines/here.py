@@ -33,6 +33,7 @@ def compute(
     out: str | Path,
     workers: int | None = None,
     progress: Progress | None = None,
+    networks_per_shard: int | None = None,
 ) -> Run:
     """Compute the shards of an experiment that are not yet in its folder.
 
@@ -46,6 +47,8 @@ def compute(
         How many shards at a time, each in a process of its own; by default one per core. 1 stays in this process.
     progress
         Where to report; by default nowhere.
+    networks_per_shard
+        How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def compute(
     if workers is not None and workers < 1:
         raise RunError(f"workers must be 1 or more, not {workers}")
     _refuse_absent_devices(experiment)
-    with open_or_create(experiment, Path(out)) as (run, shards):
+    with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
             _compute_missing(experiment, run, missing, workers, progress)
@@ -77,7 +80,7 @@ def _compute_missing(
     workers: int | None,
     progress: Progress,
 ) -> None:
-    on_accelerator = any(not job.shard.training.device.startswith("cpu") for job in missing)
+    on_accelerator = any(job.shard.training.device != "cpu" for job in missing)
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
     if not all(map(importable_elsewhere, missing)):
         count = 1
@@ -141,7 +144,7 @@ class ShardJob:
 
 def _refuse_absent_devices(experiment: Experiment) -> None:
     ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
-    wanted = {ensemble.training.device for ensemble in ensembles} - {"cpu"}
+    wanted = {ensemble.training.device_here for ensemble in ensembles} - {"cpu"}
     if not wanted:
         return
     import torch

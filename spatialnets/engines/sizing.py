@@ -117,11 +117,12 @@ def shard_size(experiment: Experiment, wanted: int | None = None) -> int:
     sizes = []
     for ensemble in ensembles:
         states, needed = bytes_per_network(ensemble, ensemble.geometry.n_units)
-        if ensemble.training.device.startswith("cpu"):
+        device = ensemble.training.device_here
+        if device == "cpu":
             size = min(MOST, int(cache_bytes() / (HISTORIES * states)), math.ceil(experiment.networks / cores()))
             room = None if free is None else SHARE * free / cores()
         else:
-            size, room = MOST_ON_ACCELERATOR, _accelerator_bytes(ensemble.training.device)
+            size, room = MOST_ON_ACCELERATOR, _accelerator_bytes(device)
         sizes.append(size if room is None else min(size, int(room / needed)))
     return max(1, min(sizes))
 
