@@ -74,8 +74,8 @@ def _declared(folder: Path) -> Generative:
 
 def _announce(run: Run, analysis: Generative, workers: int | None) -> None:
     """Say how much there is to do, and about how long it takes here."""
-    from spatialnets.engines.here import cores
     from spatialnets.engines.progress import clock_words
+    from spatialnets.engines.sizing import cores
 
     chosen = [group for group, _ in analysis.chosen(run)]
     if not chosen:

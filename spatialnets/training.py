@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from spatialnets.adam import Adam
 from spatialnets.admission import admit_states, admit_task, admit_term, asked
+from spatialnets.checkpoint import read_checkpoint, write_checkpoint
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
 from spatialnets.graph.repulsion import lengths, repulsion
@@ -25,14 +26,14 @@ from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
-from spatialnets.storage import whole_file
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
 
-__all__ = ["EXACT_UNITS", "Trainer", "epochs_in", "train"]
+__all__ = ["EXACT_UNITS", "Trainer", "train"]
 
 EXACT_UNITS = 2000  # up to so many, what estimated penalties come to is kept exactly: once an epoch, a few seconds
+PATIENCE = 60.0  # seconds of work that may be lost
 
 
 def train(
@@ -40,6 +41,7 @@ def train(
     geometry: StoredGeometry,
     checkpoint: Path | None = None,
     advance: Callable[[int, int], None] = lambda updates, epoch: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> xr.Dataset:
     """Train the networks of a shard and return what is kept of them.
 
@@ -50,9 +52,12 @@ def train(
     geometry
         Where their units live.
     checkpoint
-        File in which the state is kept after every epoch; where it exists, training goes on from it.
+        File in which the state is kept after every epoch, and in long epochs every minute; where it exists, training
+        goes on from it. One that is damaged is set aside.
     advance
         Called after each update with the number of network-updates made by it and the current epoch.
+    say
+        Called with what the user should know.
 
     Returns
     -------
@@ -61,21 +66,24 @@ def train(
     """
     trainer = Trainer(shard, geometry)
     if checkpoint is not None and checkpoint.exists():
-        trainer.restore(checkpoint)
-    while trainer.epoch < shard.training.epochs:
-        trainer.run_epoch(advance)
-        if checkpoint is not None:
+        try:
+            trainer.restore(checkpoint)
+        except RunError as error:
+            os.replace(checkpoint, checkpoint.with_name(f"{checkpoint.name}.damaged"))
+            say(f"{error}; it was set aside, and its networks start anew")
+            trainer = Trainer(shard, geometry)
+    stored = time.monotonic()
+
+    def store(whole: bool) -> None:
+        nonlocal stored
+        if checkpoint is not None and (whole or time.monotonic() - stored > PATIENCE):
             trainer.save(checkpoint)
+            stored = time.monotonic()
+
+    while not trainer.finished:
+        trainer.run_epoch(advance, lambda: store(whole=False))
+        store(whole=True)
     return trainer.dataset()
-
-
-def epochs_in(checkpoint: Path) -> int:
-    """Return how many epochs a checkpoint holds; none if it does not exist or cannot be read."""
-    try:
-        with open(checkpoint, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-            return int(json.loads(str(file["progress"]))["epoch"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return 0
 
 
 def _per_network(value: PerNetwork, count: int, like: Tensor) -> Tensor:
@@ -143,7 +151,8 @@ class Trainer:
                 device,
             )
         )
-        self.epoch = 0
+        self.epoch, self.made = 0, 0  # made: updates of an epoch that has not passed
+        self.loss_sum, self.accuracy_sum = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
         self._admit()
         self.reasons = [""] * count
         self.weights: dict[str, list[NDArray[np.float32]]] = {}
@@ -255,29 +264,49 @@ class Trainer:
             return self.fresh.batch(stop - start, (self.epoch - 1) * training.updates_per_epoch + update)
         return self.training_trials.batch(start, stop)
 
-    def run_epoch(self, advance: Callable[[int, int], None]) -> None:
-        """Train for one epoch and keep weights and scores, if it is one of those that are kept."""
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs have passed."""
+        return self.epoch == self.shard.training.epochs and not self.made
+
+    def run_epoch(self, advance: Callable[[int, int], None], between: Callable[[], None] = lambda: None) -> None:
+        """Train for one epoch, or what is left of it, and keep weights and scores if it is one of those kept.
+
+        Parameters
+        ----------
+        advance
+            As in `train`.
+        between
+            Called between two updates: `save` may be called there.
+        """
         training, count = self.shard.training, len(self.shard.seeds)
-        self.epoch += 1
+        if not self.made:
+            self.epoch += 1
+            self.loss_sum.zero_()
+            self.accuracy_sum.zero_()
         noise_of = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
         recurrent_noise_of = Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
         n_units = len(self.geometry.positions)
-        loss_sum = torch.zeros_like(self.noise)
-        accuracy_sum = torch.zeros_like(self.noise)
         for update in range(training.updates_per_epoch):
             batch = self._batch(update)
             inputs = noise_of.added_to(batch.inputs)
             noise = recurrent_noise_of.drawn((*inputs.shape[1:3], n_units)) if recurrent_noise_of else None
+            if update < self.made:
+                continue  # it was made before a stop: its noise had to be drawn for that of the next to be the same
             loss, accuracy = self.update(
                 batch._replace(inputs=inputs), noise, self.epoch - 1 + update / training.updates_per_epoch
             )
             self._take_out_diverged(loss, update)
-            loss_sum += loss
-            accuracy_sum += accuracy
+            self.loss_sum += loss
+            self.accuracy_sum += accuracy
+            self.made = update + 1
             advance(count, self.epoch)
+            if self.made < training.updates_per_epoch:
+                between()
+        self.made = 0
         if self.epoch in training.kept_epochs:
             with torch.no_grad():
-                self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
+                self._keep(self.loss_sum / training.updates_per_epoch, self.accuracy_sum / training.updates_per_epoch)
 
     def update(self, batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
         """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each.
@@ -385,11 +414,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on; whole or not at all."""
-        content: dict[str, NDArray[Any]] = {
-            "progress": np.array(
-                json.dumps({"epoch": self.epoch, "updates": self.optimizer.updates, "reasons": self.reasons})
-            )
-        }
+        content = {"sums/loss": self.loss_sum.cpu().numpy(), "sums/accuracy": self.accuracy_sum.cpu().numpy()}
         for name, value in self.ensemble.state_dict().items():
             content[f"state/{name}"] = value.cpu().numpy()
         for moment, values in (("first", self.optimizer.first), ("second", self.optimizer.second)):
@@ -399,8 +424,13 @@ class Trainer:
             content[f"weights/{name}"] = np.stack(kept)
         for name, scores in self.scores.items():
             content[f"scores/{name}"] = np.stack(scores)
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, **content)  # type: ignore[arg-type]
+        progress = {
+            "epoch": self.epoch,
+            "made": self.made,
+            "updates": self.optimizer.updates,
+            "reasons": self.reasons,
+        }
+        write_checkpoint(path, progress, content)
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote.
@@ -410,25 +440,21 @@ class Trainer:
         RunError
             If the file cannot be read or belongs to other networks.
         """
+        progress, content = read_checkpoint(path)
         try:
-            with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-                content = dict(file)
-            progress = json.loads(str(content["progress"]))
             self.ensemble.load_state_dict(_section(content, "state", torch.from_numpy))
-            for moment in (self.optimizer.first, self.optimizer.second):
-                section = _section(content, "first" if moment is self.optimizer.first else "second", torch.from_numpy)
-                for name, value in section.items():
+            for moment, section in ((self.optimizer.first, "first"), (self.optimizer.second, "second")):
+                for name, value in _section(content, section, torch.from_numpy).items():
                     moment[name].copy_(value)
+            self.loss_sum.copy_(torch.from_numpy(content["sums/loss"]))
+            self.accuracy_sum.copy_(torch.from_numpy(content["sums/accuracy"]))
             self.weights = _section(content, "weights", list)
             self.scores = _section(content, "scores", list)
-            self.epoch = progress["epoch"]
+            self.epoch, self.made = progress["epoch"], progress["made"]
             self.optimizer.updates = progress["updates"]
             self.reasons = progress["reasons"]
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile) as error:
-            raise RunError(
-                f"checkpoint {path} cannot be read ({error}); delete it and give the same command again: "
-                "its shard starts anew"
-            ) from error
+        except (KeyError, RuntimeError) as error:
+            raise RunError(f"checkpoint {path} is of other networks: {error}") from error
 
     def dataset(self) -> xr.Dataset:
         """Return all that was kept, labelled."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.engines.sizing import shard_size
 from spatialnets.errors import RunError, UserError
 from spatialnets.metric import shorter_detour
 from spatialnets.protocols import FloatArray, Geometry
@@ -29,22 +30,11 @@ from spatialnets.stored_geometry import SINGLE_PRECISION_UNITS, StoredGeometry
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "shard_size", "stored", "write_plan"]
+__all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "stored", "write_plan"]
 
-FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, projections or schedules
+FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
-NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
-NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
-LARGE_UNITS = 2000  # a network of more is a shard of its own: it fills the cache, and its weights 16 MB and more
 ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
-
-
-def shard_size(experiment: Experiment) -> int:
-    """Return how many networks are trained as one batch."""
-    if any(geometry.n_units > LARGE_UNITS for geometry in experiment.geometries.values()):
-        return 1
-    on_processor = all(group.training.device.startswith("cpu") for group in experiment.groups.values())
-    return NETWORKS_PER_SHARD if on_processor else NETWORKS_PER_SHARD_ON_ACCELERATOR
 
 
 def stored(geometry: Geometry) -> StoredGeometry:
@@ -135,8 +125,19 @@ def facts(geometry: StoredGeometry) -> dict[str, Any]:
 
 
 @contextmanager
-def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
+def open_or_create(
+    experiment: Experiment, folder: Path, networks_per_shard: int | None = None
+) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
     """Open the run of an experiment, creating its folder if there is none, and hold it for this process.
+
+    Parameters
+    ----------
+    experiment
+        What the run is of.
+    folder
+        Where it is, or will be.
+    networks_per_shard
+        How many networks are trained as one batch, if the run begins now; by default as `shard_size` says.
 
     Raises
     ------
@@ -162,7 +163,7 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
         if not plan_path.exists():
             cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
             origin = {"cores": cores} if cores else {}
-            write_plan(begin(experiment, folder, shard_size(experiment), **origin))
+            write_plan(begin(experiment, folder, shard_size(experiment, networks_per_shard), **origin))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)

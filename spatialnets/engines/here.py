@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialnets.checkpoint import updates_in
 from spatialnets.engines.arithmetic import arithmetic
-from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
+from spatialnets.engines.folder import THREADS, open_or_create, record_session, stored
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.sizing import cores, shard_size
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
@@ -22,17 +23,9 @@ from spatialnets.shard import Shard
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["ShardJob", "compute", "cores", "estimate_bytes", "estimate_seconds"]
+__all__ = ["ShardJob", "compute", "estimate_bytes", "estimate_seconds"]
 
 TIMED_UPDATES = 4
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def compute(
@@ -88,12 +81,10 @@ def _compute_missing(
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
     if not all(map(importable_elsewhere, missing)):
         count = 1
-    from spatialnets.training import epochs_in
-
     done = experiment.updates
     for job in missing:
-        epochs = job.shard.training.epochs - epochs_in(run.checkpoint(job.record.index))
-        done -= epochs * job.shard.training.updates_per_epoch * len(job.shard.networks)
+        left = job.shard.updates - updates_in(run.checkpoint(job.record.index))
+        done -= left * len(job.shard.networks)
     groups = ", ".join(run.groups)
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
@@ -131,15 +122,17 @@ class ShardJob:
         from spatialnets.training import train
 
         checkpoint = run.checkpoint(self.record.index)
+        said: list[str] = []
         dataset = train(
             self.shard,
             run.geometry(self.shard.geometry),
             checkpoint,
             lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+            said.append,
         )
         run.write_shard(self.record, dataset)
         checkpoint.unlink(missing_ok=True)
-        return [
+        return said + [
             f"network {network} of group '{self.shard.group}' was taken out: {reason}"
             for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
             if reason

@@ -15,8 +15,8 @@ import xarray as xr
 
 from spatialnets import __version__
 from spatialnets.engines.folder import THREADS
-from spatialnets.engines.here import cores
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.sizing import cores
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError
 from spatialnets.protocols import Analysis

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from spatialnets.graph.products import add_products
+
 __all__ = ["exponential_without_identity"]
 
 
@@ -37,8 +39,8 @@ class _Exponential(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, degree: int) -> Tensor:
         flat = matrix.flatten(0, -3) if matrix.ndim > 2 else matrix[None]
-        square = flat @ flat
-        cube = square @ flat
+        square = _product(flat, flat)
+        cube = _product(square, flat)
         coefficients, buffer = _coefficients(degree), torch.empty_like(flat)
 
         def chunk(power: int) -> Tensor:
@@ -49,8 +51,7 @@ class _Exponential(torch.autograd.Function):
 
         partial = [chunk(degree - 3).add_(torch.mul(cube, coefficients[degree], out=buffer))]
         for power in range(degree - 6, -1, -3):
-            product = torch.bmm(cube, partial[-1])
-            partial.append(product.add_(chunk(power)))
+            partial.append(add_products(chunk(power), cube, partial[-1]))
         result = partial.pop()
         ctx.save_for_backward(flat, square, cube, *partial)
         return result.view(matrix.shape)
@@ -59,21 +60,26 @@ class _Exponential(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         flat, square, cube, *partial = ctx.saved_tensors
-        into = gradient.reshape(flat.shape)
+        # everything is turned, so that no product needs a turned matrix
+        into = gradient.reshape(flat.shape).mT.contiguous()
         coefficients = _coefficients(3 * len(partial) + 3)
         of_flat, of_square = into.clone(), into / 2
-        of_cube = torch.bmm(into, partial[-1].mT)
+        of_cube = _product(partial[-1], into)
         for power in range(3, 3 * len(partial) + 1, 3):
-            into = torch.bmm(cube.mT, into)
+            into = _product(into, cube)
             of_flat.add_(into, alpha=coefficients[power + 1])
             of_square.add_(into, alpha=coefficients[power + 2])
             if power < 3 * len(partial):
-                of_cube.baddbmm_(into, partial[-1 - power // 3].mT)
+                add_products(of_cube, partial[-1 - power // 3], into)
         of_cube.add_(into, alpha=coefficients[3 * len(partial) + 3])
-        of_flat.baddbmm_(square.mT, of_cube)
-        of_square.baddbmm_(of_cube, flat.mT)
-        of_flat.baddbmm_(of_square, flat.mT).baddbmm_(flat.mT, of_square)
-        return of_flat.view(gradient.shape), None
+        add_products(of_flat, of_cube, square)
+        add_products(of_square, flat, of_cube)
+        add_products(add_products(of_flat, flat, of_square), of_square, flat)
+        return of_flat.mT.reshape(gradient.shape), None
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    return add_products(torch.empty_like(left), left, right, keep=0)
 
 
 def _coefficients(degree: int) -> list[float]:

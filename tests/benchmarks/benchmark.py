@@ -28,7 +28,7 @@ from matplotlib.figure import Figure
 
 from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
-from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
+from spatialnets.engines.folder import stored
 from spatialnets.geometries import Cortex, Grid, Sphere
 from spatialnets.graph.communicability import communicability
 from spatialnets.regularizers import L1, Both
@@ -39,6 +39,7 @@ from spatialnets.training import Trainer
 
 TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
 UPDATES_PER_EPOCH = 40
+NETWORKS_PER_SHARD = 4  # as for the paper on two cores that share 32 MB of cache
 REPEATS = 9
 SIZES = (100, 400, 1000, 4000)
 
