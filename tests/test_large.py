@@ -10,7 +10,7 @@ from tiny import CUBE, WORDS, tiny
 
 from spatialnets import Experiment, Run
 from spatialnets.engines import folder, here
-from spatialnets.engines.folder import shard_size, stored
+from spatialnets.engines.folder import stored
 from spatialnets.errors import UserError
 from spatialnets.geometries import Grid, Points, Sphere
 from spatialnets.graph.stochastic_communicability import estimated_price
@@ -39,13 +39,6 @@ def test_a_run_that_keeps_some_epochs_goes_on_bit_for_bit_from_one_that_it_does_
 def test_how_often_epochs_are_kept_is_once_in_one_or_more() -> None:
     with pytest.raises(ValueError, match="keep_every must be 1 or more, not 0"):
         tiny({"keep_every": 0})
-
-
-def test_a_network_of_many_units_is_a_shard_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = Experiment.from_preset("sernn_demo").override("geometry=sphere", "geometry.n=12")
-    assert shard_size(experiment) == folder.NETWORKS_PER_SHARD
-    monkeypatch.setattr(folder, "LARGE_UNITS", 11)
-    assert shard_size(experiment) == 1
 
 
 def test_distances_of_many_units_are_kept_in_single_precision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

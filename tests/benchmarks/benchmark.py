@@ -283,8 +283,11 @@ def draw_size(figures: Mapping[str, float], path: Path) -> None:
     """Draw what `size` measured: seconds and memory over the number of units, both axes logarithmic."""
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = {"seconds per update": "seconds per update", "peak memory, GiB": "peak memory of the process (GiB)"}
-    for axes, (measured, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
+    panels = (
+        ("seconds per update", "seconds per update", (0.01, 0.1, 1, 10, 100)),
+        ("peak memory, GiB", "peak memory of the process (GiB)", (0.25, 0.5, 1, 2, 4)),
+    )
+    for axes, (measured, label, ticks) in zip(figure.subplots(1, 2), panels, strict=True):
         for method, marker, color in (("exact", "s", "#D55E00"), ("stochastic", "o", "#0072B2")):
             known = {units: figures.get(f"{measured}: {method}, {units} units") for units in SIZES}
             points = {units: value for units, value in known.items() if value is not None}
@@ -292,6 +295,7 @@ def draw_size(figures: Mapping[str, float], path: Path) -> None:
         axes.set_xlabel("units of the network")
         axes.set_ylabel(label)
         axes.set_xticks(SIZES, [f"{units:,}" for units in SIZES])
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
