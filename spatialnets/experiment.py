@@ -249,7 +249,7 @@ class Experiment:
         report
             Whether to measure and to write ``report.html``.
         networks_per_shard
-            How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
+            How many networks are trained as one batch, if the run begins now; by default what fits the machine.
         """
         from spatialnets.engines.here import compute
 
