@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from spatialnets.adam import Adam
 from spatialnets.admission import admit_states, admit_task, admit_term, asked
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
+from spatialnets.files.sizes import read_arrays
 from spatialnets.graph.repulsion import lengths, repulsion
 from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
@@ -71,9 +71,8 @@ def train(
 def epochs_in(checkpoint: Path) -> int:
     """Return how many epochs a checkpoint holds; none if it does not exist or cannot be read."""
     try:
-        with open(checkpoint, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-            return int(json.loads(str(file["progress"]))["epoch"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return int(json.loads(str(read_arrays(checkpoint)["progress"]))["epoch"])
+    except Exception:  # readers of broken files raise whatever they stumble over
         return 0
 
 
@@ -379,8 +378,7 @@ class Trainer:
             If the file cannot be read or belongs to other networks.
         """
         try:
-            with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-                content = dict(file)
+            content = read_arrays(path)
             progress = json.loads(str(content["progress"]))
             self.ensemble.load_state_dict(_section(content, "state", torch.from_numpy))
             for moment in (self.optimizer.first, self.optimizer.second):
@@ -392,7 +390,7 @@ class Trainer:
             self.epoch = progress["epoch"]
             self.optimizer.updates = progress["updates"]
             self.reasons = progress["reasons"]
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile) as error:
+        except Exception as error:  # readers of broken files raise whatever they stumble over
             raise RunError(
                 f"checkpoint {path} cannot be read ({error}); delete it and give the same command again: "
                 "its shard starts anew"

@@ -14,6 +14,9 @@ VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
 GIFTI_ENDINGS = (".gii", ".gii.gz")
 
 
+MOST_SAID = 300  # letters of a parser's own words, which may quote the file
+
+
 class UnfitFile(ValueError):
     """A file that was read and does not hold what is expected; the message says what it holds."""
 
@@ -34,14 +37,17 @@ def reading(path: Path, what: str) -> Iterator[None]:
     ValueError
         If it is not there, or reading fails; an `UnfitFile` passes as it is.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
     try:
+        if not path.is_file():
+            raise UnfitFile(f"there is no file {path}" if not path.exists() else f"{path} is no file to read")
         yield
     except UnfitFile:
         raise
+    except MemoryError:
+        raise ValueError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # parsers of broken files raise whatever they stumble over
-        raise ValueError(f"{path} cannot be read as {what}: {error or type(error).__name__}") from error
+        said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
+        raise ValueError(f"{path} cannot be read as {what}: {said}") from error
 
 
 def some(words: Sequence[str], most: int = 6, mark: str = ", ") -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import UserError
+from spatialnets.files.reading import UnfitFile
 from spatialnets.protocols import FloatArray
 
 __all__ = [
@@ -131,6 +132,8 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except UnfitFile as error:  # which names the file
+        raise UserError(str(error)) from error
     except MemoryError:
         raise UserError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # parsers of broken files raise whatever they stumble over
