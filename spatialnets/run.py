@@ -15,6 +15,7 @@ import xarray as xr
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
+from spatialnets.files.reading import words_of
 from spatialnets.files.sizes import check_hdf5
 from spatialnets.manifest import check_inside, check_stored, declaration_of, plan_of, provenance_of
 from spatialnets.protocols import PAPER_GRID
@@ -251,9 +252,8 @@ class Run:
 
     @staticmethod
     def _damaged(shard: ShardRecord, error: Exception) -> RunError:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
         return RunError(
-            f"shard {shard.path} cannot be read ({said}); it was cut short or changed by hand. "
+            f"shard {shard.path} cannot be read ({words_of(error)}); it was cut short or changed by hand. "
             "Delete that file and give the same command again: only its networks are computed anew"
         )
 
@@ -405,7 +405,9 @@ class Run:
         except RunError:
             raise
         except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise RunError(f"{path} cannot be read ({error}); delete it and give the command again") from error
+            raise RunError(
+                f"{path} cannot be read ({words_of(error)}); delete it and give the command again"
+            ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
         """Store an analysis."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
 from spatialnets.errors import RunError
-from spatialnets.files.reading import UnfitFile
+from spatialnets.files.reading import UnfitFile, words_of
 from spatialnets.files.sizes import read_arrays
 from spatialnets.protocols import PAPER_GRID, FloatArray
 from spatialnets.storage import whole_file
@@ -111,7 +111,7 @@ class StoredGeometry:
         except UnfitFile as error:  # which names the file
             raise RunError(str(error)) from error
         except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise RunError(f"{path} cannot be read: {error or type(error).__name__}") from error
+            raise RunError(f"{path} cannot be read: {words_of(error)}") from error
         return found
 
     def check(self) -> None:

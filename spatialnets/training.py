@@ -20,6 +20,7 @@ from spatialnets.adam import Adam
 from spatialnets.admission import admit_states, admit_task, admit_term, asked
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
+from spatialnets.files.reading import words_of
 from spatialnets.files.sizes import read_arrays
 from spatialnets.graph.repulsion import lengths, repulsion
 from spatialnets.noise import Noise
@@ -392,7 +393,7 @@ class Trainer:
             self.reasons = progress["reasons"]
         except Exception as error:  # readers of broken files raise whatever they stumble over
             raise RunError(
-                f"checkpoint {path} cannot be read ({error}); delete it and give the same command again: "
+                f"checkpoint {path} cannot be read ({words_of(error)}); delete it and give the same command again: "
                 "its shard starts anew"
             ) from error
 

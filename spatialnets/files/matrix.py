@@ -176,6 +176,8 @@ def _from_text(path: Path) -> Matrix:
         raise ValueError(f"{path} holds no matrix")
     above, before = _borders(rows, path)
     body = rows[above:]
+    if not body:
+        raise ValueError(f"{path} holds no matrix, only names")
     values = np.array([_values(row, row.words[before:]) for row in body])
     left = tuple(row.words[0] for row in body) if before else None
     top = rows[0].words[-len(body) :] if above else left

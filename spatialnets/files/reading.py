@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some"]
+__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some", "words_of"]
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
 """How the names of volumes end."""
@@ -46,8 +46,15 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except MemoryError:
         raise ValueError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # parsers of broken files raise whatever they stumble over
-        said = " ".join(str(error).split())[:MOST_SAID] or type(error).__name__
-        raise ValueError(f"{path} cannot be read as {what}: {said}") from error
+        raise ValueError(f"{path} cannot be read as {what}: {words_of(error)}") from error
+
+
+def words_of(error: Exception) -> str:
+    """Return what a parser of a broken file has to say, in one line, if it is more than where it stumbled."""
+    if isinstance(error, (AttributeError, TypeError, LookupError, AssertionError, NameError)):
+        return "it is damaged, or of another kind"
+    said = " ".join(str(error).split()) or "it is damaged, or of another kind"
+    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} …"
 
 
 def some(words: Sequence[str], most: int = 6, mark: str = ", ") -> str:

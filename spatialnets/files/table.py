@@ -14,7 +14,7 @@ from spatialnets.files.sizes import plain_text
 __all__ = ["ENDINGS", "Row", "distinct", "harmless", "read_rows"]
 
 ENDINGS = (".csv", ".tsv", ".txt")
-NUMBERS = r"-|[+-](?:[\d.,:;%\[\] ]|[eE][+-]?\d|to|inf|nan)+"  # and words around them
+NUMBERS = r"-|[+-](?:[\d.,:;%\[\] -]|[eE][+-]?\d|to|inf|nan)+"  # and words around them
 
 
 @dataclass(frozen=True)

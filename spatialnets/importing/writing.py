@@ -123,7 +123,7 @@ def _guessed(path: Path) -> str:
     if ending == ".npz":
         return "npz"
     if ending == ".mat":
-        with open_tree(path) as tree:
+        with reading(path, "a MATLAB file"), open_tree(path) as tree:
             return "rate_data" if "network_data" in tree else "mat"
     raise UserError(f"{path} ends in '{ending}'; give its format with --format: {', '.join(FORMATS)}")
 
