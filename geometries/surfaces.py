@@ -42,7 +42,7 @@ class Cleaned:
 
 
 def read_surface(path: Path) -> tuple[FloatArray, IntArray]:
-    """Read vertices, in mm, and faces from a GIFTI, FreeSurfer, PLY, OBJ, STL or OFF file; it names no other that is read.
+    """Read vertices, in mm, and faces from a GIFTI, FreeSurfer, PLY, OBJ, STL or OFF file, and from no other it names.
 
     Returns
     -------

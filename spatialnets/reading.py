@@ -75,7 +75,7 @@ class Reading:
         if self.seed_axis and not all(
             _is_whole(value, 0) and value <= MOST["seed"] for value in self.seed_axis.values(1)
         ):
-            self._note(seed, "seed", f"expected whole numbers from 0 to 2^62, got {plain(seed)!r}")
+            self._note(seed, "seed", f"expected whole numbers, 0 or more and at most 2^62, got {plain(seed)!r}")
             self.seed_axis = None
         self.seed = 0 if is_axis(seed) else self._whole("seed", 0, least=0)
         self.analyses = self._analyses()

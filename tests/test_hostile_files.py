@@ -68,13 +68,17 @@ def _deadline() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+def save(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small run of two groups, measured by nothing."""
     folder = tmp_path_factory.mktemp("made")
     weights = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
     arrays = {f"{group}__weights": weights for group in ("sernn", "l1")}
-    np.savez(folder / "nets.npz", **arrays, sernn__strength=np.arange(4.0), l1__strength=np.arange(4.0))
+    save(folder / "nets.npz", {**arrays, "sernn__strength": np.arange(4.0), "l1__strength": np.arange(4.0)})
     words = (*GRID, "analyses=[wiring]", "groups.sernn.regularizer=l1", "groups.l1.regularizer=l1")
     return import_networks([folder / "nets.npz"], words, out=folder / "run").folder
 
@@ -83,10 +87,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(made: Path, tmp_path: Path) -> Path:
     """A copy of the run, to be spoiled."""
     return Path(shutil.copytree(made, tmp_path / "run"))
-
-
-def save(path: Path, arrays: dict[str, Any]) -> None:
-    np.savez(path, **arrays)
 
 
 def read_checkpoint(path: Path) -> None:
@@ -210,7 +210,7 @@ def test_objects_in_arrays_are_never_unpickled(name: str, tmp_path: Path) -> Non
         np.save(path, objects, allow_pickle=True)
     else:
         keys = ("X", "y", "x_train", "y_train", "weights", "positions", "distances", "length_unit", "progress")
-        np.savez(path, **dict.fromkeys(keys, objects))
+        save(path, dict.fromkeys(keys, objects))
     refused(DOORS[name], path, "objects")
     path.write_bytes(pickle.dumps(Bomb(trace)))  # numpy takes such a file for an array, too
     refused(DOORS[name], path)
@@ -221,7 +221,8 @@ def test_objects_in_arrays_are_never_unpickled(name: str, tmp_path: Path) -> Non
 
 
 def zeros_in_npz(path: Path, size: int) -> None:
-    np.savez_compressed(path, **dict.fromkeys(("X", "y", "weights"), np.zeros(size // 8)))
+    zeros = np.zeros(size // 8)
+    np.savez_compressed(path, X=zeros, y=zeros, weights=zeros)
 
 
 def zeros_in_gz(path: Path, size: int) -> None:
@@ -747,6 +748,7 @@ def test_pages_of_a_hostile_run_hold_nothing_of_its_markup(reported: Path) -> No
         assert not names & {"script", "foreignObject", "img"}
 
 
+@pytest.mark.slow  # a browser takes its time
 @needs_chromium
 def test_a_browser_runs_nothing_of_a_hostile_run(reported: Path, tmp_path: Path) -> None:
     seen = show(reported / "report.html", tmp_path)
