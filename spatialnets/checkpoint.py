@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import RunError
+from spatialnets.files.reading import words_of
+from spatialnets.files.sizes import check_file, headers_in, read_arrays
 from spatialnets.storage import whole_file
 
 __all__ = ["read_checkpoint", "updates_in", "write_checkpoint"]
 
 _DIGEST = hashlib.sha256().digest_size
-_UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile, TypeError)
+CHUNK = 2**20
 
 
 def write_checkpoint(path: Path, progress: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -38,8 +39,7 @@ def write_checkpoint(path: Path, progress: Mapping[str, Any], arrays: Mapping[st
         with open(temporary, "wb") as file:
             np.savez(file, progress=np.array(json.dumps(dict(progress))), **arrays)  # type: ignore[arg-type]
         with open(temporary, "rb+") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-            file.write(digest)
+            file.write(hashlib.file_digest(file, "sha256").digest())
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -51,20 +51,32 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
         If the file cannot be read or is not what was written.
     """
     try:
-        content = path.read_bytes()
-        if len(content) < _DIGEST or hashlib.sha256(content[:-_DIGEST]).digest() != content[-_DIGEST:]:
-            raise ValueError("it is not what was written")
-        with np.load(io.BytesIO(content[:-_DIGEST]), allow_pickle=False) as file:
-            arrays = dict(file)
+        check_file(path)
+        with open(path, "rb") as file:
+            length = file.seek(-_DIGEST, os.SEEK_END)
+            written = file.read()
+            file.seek(0)
+            if _digest(file, length) != written:
+                raise ValueError("it is not what was written")
+        arrays = read_arrays(path)
         return json.loads(str(arrays.pop("progress"))), arrays
-    except _UNREADABLE as error:
-        raise RunError(f"checkpoint {path} cannot be read: {error}") from error
+    except Exception as error:  # readers of broken files raise whatever they stumble over
+        raise RunError(f"checkpoint {path} cannot be read: {words_of(error)}") from error
+
+
+def _digest(file: IO[bytes], length: int) -> bytes:
+    """Return the SHA-256 of so many bytes."""
+    found = hashlib.sha256()
+    for start in range(0, length, CHUNK):
+        found.update(file.read(min(CHUNK, length - start)))
+    return found.digest()
 
 
 def updates_in(path: Path) -> int:
     """Return how many updates of each network a checkpoint holds; none if it does not exist or cannot be read."""
     try:
+        headers_in(path)
         with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
             return int(json.loads(str(file["progress"]))["updates"])
-    except _UNREADABLE:
+    except Exception:  # as above
         return 0

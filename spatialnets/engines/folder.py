@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "begin", "facts", "open_or_create", "planned_shards", "record_session", "stored", "write_plan"]
 
 FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
+MOST_UNITS = 30_000  # whose distances take 7 GB
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
 
@@ -47,6 +48,8 @@ def stored(geometry: Geometry) -> StoredGeometry:
     """
     name = type(geometry).__name__
     try:
+        if geometry.n_units > MOST_UNITS:
+            raise UserError(f"{name} has {geometry.n_units:,} units; expected at most {MOST_UNITS:,}")
         positions = np.asarray(geometry.positions(), dtype=np.float64)
         distances = np.asarray(geometry.distances(), dtype=np.float64)
         _check_distances(name, positions, distances)
@@ -223,7 +226,7 @@ def write_plan(run: Run) -> None:
 
 
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
-    run = Run.open(folder)
+    run = Run.open(folder).of(experiment)
     if run.plan.get("format") != FORMAT:
         raise RunError(
             f"{folder} was begun by another version (format {run.plan.get('format')}, not {FORMAT}) and cannot go on; "

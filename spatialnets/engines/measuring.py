@@ -19,6 +19,8 @@ from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.sizing import cores
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError
+from spatialnets.files.sizes import check_hdf5
+from spatialnets.manifest import check_stored
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
 from spatialnets.storage import whole_file
@@ -74,11 +76,15 @@ def measure(
 def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
     """Return a stored measurement if it is what would be measured now."""
     try:
+        check_stored(run.folder, path)
+        check_hdf5(path)
         table = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):  # not there, or cut short: it can be measured again
+        same = all(table.attrs.get(key) == value for key, value in made_by.items())
+        return table if same and _covers(table, run) else None
+    except RunError:
+        raise
+    except Exception:  # not there, or cut short: it can be measured again
         return None
-    same = all(table.attrs.get(key) == value for key, value in made_by.items())
-    return table if same and _covers(table, run) else None
 
 
 def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
@@ -92,7 +98,7 @@ def _put_aside(run: Run, name: str) -> None:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as table:
             aside = _earlier(run, name, table.attrs)
-    except (OSError, ValueError, RuntimeError):
+    except Exception:  # not there, or cut short
         return
     aside.parent.mkdir(exist_ok=True)
     os.replace(path, aside)
@@ -200,6 +206,7 @@ def _kept(job: MeasureJob) -> xr.Dataset | None:
     try:
         if job.path.stat().st_mtime < job.record.path.stat().st_mtime:
             return None
+        check_hdf5(job.path)
         return xr.load_dataset(job.path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):
+    except Exception:  # not there, or cut short
         return None
