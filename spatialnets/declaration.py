@@ -35,7 +35,7 @@ __all__ = [
 
 Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
 
-PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis", "constraint"))
+PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis", "constraint", "engine"))
 BLOCKS = (*PART_FAMILIES, "training")
 TOP = ("name", "description", "extends", "networks", "seed", "base", "groups", "analyses")
 AXES = ("linspace", "logspace", "range", "list")

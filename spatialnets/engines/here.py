@@ -1,24 +1,24 @@
-"""The engine of this machine: shards in this process, or in one worker process per core."""
+"""Computing an experiment: the shards that its folder does not hold yet, on whatever engine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialnets.checkpoint import updates_in
 from spatialnets.engines.arithmetic import arithmetic
+from spatialnets.engines.choosing import chosen
+from spatialnets.engines.driving import driving
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, stored
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.shard_job import ShardJob
 from spatialnets.engines.sizing import cores, shard_size
-from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
-from spatialnets.run import Run, ShardRecord
-from spatialnets.shard import Shard
+from spatialnets.run import Run
 
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
@@ -34,6 +34,7 @@ def compute(
     workers: int | None = None,
     progress: Progress | None = None,
     networks_per_shard: int | None = None,
+    engine: Engine | None = None,
 ) -> Run:
     """Compute the shards of an experiment that are not yet in its folder.
 
@@ -44,11 +45,13 @@ def compute(
     out
         The run's folder; it is created, or continued if it holds the same experiment.
     workers
-        How many shards at a time, each in a process of its own; by default one per core. 1 stays in this process.
+        How many shards at a time; by default as the engine finds best.
     progress
         Where to report; by default nowhere.
     networks_per_shard
         How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
+    engine
+        Where they are computed, which changes nothing in the result; by default on this machine (`Here`).
 
     Returns
     -------
@@ -61,85 +64,30 @@ def compute(
         If the folder holds something else, is in use, cannot be written, or a shard in it is damaged; or if every
         network of a group diverged.
     """
-    progress = progress or NoProgress()
-    if workers is not None and workers < 1:
-        raise RunError(f"workers must be 1 or more, not {workers}")
+    progress, engine = progress or NoProgress(), chosen(engine, workers)
     _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
-            _compute_missing(experiment, run, missing, workers, progress)
+            _compute_missing(experiment, run, missing, engine, progress)
     _refuse_if_all_diverged(run)
     return run
 
 
 def _compute_missing(
-    experiment: Experiment,
-    run: Run,
-    missing: Sequence[ShardJob],
-    workers: int | None,
-    progress: Progress,
+    experiment: Experiment, run: Run, missing: Sequence[ShardJob], engine: Engine, progress: Progress
 ) -> None:
-    on_accelerator = any(job.shard.training.device != "cpu" for job in missing)
-    count = min(workers or (1 if on_accelerator else cores()), len(missing))
-    if not all(map(importable_elsewhere, missing)):
-        count = 1
     done = experiment.updates
     for job in missing:
-        left = job.shard.updates - updates_in(run.checkpoint(job.record.index))
-        done -= left * len(job.shard.networks)
-    groups = ", ".join(run.groups)
-    progress.begin(experiment.updates, done, f"{run.name} ({groups})")
-    session = record_session(run, count)
-    try:
-        if count == 1:
-            _in_this_process(run, missing, progress)
-        else:
-            with Workers(run.folder, count, run.plan["threads"]) as pool:
-                pool.compute(missing, progress)
-    finally:
-        progress.end()
-        session.close()
-
-
-def _in_this_process(run: Run, missing: Sequence[ShardJob], progress: Progress) -> None:
-    with arithmetic(run.plan["threads"]):
-        for job in missing:
-            for line in job.work(run, progress.advance):
-                progress.say(line)
-
-
-@dataclass(frozen=True)
-class ShardJob:
-    """Train one shard and store it."""
-
-    record: ShardRecord
-    shard: Shard
-
-    @property
-    def name(self) -> str:
-        return f"shard {self.record.index} (group '{self.shard.group}')"
-
-    def work(self, run: Run, advance: Advance) -> list[str]:
-        """Train, store, and return one line for each network that diverged."""
-        from spatialnets.training import train
-
-        checkpoint = run.checkpoint(self.record.index)
-        said: list[str] = []
-        dataset = train(
-            self.shard,
-            run.geometry(self.shard.geometry),
-            checkpoint,
-            lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
-            said.append,
-        )
-        run.write_shard(self.record, dataset)
-        checkpoint.unlink(missing_ok=True)
-        return said + [
-            f"network {network} of group '{self.shard.group}' was taken out: {reason}"
-            for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
-            if reason
-        ]
+        done -= job.shard.updates * len(job.shard.networks) - job.progress(run)
+    session = record_session(run, engine)
+    with driving(run, engine, experiment.updates, done, "updates"):
+        progress.begin(experiment.updates, done, f"{run.name} ({', '.join(run.groups)})")
+        try:
+            engine.do(run, missing, progress)
+        finally:
+            progress.end()
+            session.close()
 
 
 def _refuse_absent_devices(experiment: Experiment) -> None:
