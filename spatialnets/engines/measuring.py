@@ -215,9 +215,7 @@ class MeasureJob:
             self.analysis.measure(run.mapped_by(mapper))
         except _Reached as reached:
             return reached.function
-        raise RunError(
-            f"the analysis '{self.label}' has no map {self.number}; the order is of another"
-        )
+        raise RunError(f"the analysis '{self.label}' has no map {self.number}; the order is of another")
 
 
 def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
