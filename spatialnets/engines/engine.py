@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
@@ -25,6 +26,8 @@ class Engine(ABC):
     workers
         Jobs at a time; by default as the engine finds best.
     """
+
+    references: ClassVar[tuple[str, ...]] = ()
 
     workers: int | None = None
 
