@@ -23,6 +23,7 @@ from spatialnets.cli.resume import resume
 from spatialnets.cli.run import run
 from spatialnets.cli.show import show
 from spatialnets.cli.validate import validate
+from spatialnets.cli.work import work
 from spatialnets.errors import UserError
 
 app = typer.Typer(
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite, new):
+for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite, new, work):
     app.command()(command)
 app.command("import")(import_networks)
 app.command("list")(list_parts)

@@ -28,6 +28,7 @@ from spatialnets.reading import Kinds, Reading
 from spatialnets.shard import Shard, Training
 
 if TYPE_CHECKING:
+    from spatialnets.engines.engine import Engine
     from spatialnets.engines.progress import Progress
     from spatialnets.run import Run
 
@@ -234,6 +235,7 @@ class Experiment:
         workers: int | None = None,
         progress: Progress | None = None,
         report: bool = True,
+        engine: Engine | None = None,
     ) -> Run:
         """Train all networks that the folder does not hold yet, measure them and write the report.
 
@@ -247,10 +249,13 @@ class Experiment:
             Where to report, such as `spatialnets.engines.progress.terminal_progress()`; by default nowhere.
         report
             Whether to measure and to write ``report.html``.
+        engine
+            Where networks are trained; by default on this machine.
         """
         from spatialnets.engines.here import compute
 
-        run = compute(self, out if out is not None else self.folder, workers=workers, progress=progress)
+        place = out if out is not None else self.folder
+        run = compute(self, place, workers=workers, progress=progress, engine=engine)
         if report:
             from spatialnets.report.page import is_current, write_report
 

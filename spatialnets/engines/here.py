@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatialnets.engines.arithmetic import arithmetic
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
@@ -40,6 +41,7 @@ def compute(
     out: str | Path,
     workers: int | None = None,
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Run:
     """Compute the shards of an experiment that are not yet in its folder.
 
@@ -53,6 +55,8 @@ def compute(
         How many shards at a time, each in a process of its own; by default one per core. 1 stays in this process.
     progress
         Where to report; by default nowhere.
+    engine
+        Where; by default on this machine.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def compute(
     with open_or_create(experiment, Path(out)) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
-            _compute_missing(experiment, run, missing, workers, progress)
+            _compute_missing(experiment, run, missing, workers, progress, engine)
     _refuse_if_all_diverged(run)
     return run
 
@@ -83,6 +87,7 @@ def _compute_missing(
     missing: Sequence[ShardJob],
     workers: int | None,
     progress: Progress,
+    engine: Engine | None,
 ) -> None:
     on_accelerator = any(not job.shard.training.device.startswith("cpu") for job in missing)
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
@@ -98,7 +103,9 @@ def _compute_missing(
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
     try:
-        if count == 1:
+        if engine is not None:
+            engine.do(run, missing, progress)
+        elif count == 1:
             _in_this_process(run, missing, progress)
         else:
             with Workers(run.folder, count, run.plan["threads"]) as pool:
@@ -125,6 +132,24 @@ class ShardJob:
     @property
     def name(self) -> str:
         return f"shard {self.record.index} (group '{self.shard.group}')"
+
+    @property
+    def key(self) -> str:
+        return f"shard-{self.record.index:05}"
+
+    @property
+    def order(self) -> dict[str, int]:
+        return {"shard": self.record.index}
+
+    def done(self, run: Run) -> bool:
+        return self.record.done
+
+    def progress(self, run: Run) -> int:
+        from spatialnets.training import epochs_in
+
+        training = self.shard.training
+        epochs = training.epochs if self.record.done else epochs_in(run.checkpoint(self.record.index))
+        return epochs * training.updates_per_epoch * len(self.shard.networks)
 
     def work(self, run: Run, advance: Advance) -> list[str]:
         """Train, store, and return one line for each network that diverged."""
