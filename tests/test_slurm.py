@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,12 @@ from slurm_daemons import Cluster, needs_slurm, slurm_cluster, wait_until, works
 from spatialnets import Experiment, Run, RunError
 from spatialnets.engines.engine import Detached
 from spatialnets.engines.slurm import Slurm
+from spatialnets.training import epochs_in
 
 pytestmark = [pytest.mark.slurm, needs_slurm]
 
 SMALL = (
-    "networks=5",  # two shards in each of two groups
+    "networks=2",  # one shard in each of two groups
     "training.trials_per_epoch=64",
     "training.batch_size=32",
     "training.validation_trials=32",
@@ -26,7 +27,7 @@ SMALL = (
     "task.choice_steps=2",
 )
 QUICK = (*SMALL, "training.epochs=1")
-LONG = (*SMALL, "training.epochs=60")  # some seconds of work, an epoch every few hundredths
+LONG = (*SMALL, "training.epochs=80")  # some seconds of work, an epoch every few hundredths
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +112,17 @@ def workers(out: Path) -> list[int]:
     return [process for process in found if works(process)]
 
 
+def said_in(logs: Path) -> str:
+    return "".join(path.read_text() for path in sorted(logs.glob("*.log")))
+
+
 def has_checkpoint(out: Path) -> bool:
     return any((out / "checkpoints").glob("*.npz")) if (out / "checkpoints").is_dir() else False
+
+
+def farthest(out: Path) -> int:
+    """Return how many epochs the checkpoints hold in all."""
+    return sum(epochs_in(path) for path in (out / "checkpoints").glob("*.npz")) if out.is_dir() else 0
 
 
 def wait_for_checkpoint(out: Path) -> None:
@@ -141,7 +151,7 @@ def test_slurm_and_this_process_give_the_same_bits(cluster: Cluster, tmp_path: P
     run = experiment(*QUICK).run(tmp_path / "slurm", engine=Slurm(poll_seconds=0.2), progress=recorder, report=False)
     assert same_weights(experiment(*QUICK).run(tmp_path / "here", workers=1, report=False), run)
     assert recorder.done == recorder.total
-    assert [line for line in recorder.said if "4 jobs submitted" in line]
+    assert [line for line in recorder.said if "2 jobs submitted" in line]
 
 
 def test_arrays_that_are_too_large_are_split_and_throttled(cluster: Cluster, tmp_path: Path) -> None:
@@ -153,15 +163,6 @@ def test_arrays_that_are_too_large_are_split_and_throttled(cluster: Cluster, tmp
     scripts = sorted((tmp_path / "engine" / "slurm").glob("*.sh"))
     assert ["--array=0-3%1" in script.read_text() for script in scripts] == [True, False]
     assert "--array=0-1%1" in scripts[1].read_text()
-
-
-def test_a_killed_worker_is_put_back_and_goes_on(cluster: Cluster, tmp_path: Path, whole: Run) -> None:
-    driver = drive(tmp_path / "run", *LONG)
-    wait_for_checkpoint(tmp_path / "run")
-    os.kill(workers(tmp_path / "run")[0], signal.SIGKILL)
-    finish(cluster, driver, tmp_path / "run")
-    assert list((tmp_path / "run" / "engine" / "slurm").glob("*.crashes"))
-    assert same_weights(whole, Run.open(tmp_path / "run"))
 
 
 def test_a_job_whose_node_dies_goes_on_elsewhere(cluster: Cluster, tmp_path: Path, whole: Run) -> None:
@@ -176,14 +177,15 @@ def test_a_job_whose_node_dies_goes_on_elsewhere(cluster: Cluster, tmp_path: Pat
 def test_preempted_jobs_keep_what_they_have_computed(cluster: Cluster, tmp_path: Path, whole: Run) -> None:
     driver = drive(tmp_path / "run", *LONG)
     wait_for_checkpoint(tmp_path / "run")
-    task = cluster.ask("squeue", "-h", "-t", "RUNNING", "-o", "%i").split()[0]
+    task = cluster.ask("squeue", "-h", "-t", "RUNNING", "-o", "%A").split()[0]
     cluster.ask("scancel", "--batch", "--signal=USR1", task)  # as before a time limit
+    logs = tmp_path / "run" / "engine" / "slurm"
+    wait_until(lambda: "goes back" in said_in(logs), "the task to go back", lambda: said_in(logs))
     cluster.ask("sbatch", "-p", "high", "-a", "0-1", "--output=/dev/null", "--wrap", "sleep 1")
     finish(cluster, driver, tmp_path / "run")
-    logs = "".join(path.read_text() for path in (tmp_path / "run" / "engine" / "slurm").glob("*.log"))
-    assert "DUE TO PREEMPTION" in logs
-    assert "goes back into the queue: stopped" in logs
-    assert not list((tmp_path / "run" / "engine" / "slurm").glob("*.crashes"))
+    assert "goes back into the queue: stopped" in said_in(logs)
+    assert "DUE TO PREEMPTION" in said_in(logs)
+    assert not list(logs.glob("*.crashes"))
     assert same_weights(whole, Run.open(tmp_path / "run"))
 
 
@@ -249,15 +251,50 @@ def test_a_job_that_somebody_cancels_is_not_submitted_again(cluster: Cluster, tm
 
 
 def test_a_refused_job_says_its_reason(cluster: Cluster, tmp_path: Path) -> None:
-    words = (*QUICK, "networks=1", "groups.l1=null")
+    with pytest.raises(Detached):
+        experiment(*QUICK).run(tmp_path, engine=Slurm(detach=True, extra=("--begin=now+600",)), report=False)
+    cluster.clear()
+    (tmp_path / "checkpoints" / "00001.npz").mkdir(parents=True)  # the process will find nothing to read there
+    with pytest.raises(RunError, match="00001.npz cannot be read .*delete it"):
+        experiment(*QUICK).run(tmp_path, engine=Slurm(poll_seconds=0.2), report=False)
+    assert (tmp_path / "engine" / "refused" / "shard-00001.txt").exists()
+
+
+def test_other_engines_are_refused_while_jobs_are_in_the_queue(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(Detached):
         experiment(*QUICK).run(tmp_path, engine=Slurm(detach=True), report=False)
-    cluster.clear()
-    (tmp_path / "shards").mkdir(exist_ok=True)
-    for path in (tmp_path / "geometries").iterdir():
-        path.write_bytes(b"broken")  # after the driver has looked at it, in real life
-    with pytest.raises(RunError, match="cannot be read"):
-        experiment(*QUICK).run(tmp_path, engine=Slurm(poll_seconds=0.2), report=False)
+    with pytest.raises(RunError, match=r"Slurm job \d+: .* are at work on .*engine=slurm.*spatialnets cancel"):
+        experiment(*QUICK).run(tmp_path, workers=1, report=False)
+
+
+HERE = """
+import sys
+from spatialnets import Experiment
+Experiment.from_preset("sernn_demo").override(*sys.argv[3:]).run(sys.argv[1], workers=int(sys.argv[2]), report=False)
+"""
+
+
+def test_a_run_that_changes_engines_and_is_killed_in_each_ends_with_the_same_bits(
+    cluster: Cluster, tmp_path: Path, whole: Run
+) -> None:
+    out = tmp_path / "run"
+
+    def wait_for_epochs() -> None:
+        before = farthest(out)
+        wait_until(lambda: farthest(out) > before, "more epochs", seconds=40)
+
+    for count in ("1", "2"):
+        process = subprocess.Popen([sys.executable, "-c", HERE, str(out), count, *LONG], start_new_session=True)
+        wait_for_epochs()
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    driver = drive(out, *LONG)
+    wait_for_epochs()
+    for worker in workers(out):
+        os.kill(worker, signal.SIGKILL)
+    finish(cluster, driver, out)
+    assert list((out / "engine" / "slurm").glob("*.crashes"))
+    assert same_weights(whole, Run.open(out))
 
 
 def test_a_controller_that_restarts_is_waited_for(cluster: Cluster, tmp_path: Path, whole: Run) -> None:

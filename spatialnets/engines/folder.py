@@ -33,6 +33,7 @@ __all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "sha
 
 FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, projections or schedules
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
+QUIET_SECONDS = 600.0
 NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
 NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
 
@@ -151,7 +152,8 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
-        remove_leftovers(folder)
+        # jobs that a scheduler goes on with write files under temporary names, beside us; none takes that long
+        remove_leftovers(folder, QUIET_SECONDS if (folder / "engine").is_dir() else 0)
         if not plan_path.exists():
             cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
             origin = {"cores": cores} if cores else {}

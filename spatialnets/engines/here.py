@@ -15,6 +15,8 @@ from spatialnets.engines.arithmetic import arithmetic
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.slurm import Slurm
+from spatialnets.engines.slurm_submissions import refuse_beside
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
@@ -75,6 +77,8 @@ def compute(
     _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out)) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
+        if missing and not isinstance(engine, Slurm):
+            refuse_beside(run)
         if missing:
             _compute_missing(experiment, run, missing, workers, progress, engine)
     _refuse_if_all_diverged(run)

@@ -76,6 +76,9 @@ class SlurmQueue:
             self._look()
             if self._jobs:
                 time.sleep(self._engine.poll_seconds)
+        for submission in {submission.name: submission for submission, _ in self._places.values()}.values():
+            if all(key in self._stored for key in submission.keys):  # all of it is done
+                submission.forget(self._run)
 
     # -- what is there -------------------------------------------------------------------------------------------
 

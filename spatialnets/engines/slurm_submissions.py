@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from spatialnets.engines.slurm_commands import Task, tasks
+from spatialnets.engines.slurm_commands import Silence, Task, installed, tasks
 from spatialnets.errors import RunError
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["Submission", "counted", "folder_of", "known_tasks", "living", "new", "remembered"]
+__all__ = ["Submission", "counted", "folder_of", "known_tasks", "living", "new", "refuse_beside", "remembered"]
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,31 @@ def living(submissions: Iterable[Submission]) -> dict[str, Task]:
     keys = {submission.name: submission.keys for submission in submissions}
     known = known_tasks(submissions)
     return {keys[name][line]: task for (name, line), task in known.items() if task.alive}
+
+
+def refuse_beside(run: Run) -> None:
+    """Refuse to compute a run elsewhere while Slurm's jobs are at it.
+
+    Where there is no Slurm, or it does not answer, nothing is known and nothing refused: each job is claimed by the
+    process that does it.
+
+    Raises
+    ------
+    RunError
+        If jobs are in the queue.
+    """
+    submissions = remembered(run)
+    if not submissions or not installed("squeue"):
+        return
+    try:
+        found = living(submissions)
+    except Silence:
+        return
+    if found:
+        raise RunError(
+            f"{counted(found)} are at work on {run.folder}; wait for them with engine=slurm, or stop them with: "
+            f"spatialnets cancel {run.folder}"
+        )
 
 
 def counted(found: Mapping[str, Task]) -> str:
