@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from spatialnets.errors import RunError
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["claim", "job_from", "read_order", "write_orders"]
+__all__ = ["claim", "job_from", "read_order", "refusal", "work_command", "write_orders"]
 
 
 def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
@@ -62,6 +63,26 @@ def job_from(run: Run, order: Mapping[str, Any]) -> Job:
         raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; the order was {dict(order)}")
     experiment = Experiment.from_yaml(run.folder / "experiment.yaml")
     return ShardJob(run.shards[index], experiment.shards(run.plan["networks_per_shard"])[index])
+
+
+def refusal(run: Run, job: Job) -> Path:
+    """Return the file in which a process elsewhere says why it refused a job."""
+    return run.folder / "engine" / "refused" / f"{job.key}.txt"
+
+
+def work_command(run: Run, orders: Path, python: str = sys.executable) -> list[str]:
+    """Return the command that does an order, all but the number of its line.
+
+    Parameters
+    ----------
+    run
+        Whose orders.
+    orders
+        The file of orders.
+    python
+        The Python to do it with.
+    """
+    return [python, "-m", "spatialnets", "work", str(run.folder.resolve()), "--orders", str(orders), "--line"]
 
 
 @contextmanager

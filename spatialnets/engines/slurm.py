@@ -132,10 +132,11 @@ class Slurm(Engine):
             )
         try:
             queue.wait()
-        except KeyboardInterrupt:
-            progress.say(
-                f"Slurm's jobs go on; the same command attaches to them, spatialnets cancel {run.folder} stops them"
-            )
+        except KeyboardInterrupt as stopped:
+            if not stopped.args:  # by Ctrl-C, and not because the run was cancelled, jobs and all
+                progress.say(
+                    f"Slurm's jobs go on; the same command attaches to them, spatialnets cancel {run.folder} stops them"
+                )
             raise
 
     def state(self, run: Run) -> str | None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from spatialnets.engines import slurm_commands
 from spatialnets.engines.job import Job
-from spatialnets.engines.orders import write_orders
+from spatialnets.engines.orders import refusal, work_command, write_orders
 from spatialnets.engines.progress import Progress
 from spatialnets.engines.slurm_commands import Silence, Task
 from spatialnets.engines.slurm_script import CRASHES, batch_script
@@ -71,8 +70,18 @@ class SlurmQueue:
         return f"{jobs} {'go' if several else 'goes'} on" if found else ""
 
     def wait(self) -> None:
-        """Wait until everything is done, and see to what is lost on the way."""
+        """Wait until everything is done, and see to what is lost on the way.
+
+        Raises
+        ------
+        RunError
+            If something cannot be done.
+        KeyboardInterrupt
+            At Ctrl-C, and when the run is cancelled.
+        """
         while self._jobs:
+            if (self._run.folder / "engine" / "cancelled").exists():
+                raise KeyboardInterrupt(f"{self._run.folder} was cancelled")
             self._look()
             if self._jobs:
                 time.sleep(self._engine.poll_seconds)
@@ -143,7 +152,7 @@ class SlurmQueue:
         for array in arrays:
             submission = new(self._run, [job.key for job in array])
             for line, job in enumerate(array):
-                _reason(self._run, job).unlink(missing_ok=True)
+                refusal(self._run, job).unlink(missing_ok=True)
                 self._places[job.key] = submission, line
                 self._gone.pop(job.key, None)
             number = self._sbatch(submission, array, len(arrays))
@@ -162,15 +171,7 @@ class SlurmQueue:
             *engine.options(run.plan["threads"]),
             str(script),
         ]
-        command = [
-            engine.interpreter(),
-            "-m",
-            "spatialnets",
-            "work",
-            str(run.folder.resolve()),
-            "--orders",
-            str(orders),
-        ]
+        command = work_command(run, orders, engine.interpreter())
         write_text(script, batch_script(command, orders, ["sbatch", *words], submission.path(run, ""), engine.setup))
         submission.remember(run)
 
@@ -242,7 +243,7 @@ class SlurmQueue:
         state = task.state if task is not None else "gone"
         log = f"its log is {submission.log(self._run, line)}"
         try:
-            refused = _reason(self._run, job).read_text(encoding="utf-8").strip()
+            refused = refusal(self._run, job).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             refused = ""
         if refused:
@@ -274,11 +275,6 @@ def _lives(task: Task | None) -> bool:
 
 def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count} jobs"
-
-
-def _reason(run: Run, job: Job) -> Path:
-    """Return where a process elsewhere says why it refused a job."""
-    return run.folder / "engine" / "refused" / f"{job.key}.txt"
 
 
 def _refresh(run: Run) -> None:

@@ -31,7 +31,7 @@ pass_on() {{
     [ -z "$worker" ] || kill -TERM "$worker" 2>/dev/null
 }}
 trap pass_on TERM USR1
-{command} --line "$SLURM_ARRAY_TASK_ID" &
+{command} "$SLURM_ARRAY_TASK_ID" &
 worker=$!
 [ -z "$told" ] || kill -TERM "$worker" 2>/dev/null
 code=
@@ -73,7 +73,7 @@ def batch_script(command: Sequence[str], orders: Path, submitted: Sequence[str],
     Parameters
     ----------
     command
-        What does an order, all but the number of its line.
+        What does an order, all but the number of its line, which comes last.
     orders
         The file of orders, for the reader.
     submitted
