@@ -12,18 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import h5py
 import numpy as np
 import xarray as xr
-import yaml
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
+from spatialnets.files.reading import words_of
+from spatialnets.files.sizes import check_hdf5
+from spatialnets.manifest import check_inside, check_stored, declaration_of, plan_of, provenance_of
 from spatialnets.protocols import PAPER_GRID
 from spatialnets.scoring import scored_among
+from spatialnets.shard_contents import check_shard
 from spatialnets.storage import whole_file, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     import networkx as nx
 
+    from spatialnets.experiment import Experiment
     from spatialnets.group import Networks
     from spatialnets.plain_network import PlainNetwork
     from spatialnets.report.comparison import Comparison
@@ -93,10 +97,14 @@ class Run:
         declaration: Mapping[str, Any],
         plan: Mapping[str, Any],
         mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]] | None = None,
+        trusted: bool = False,
+        experiment: Experiment | None = None,
     ) -> None:
         self.folder = folder
         self.declaration = declaration
         self.plan = plan
+        self.trusted = trusted
+        self._experiment = experiment
         self._mapper = mapper or _one_after_another
         self.shards = tuple(
             ShardRecord(
@@ -110,8 +118,16 @@ class Run:
         )
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
-        """Open a run, finished or not.
+    def open(cls, path: str | Path, trusted: bool = False) -> Run:
+        """Open a run, finished or not. Nothing is imported that its files name.
+
+        Parameters
+        ----------
+        path
+            The run's folder.
+        trusted
+            Whether code that it names (``module:Class``, not parts of installed packages) is imported when its parts
+            are asked for, to go on with it, to measure or to rebuild its networks.
 
         Raises
         ------
@@ -121,22 +137,11 @@ class Run:
         folder = Path(path)
         if not folder.is_dir():
             raise RunError(f"there is no run folder {folder}")
-        texts = {}
-        for name in ("experiment.yaml", "plan.json"):
-            try:
-                texts[name] = (folder / name).read_text(encoding="utf-8")
-            except FileNotFoundError:
-                raise RunError(
-                    f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`"
-                ) from None
-            except (OSError, UnicodeDecodeError) as error:
-                raise RunError(f"{folder / name} cannot be read: {error}") from error
-        try:
-            declaration = yaml.safe_load(texts["experiment.yaml"])
-            plan = json.loads(texts["plan.json"])
-            return cls(folder, declaration, plan)
-        except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}") from error
+        declaration, plan = declaration_of(folder), plan_of(folder)
+        unknown = sorted({entry["group"] for entry in plan["shards"]} - set(declaration["groups"]))
+        if unknown:
+            raise RunError(f"{folder} is damaged: plan.json has a group '{unknown[0]}' that experiment.yaml has not")
+        return cls(folder, declaration, plan, trusted=trusted)
 
     def __repr__(self) -> str:
         done = sum(len(shard.networks) for shard in self.shards if shard.done)
@@ -156,11 +161,7 @@ class Run:
     @property
     def provenance(self) -> dict[str, Any]:
         """Versions, machine and times (``provenance.json``)."""
-        try:
-            content: dict[str, Any] = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder / 'provenance.json'} cannot be read: {error}") from error
-        return content
+        return provenance_of(self.folder)
 
     @property
     def missing(self) -> tuple[ShardRecord, ...]:
@@ -174,7 +175,9 @@ class Run:
 
     def geometry(self, name: str) -> StoredGeometry:
         """Return a geometry as it was when the run began."""
-        return StoredGeometry.read(self.folder / "geometries" / f"{name}.npz")
+        path = self.folder / "geometries" / f"{name}.npz"
+        check_inside(self.folder, path)
+        return StoredGeometry.read(path)
 
     def geometries_of(self, group: str) -> list[GroupGeometry]:
         """Return the geometries of a group: one, unless a field of its geometry is an axis.
@@ -238,27 +241,36 @@ class Run:
     def check(self, shard: ShardRecord) -> None:
         """Raise `RunError` if a computed shard cannot be opened."""
         try:
+            check_stored(self.folder, shard.path)
             with h5py.File(shard.path, "r") as file:
                 if len(file["network"]) != len(shard.networks):
                     raise OSError(f"it holds {len(file['network'])} networks, expected {len(shard.networks)}")
-        except (OSError, KeyError, RuntimeError) as error:
+        except RunError:
+            raise
+        except Exception as error:  # readers of broken files raise whatever they stumble over
             raise self._damaged(shard, error) from error
 
     @staticmethod
     def _damaged(shard: ShardRecord, error: Exception) -> RunError:
         return RunError(
-            f"shard {shard.path} cannot be read ({error}); it was cut short or changed by hand. "
+            f"shard {shard.path} cannot be read ({words_of(error)}); it was cut short or changed by hand. "
             "Delete that file and give the same command again: only its networks are computed anew"
         )
 
     def load_shard(self, shard: ShardRecord, scores_only: bool = False) -> xr.Dataset:
         """Load one computed shard."""
         try:
+            check_stored(self.folder, shard.path)
+            check_hdf5(shard.path)
             with xr.open_dataset(shard.path, engine="h5netcdf") as dataset:
+                check_shard(dataset, shard.networks, SCORES)
                 if scores_only:
-                    dataset = dataset[[*SCORES, "status", "reason"]]
+                    errors = [name for name in ("penalty_standard_error",) if name in dataset]
+                    dataset = dataset[[*SCORES, *errors, "status", "reason"]]
                 return dataset.load()
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except RunError:
+            raise
+        except Exception as error:  # readers of broken files raise whatever they stumble over
             raise self._damaged(shard, error) from error
 
     def write_shard(self, shard: ShardRecord, dataset: xr.Dataset) -> None:
@@ -334,7 +346,25 @@ class Run:
         """Return the same run, whose `map` gets the result of each shard from a function such as
         `spatialnets.engines.measuring.Measuring`.
         """  # noqa: D205
-        return Run(self.folder, self.declaration, self.plan, mapper)
+        return Run(self.folder, self.declaration, self.plan, mapper, self.trusted, self._experiment)
+
+    def of(self, experiment: Experiment) -> Run:
+        """Return the same run, whose parts are those of an experiment, whatever its own file names."""
+        return Run(self.folder, self.declaration, self.plan, self._mapper, self.trusted, experiment)
+
+    def experiment(self) -> Experiment:
+        """Return the experiment that the run was made from.
+
+        Raises
+        ------
+        DeclarationError
+            If a part is not installed, or is code that is not trusted (see `open`).
+        """
+        if self._experiment is None:
+            from spatialnets.experiment import Experiment
+
+            self._experiment = Experiment.from_run(self.folder, self.trusted)
+        return self._experiment
 
     def parts(self, group: str, network: int) -> Networks:
         """Return core, task, regularizer, training and geometry of a network, as they were declared.
@@ -344,11 +374,9 @@ class Run:
         RunError
             If there is no such network.
         DeclarationError
-            If a part is no longer installed.
+            If a part is no longer installed, or is code that is not trusted.
         """
-        from spatialnets.experiment import Experiment
-
-        groups = Experiment.from_yaml(self.folder / "experiment.yaml").groups
+        groups = self.experiment().groups
         for networks in groups[group].ensembles if group in groups else ():
             if network in networks.numbers:
                 return networks
@@ -372,9 +400,15 @@ class Run:
         if not path.exists():
             raise RunError(f"this run has no analysis '{name}': {nearest(name, self.measurements())}")
         try:
+            check_stored(self.folder, path)
+            check_hdf5(path)
             return xr.load_dataset(path, engine="h5netcdf")
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RunError(f"{path} cannot be read ({error}); delete it and give the command again") from error
+        except RunError:
+            raise
+        except Exception as error:  # readers of broken files raise whatever they stumble over
+            raise RunError(
+                f"{path} cannot be read ({words_of(error)}); delete it and give the command again"
+            ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
         """Store an analysis."""

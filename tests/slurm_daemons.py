@@ -215,7 +215,7 @@ class Cluster:
             except RuntimeError:  # the controller is not up yet
                 return False
 
-        wait_until(idle, "both nodes to be idle")
+        wait_until(idle, "both nodes to be idle", lambda: self.ask("sinfo", "-N") + self.ask("squeue"), 3 * PATIENCE)
 
     def hurry(self) -> None:
         """Let tasks that are back in the queue start now; Slurm would wait for their old credentials to expire."""

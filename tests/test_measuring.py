@@ -13,6 +13,7 @@ import xarray as xr
 
 from spatialnets import Analysis, Experiment, Run, UserError
 from spatialnets.engines import measuring
+from spatialnets.engines.local import Here
 from spatialnets.engines.measuring import measure
 from spatialnets.report.measured import measured
 
@@ -23,7 +24,7 @@ NETWORKS = 12  # three shards of each group
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = (f"networks={NETWORKS}", "training.epochs=1", "training.trials_per_epoch=128", "geometry.shape=[3, 2]")
     folder = tmp_path_factory.mktemp("measuring") / "run"
-    Experiment.from_preset("sernn_demo").override(*words).run(folder, workers=1, report=False)
+    Experiment.from_preset("sernn_demo").override(*words).run(folder, workers=1, report=False, networks_per_shard=4)
     return folder
 
 
@@ -124,7 +125,7 @@ def test_what_is_quick_needs_no_workers_and_what_turns_out_long_gets_them(
         heavy: ClassVar[bool] = False
 
     asked: list[int] = []
-    monkeypatch.setattr(measuring.Measuring, "_measure", lambda self, run, jobs: asked.append(len(jobs)))
+    monkeypatch.setattr(Here, "do", lambda self, run, jobs, progress: asked.append(len(jobs)))
     measure(run, "quick", Quick(notes))
     assert asked == []
     monkeypatch.setattr(measuring, "PATIENCE", 0.0)

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from spatialnets import DeclarationError, Experiment, UserError
 from spatialnets.cores import GRU, LSTM, RNN, Wrapped
 from spatialnets.cores.orientation import as_projection, as_weight
-from spatialnets.engines.here import ShardJob
-from spatialnets.engines.workers import importable_elsewhere
+from spatialnets.engines.elsewhere import importable_elsewhere
+from spatialnets.engines.shard_job import ShardJob
 from spatialnets.ensemble import Ensemble
 from spatialnets.protocols import RecurrentCore, Snapshot
 from spatialnets.recording import rebuild, record
@@ -249,7 +249,8 @@ def _written(folder: Path, declared: Experiment) -> Path:
 
 
 def _shard(declared: Experiment) -> tuple[Any, Any]:
-    from spatialnets.engines.folder import shard_size, stored
+    from spatialnets.engines.folder import stored
+    from spatialnets.engines.sizing import shard_size
 
     shard = declared.shards(shard_size(declared))[0]
     return shard, stored(declared.geometries[shard.geometry])

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["arithmetic"]
+__all__ = ["arithmetic", "thread_variables"]
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment variables that hold the libraries below torch and NumPy to some threads."""
+    return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 @contextmanager

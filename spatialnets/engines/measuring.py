@@ -1,29 +1,37 @@
-"""Analyses of many networks: shard by shard, on all cores where that is worth it, and never twice."""
+"""Analyses of many networks: shard by shard, by an engine where that is worth it, and never twice."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from spatialnets import __version__
-from spatialnets.engines.folder import THREADS
-from spatialnets.engines.here import cores
+from spatialnets.building import Builder, block_of
+from spatialnets.declaration import from_plain
+from spatialnets.engines.choosing import chosen
+from spatialnets.engines.claim import claim, watched
+from spatialnets.engines.driving import driving
+from spatialnets.engines.elsewhere import importable_elsewhere
+from spatialnets.engines.engine import Engine
+from spatialnets.engines.job import Advance
 from spatialnets.engines.progress import NoProgress, Progress
-from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
-from spatialnets.errors import RunError
+from spatialnets.errors import DeclarationError, RunError, UserError
+from spatialnets.files.sizes import check_hdf5
+from spatialnets.manifest import check_stored
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
 from spatialnets.storage import whole_file
 
-__all__ = ["Measuring", "measure"]
+__all__ = ["MeasureJob", "Measuring", "measure", "measure_job"]
 
 EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
@@ -31,11 +39,16 @@ WORTH = 20.0  # seconds still to go for which workers, which take some seconds t
 
 
 def measure(
-    run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+    run: Run,
+    name: str,
+    analysis: Analysis,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> xr.Dataset:
     """Return an analysis of a run as it is stored, measuring what is not.
 
-    What takes long is measured in several processes and kept shard by shard, so that the same call goes on where it
+    What takes long is measured by an engine and kept shard by shard, so that the same call goes on where it
     was stopped.
 
     Parameters
@@ -48,12 +61,13 @@ def measure(
         What to measure. A stored measurement counts if it was made by an equal analysis and has all networks that have
         been computed.
     workers
-        How many processes; by default one per core.
+        How many shards at a time; by default as the engine finds best.
     progress
         Where to report; by default nowhere.
+    engine
+        Where shards are measured, which changes nothing in the result; by default on this machine (`Here`).
     """
-    if workers is not None and workers < 1:
-        raise RunError(f"workers must be 1 or more, not {workers}")
+    engine = chosen(engine, workers)
     made_by = {"analysis": repr(analysis), "version": __version__}
     for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
         table = _stored(stored, made_by, run)
@@ -62,7 +76,7 @@ def measure(
                 _put_aside(run, name)
                 os.replace(stored, run.folder / "analyses" / f"{name}.nc")
             return table
-    mapper = Measuring(run, name, analysis, workers, progress)
+    mapper = Measuring(run, name, analysis, engine, progress)
     table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
     if analysis.heavy:
         _put_aside(run, name)
@@ -74,11 +88,15 @@ def measure(
 def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
     """Return a stored measurement if it is what would be measured now."""
     try:
+        check_stored(run.folder, path)
+        check_hdf5(path)
         table = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):  # not there, or cut short: it can be measured again
+        same = all(table.attrs.get(key) == value for key, value in made_by.items())
+        return table if same and _covers(table, run) else None
+    except RunError:
+        raise
+    except Exception:  # not there, or cut short: it can be measured again
         return None
-    same = all(table.attrs.get(key) == value for key, value in made_by.items())
-    return table if same and _covers(table, run) else None
 
 
 def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
@@ -92,7 +110,7 @@ def _put_aside(run: Run, name: str) -> None:
     try:
         with xr.open_dataset(path, engine="h5netcdf") as table:
             aside = _earlier(run, name, table.attrs)
-    except (OSError, ValueError, RuntimeError):
+    except Exception:  # not there, or cut short
         return
     aside.parent.mkdir(exist_ok=True)
     os.replace(path, aside)
@@ -105,26 +123,138 @@ def _covers(stored: xr.Dataset, run: Run) -> bool:
     )
 
 
+class _Reached(BaseException):
+    """An analysis has come to the map that was asked for."""
+
+    def __init__(self, function: Measure) -> None:
+        self.function = function
+
+
 @dataclass(frozen=True)
 class MeasureJob:
-    """Measure one shard and store the result."""
+    """Measure one shard, in one of the maps of an analysis, and store the result.
+
+    Parameters
+    ----------
+    record
+        The shard.
+    analysis, label
+        What is measured, and its name in the run.
+    number
+        Which of the analysis's maps.
+    path
+        Where the result is kept.
+    function
+        What the analysis maps, where it is known. In another process the analysis is asked for it again.
+    """
 
     record: ShardRecord
-    function: Measure
+    analysis: Analysis
     label: str
+    number: int
     path: Path
+    function: Measure | None = None
 
     @property
     def name(self) -> str:
         return f"'{self.label}' of shard {self.record.index}"
 
+    @property
+    def key(self) -> str:
+        return f"{re.sub(r'[^0-9A-Za-z_]', '_', self.label)}-{self.number}-{self.record.index:05d}"
+
+    @property
+    def order(self) -> Mapping[str, Any]:
+        if not importable_elsewhere(self.analysis):
+            raise UserError(
+                f"{self.name}: the analysis is defined in a script or notebook, where no other process finds it; put "
+                "it into a module, or use engine=here"
+            )
+        return {
+            "analysis": self.label,
+            "declaration": block_of(self.analysis, "analysis"),
+            "parts": self.path.parent.parent.name,
+            "map": self.number,
+            "shard": self.record.index,
+        }
+
     def work(self, run: Run, advance: Advance) -> list[str]:
         """Measure and store."""
-        part = run.apply(self.record, self.function)
-        with whole_file(self.path) as temporary:
-            part.to_netcdf(temporary, engine="h5netcdf")
-        advance(len(self.record.networks), self.record.group)
+        with claim(run, self.key, self.name):
+            if not self.done(run):
+                part = run.apply(self.record, self.function or self._function(run))
+                with whole_file(self.path) as temporary:
+                    part.to_netcdf(temporary, engine="h5netcdf")
+        watched(run, advance)(len(self.record.networks), self.record.group)
         return []
+
+    def done(self, run: Run) -> bool:
+        return _kept(self) is not None
+
+    def progress(self, run: Run) -> int:
+        """Return how many networks are measured: all of the shard, or none."""
+        return len(self.record.networks) if _is_fresh(self) else 0
+
+    def _function(self, run: Run) -> Measure:
+        """Return what the analysis maps: go through it up to that map, on what earlier ones have kept."""
+        place = 0
+
+        def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+            nonlocal place
+            shards = [shard for shard in run.shards if shard.done]
+            if scores_only:
+                return (run.apply(shard, function, scores_only) for shard in shards)
+            if place == self.number:
+                raise _Reached(function)
+            folder, place = self.path.parent.parent / str(place), place + 1
+            parts = ((shard, _kept(replace(self, record=shard, path=_part(folder, shard)))) for shard in shards)
+            # what an earlier map did not keep was quick, and is so again
+            return [part if part is not None else run.apply(shard, function) for shard, part in parts]
+
+        try:
+            self.analysis.measure(run.mapped_by(mapper))
+        except _Reached as reached:
+            return reached.function
+        raise RunError(f"the analysis '{self.label}' has no map {self.number}; the order is of another")
+
+
+def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
+    """Return the job of an order.
+
+    Raises
+    ------
+    UserError
+        If the analysis cannot be had here, or the run holds other networks than when the order was written.
+    """
+    label, number, index = order.get("analysis"), order.get("map"), order.get("shard")
+    if not (isinstance(label, str) and isinstance(number, int) and isinstance(index, int)):
+        raise RunError(f"this is no order to measure: {dict(order)}")
+    if not 0 <= index < len(run.shards):
+        raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; there is no shard {index}")
+    problems: list[str] = []
+    block = from_plain(order.get("declaration"), "order")
+    analysis = Builder(problems, {}, run.trusted).build("analysis", block, "analysis")
+    if problems:
+        raise DeclarationError(problems)
+    kept = _kept_folder(run, label, analysis)
+    if kept.name != order.get("parts") or Path(label).name != label:
+        raise RunError(
+            f"'{label}' of shard {index}: the order was written by another version, or when {run.folder} held other "
+            "networks; give the command that wrote it again"
+        )
+    shard = run.shards[index]
+    return MeasureJob(shard, analysis, label, number, _part(kept / str(number), shard))
+
+
+def _kept_folder(run: Run, name: str, analysis: Analysis) -> Path:
+    """Return where the parts of a measurement are kept until all of them are there."""
+    there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
+    made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
+    return run.folder / "analyses" / "parts" / f"{name}-{made_by}"
+
+
+def _part(folder: Path, shard: ShardRecord) -> Path:
+    return folder / f"{shard.index:05d}.nc"
 
 
 class Measuring:
@@ -132,18 +262,15 @@ class Measuring:
 
     Parameters
     ----------
-    run, name, analysis, workers, progress
+    run, name, analysis, engine, progress
         As in `measure`.
     """
 
     def __init__(
-        self, run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+        self, run: Run, name: str, analysis: Analysis, engine: Engine, progress: Progress | None = None
     ) -> None:
-        there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
-        made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
-        self._analysis, self._name = analysis, name
-        self._kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
-        self._workers = workers or cores()
+        self._analysis, self._name, self._engine = analysis, name, engine
+        self._kept = _kept_folder(run, name, analysis)
         self._progress = progress or NoProgress()
         self._maps = 0
 
@@ -152,8 +279,11 @@ class Measuring:
         shards = [shard for shard in run.shards if shard.done]
         if scores_only:
             return (run.apply(shard, function, scores_only) for shard in shards)
-        folder, self._maps = self._kept / str(self._maps), self._maps + 1
-        jobs = [MeasureJob(shard, function, self._name, folder / f"{shard.index:05d}.nc") for shard in shards]
+        number, self._maps = self._maps, self._maps + 1
+        folder = self._kept / str(number)
+        jobs = [
+            MeasureJob(shard, self._analysis, self._name, number, _part(folder, shard), function) for shard in shards
+        ]
         parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
@@ -164,11 +294,12 @@ class Measuring:
             parts[job.record.index] = run.apply(job.record, function)
             measured, done = measured + 1, done + len(job.record.networks)
         if waiting:
-            self._progress.begin(total, done, self._name, "networks")
-            try:
-                self._measure(run, waiting)
-            finally:
-                self._progress.end()
+            with driving(run, self._engine, total, done, "networks"):
+                self._progress.begin(total, done, self._name, "networks")
+                try:
+                    self._engine.do(run, waiting, self._progress)
+                finally:
+                    self._progress.end()
             for job in waiting:
                 parts[job.record.index] = xr.load_dataset(job.path, engine="h5netcdf")
         return [parts[shard.index] for shard in shards]
@@ -185,21 +316,21 @@ class Measuring:
             return True
         return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
 
-    def _measure(self, run: Run, jobs: list[MeasureJob]) -> None:
-        workers = min(self._workers, len(jobs))
-        if workers > 1 and importable_elsewhere(jobs[0]):
-            with Workers(run.folder, workers, THREADS) as pool:
-                pool.compute(jobs, self._progress)
-            return
-        for job in jobs:
-            job.work(run, self._progress.advance)
+
+def _is_fresh(job: MeasureJob) -> bool:
+    """Tell whether something is kept of a shard, as it is now."""
+    try:
+        return job.path.stat().st_mtime >= job.record.path.stat().st_mtime
+    except OSError:
+        return False
 
 
 def _kept(job: MeasureJob) -> xr.Dataset | None:
     """Return what an earlier, stopped call has kept of a shard."""
     try:
-        if job.path.stat().st_mtime < job.record.path.stat().st_mtime:
+        if not _is_fresh(job):
             return None
+        check_hdf5(job.path)
         return xr.load_dataset(job.path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):
+    except Exception:  # not there, or cut short
         return None

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from spatialnets.engines.job import Job
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
-__all__ = ["claim", "job_from", "read_order", "refusal", "work_command", "write_orders"]
+__all__ = ["job_from", "read_order", "refusal", "shard_jobs", "work_command", "write_orders"]
 
 
 def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
-    """Write a file of orders, one line of JSON each; return its path."""
+    """Write a file of orders, ``RUN/engine/orders-*.jsonl``, one line of JSON each; return its path.
+
+    Raises
+    ------
+    UserError
+        If another process could not do one of the jobs.
+    """
     folder = run.folder.resolve() / "engine"
     folder.mkdir(exist_ok=True)
     number = 1 + max((int(path.stem.partition("-")[2]) for path in folder.glob("orders-*.jsonl")), default=0)
@@ -32,6 +35,13 @@ def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
 def read_order(path: Path, line: int) -> dict[str, Any]:
     """Return an order.
 
+    Parameters
+    ----------
+    path
+        A file of orders.
+    line
+        Which of its lines, from 0.
+
     Raises
     ------
     RunError
@@ -39,11 +49,16 @@ def read_order(path: Path, line: int) -> dict[str, Any]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise RunError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"cannot read {path}: {error}") from error
     if not 0 <= line < len(lines):
         raise RunError(f"{path} has lines 0 to {len(lines) - 1}; there is no line {line}")
-    order: dict[str, Any] = json.loads(lines[line])
+    try:
+        order = json.loads(lines[line])
+    except ValueError as error:
+        raise RunError(f"line {line} of {path} is no order: {error}") from error
+    if not isinstance(order, dict):
+        raise RunError(f"line {line} of {path} is no order: expected a mapping such as {{'shard': 3}}, got {order!r}")
     return order
 
 
@@ -52,17 +67,36 @@ def job_from(run: Run, order: Mapping[str, Any]) -> Job:
 
     Raises
     ------
-    RunError
-        If the run has no such shard.
+    UserError
+        If the run has no such shard, or a part of the job cannot be had here.
     """
-    from spatialnets.engines.here import ShardJob
-    from spatialnets.experiment import Experiment
+    if "analysis" in order:
+        from spatialnets.engines.measuring import measure_job
 
-    index = order.get("shard")
-    if not isinstance(index, int) or not 0 <= index < len(run.shards):
-        raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; the order was {dict(order)}")
-    experiment = Experiment.from_yaml(run.folder / "experiment.yaml")
-    return ShardJob(run.shards[index], experiment.shards(run.plan["networks_per_shard"])[index])
+        return measure_job(run, order)
+    (job,) = shard_jobs(run, [order.get("shard")])
+    return job
+
+
+def shard_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
+    """Return the jobs of some shards of a run.
+
+    Raises
+    ------
+    UserError
+        If the run has no such shard, or a part of its experiment cannot be had here.
+    """
+    from spatialnets.engines.folder import planned_shards
+    from spatialnets.engines.shard_job import ShardJob
+
+    for index in indices:
+        if not isinstance(index, int) or not 0 <= index < len(run.shards):
+            raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; there is no shard {index!r}")
+    experiment = run.experiment()
+    if run.plan["experiment"] != experiment.digest:
+        raise RunError(f"{run.folder} is damaged: its plan is of another experiment than its experiment.yaml")
+    shards = planned_shards(run, experiment)
+    return [ShardJob(run.shards[index], shards[index]) for index in indices]
 
 
 def refusal(run: Run, job: Job) -> Path:
@@ -82,21 +116,9 @@ def work_command(run: Run, orders: Path, python: str = sys.executable) -> list[s
     python
         The Python to do it with.
     """
-    return [python, "-m", "spatialnets", "work", str(run.folder.resolve()), "--orders", str(orders), "--line"]
-
-
-@contextmanager
-def claim(run: Run, key: str) -> Iterator[bool]:
-    """Hold a job for this process; gives whether nobody else holds it. The kernel frees it at death."""
-    folder = run.folder / "engine" / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder / key, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(held)
+        trusted = run.trusted or run.experiment().trusted
+    except UserError:  # what is asked for may not need what the folder names
+        trusted = False
+    command = [python, "-m", "spatialnets", "work", str(run.folder.resolve()), "--orders", str(orders)]
+    return [*command, *(["--trust"] if trusted else []), "--line"]

@@ -1,7 +1,7 @@
 """One worker process: does the jobs it is given, one at a time, on one thread.
 
 Jobs come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
-when its input does, and dies at its next report when the process that started it is gone.
+when its input does, and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import sys
 import time
 import traceback
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spatialnets.engines.workers import Job
+    from spatialnets.engines.job import Job
     from spatialnets.run import Run
 
 
 def main() -> None:
     """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a chatty part must not spoil the reports
 
@@ -34,12 +32,14 @@ def main() -> None:
         reports.flush()
 
     source = sys.stdin.buffer
-    search_path, folder, threads = pickle.load(source)
+    search_path, folder, threads, parent = pickle.load(source)
     sys.path[:] = search_path
 
     from spatialnets.engines.arithmetic import arithmetic
+    from spatialnets.engines.parent import die_with_parent
     from spatialnets.run import Run
 
+    die_with_parent(parent)
     run = Run.open(Path(folder))
     with arithmetic(threads):
         while True:
@@ -52,6 +52,7 @@ def main() -> None:
 
 def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
     """Do one job and report."""
+    from spatialnets.engines.claim import Cancelled
     from spatialnets.errors import UserError
 
     done, doing, last = 0, "", time.monotonic()
@@ -65,6 +66,8 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
 
     try:
         lines = job.work(run, advance)
+    except Cancelled:
+        report(event="cancelled")
     except UserError as error:
         report(event="refused", message=str(error))
     except MemoryError as error:
@@ -78,5 +81,5 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens any more
+    except (BrokenPipeError, EOFError):
+        os._exit(1)  # nobody listens, or speaks, any more

@@ -6,52 +6,24 @@ import contextlib
 import json
 import os
 import pickle
-import pickletools
 import queue
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
+from spatialnets.engines.arithmetic import thread_variables
+from spatialnets.engines.claim import INTERVAL, Cancelled, cancellation
+from spatialnets.engines.engine import ATTEMPTS
+from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError
-from spatialnets.run import Run
 
-__all__ = ["Advance", "Job", "Workers", "importable_elsewhere"]
-
-ATTEMPTS = 3  # a worker may be killed from outside, for memory say; its job goes on from what it has stored
-
-Advance = Callable[[int, str], None]
-"""Called with how much was done since the last call, and with what is going on, in words."""
-
-
-class Job(Protocol):
-    """What a worker does: a value that can be pickled."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for messages."""
-        ...
-
-    def work(self, run: Run, advance: Advance) -> list[str]:
-        """Do it; return what is to be said of it, one line each."""
-        ...
-
-
-def importable_elsewhere(job: Job) -> bool:
-    """Tell whether another process can do a job: nothing in it is defined in a script, notebook or function."""
-    try:
-        pickled = pickle.dumps(job)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    # what is pickled by name has its module among the words, and so has a part that holds "module:function"
-    words = {word.partition(":")[0] for _, word, _ in pickletools.genops(pickled) if isinstance(word, str)}
-    # a script, a notebook and a module made at run time have no specification to import them by
-    return "__main__" not in words and all(sys.modules[word].__spec__ is not None for word in words & {*sys.modules})
+__all__ = ["Workers"]
 
 
 class Workers:
@@ -65,11 +37,16 @@ class Workers:
         How many processes.
     threads
         torch threads in each.
+    gpus
+        The GPUs that they share, as ``CUDA_VISIBLE_DEVICES`` names them; each process sees one of them.
     """
 
-    def __init__(self, folder: Path, count: int, threads: int) -> None:
-        self._greeting = pickle.dumps((sys.path, str(folder.resolve()), threads))
-        self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    def __init__(self, folder: Path, count: int, threads: int, gpus: Sequence[str] = ()) -> None:
+        self._greeting = pickle.dumps((sys.path, str(folder.resolve()), threads, os.getpid()))
+        self._cancelled = cancellation(folder)
+        self._gpus = dict.fromkeys(gpus, 0)  # how many processes are on each
+        self._gpu_of: dict[int, str] = {}
+        self._environment = {**os.environ, **thread_variables(threads)}
         self._events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -101,11 +78,17 @@ class Workers:
     def _start(self) -> int:
         """Start a process, and a thread that passes its reports on; return its number."""
         number, self._started = self._started, self._started + 1
+        environment = self._environment
+        if self._gpus:
+            gpu = self._gpu_of[number] = min(self._gpus, key=lambda gpu: self._gpus[gpu])
+            self._gpus[gpu] += 1
+            environment = {**environment, "CUDA_VISIBLE_DEVICES": gpu}
         process = subprocess.Popen(
             [sys.executable, "-m", "spatialnets.engines.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=self._environment,
+            env=environment,
+            process_group=0,  # Ctrl-C is for the driver, which ends them
         )
         self._processes[number] = process
         self._send(number, self._greeting)
@@ -149,7 +132,11 @@ class Workers:
         for number in list(self._processes):
             hand_out(number)
         while working:
-            number, event = self._events.get()
+            try:
+                number, event = self._events.get(timeout=INTERVAL)
+            except queue.Empty:
+                self._refuse_if_cancelled()
+                continue
             if number not in working:
                 continue
             job = working[number]
@@ -171,10 +158,17 @@ class Workers:
                     del working[number]
                     hand_out(number)
 
+    def _refuse_if_cancelled(self) -> None:
+        """Look from here: a worker that reports nothing for long, in a long analysis say, does not see it itself."""
+        if self._cancelled.exists():
+            raise Cancelled
+
     def _bury(self, number: int) -> int:
         """Close what is left of a dead process; return its exit status."""
         process = self._processes.pop(number)
         code = process.wait()
+        if number in self._gpu_of:
+            self._gpus[self._gpu_of.pop(number)] -= 1
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -190,6 +184,8 @@ class Workers:
                 progress.advance(event["amount"], event["status"])
                 for line in event["lines"]:
                     progress.say(line)
+            case "cancelled":
+                raise Cancelled
             case "refused":
                 raise RunError(event["message"])
             case _:

@@ -12,9 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from spatialnets.building import block_of, brief
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.protocols import Analysis, RecurrentCore, Task
+from spatialnets.report.cells import csv_of
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.coding import economy, explained, function_and_structure, where_coded
 from spatialnets.report.comparison import compare
@@ -47,7 +49,11 @@ MOST_FEATURES = len(FEATURES)  # a correlation needs more networks than there ar
 
 
 def write_report(
-    run: Run, experiment: Experiment, progress: Progress | None = None, workers: int | None = None
+    run: Run,
+    experiment: Experiment,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Path:
     """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
 
@@ -62,22 +68,24 @@ def write_report(
     progress
         Where to report on analyses and the comparison; by default nowhere.
     workers
-        How many processes measure; by default one per core.
+        How many shards are measured at a time; by default as the engine finds best.
+    engine
+        Where analyses that take long are measured; by default on this machine.
 
     Returns
     -------
     Path
         The page: one file that needs no other and no network.
     """
-    table = measured(run, experiment.analyses, workers, progress)
+    table = measured(run, experiment.analyses, workers, progress, engine)
     found = measurements(run, table)
     examples = example_networks(run, table)
     pictures = _pictures(run, table, found, examples)
     for picture in pictures:
         picture.save(run.folder / "figures")
     scores = scorecard(table, found, _as_published(experiment))
-    write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
-    write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
+    write_text(run.folder / "scorecard.csv", csv_of(table_of(scores)))
+    write_text(run.folder / "metrics.csv", csv_of(_metrics(table)))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
     # a page without a surface stays small and without scripts
     shown = scenes(examples) if any(len(example.geometry.faces) for example in examples) else []
