@@ -81,7 +81,7 @@ def draw_networks(figures: Mapping[str, float], path: Path) -> None:
     """Draw what `networks` measured: seconds and memory over the number of networks, from zero on."""
     figure, panels = _pair(figures, SECONDS_BY_NETWORKS, MEMORY_BY_NETWORKS, "seconds", "networks, one epoch each")
     for axes in panels:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
     figure.savefig(path, dpi=150)
 
 
