@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DeclarationError", "RunError", "UserError", "nearest"]
+__all__ = ["DeclarationError", "RunError", "StorageError", "UserError", "nearest"]
 
 
 class UserError(Exception):
@@ -25,6 +25,10 @@ class DeclarationError(UserError):
 
 class RunError(UserError):
     """A run folder that cannot be read, written or continued."""
+
+
+class StorageError(RunError):
+    """A file that cannot be written, or is not what was written; whatever was being done has to stop."""
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

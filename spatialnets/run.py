@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -16,9 +17,10 @@ import yaml
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
+from spatialnets.netcdf import DamagedFile, read_dataset, write_dataset
 from spatialnets.protocols import PAPER_GRID
 from spatialnets.scoring import scored_among
-from spatialnets.storage import whole_file, write_text
+from spatialnets.storage import damage, digest_of, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
@@ -123,20 +125,31 @@ class Run:
             raise RunError(f"there is no run folder {folder}")
         texts = {}
         for name in ("experiment.yaml", "plan.json"):
+            path = folder / name
             try:
-                texts[name] = (folder / name).read_text(encoding="utf-8")
+                texts[name] = path.read_text(encoding="utf-8")
+                reason = damage(path)
             except FileNotFoundError:
+                if (folder / "shards").is_dir():
+                    raise _lost(path, "it is gone") from None
                 raise RunError(
                     f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`"
                 ) from None
             except (OSError, UnicodeDecodeError) as error:
-                raise RunError(f"{folder / name} cannot be read: {error}") from error
+                raise _lost(path, f"it cannot be read: {error}") from error
+            if reason:
+                raise _lost(path, reason)
         try:
             declaration = yaml.safe_load(texts["experiment.yaml"])
             plan = json.loads(texts["plan.json"])
+            if not isinstance(declaration, dict) or not isinstance(plan, dict):
+                raise TypeError("expected names with values")
             return cls(folder, declaration, plan)
-        except (yaml.YAMLError, ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}") from error
+        except (yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise RunError(
+                f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}. Put both back from a copy "
+                "of the run, or start anew in another place"
+            ) from error
 
     def __repr__(self) -> str:
         done = sum(len(shard.networks) for shard in self.shards if shard.done)
@@ -157,10 +170,25 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """Versions, machine and times (``provenance.json``)."""
         try:
-            content: dict[str, Any] = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{self.folder / 'provenance.json'} cannot be read: {error}") from error
+            content = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
+            if not isinstance(content, dict) or not isinstance(content.get("sessions"), list):
+                raise ValueError("it names no sessions")
+            if content.pop("checksum", "") not in ("", _digest_of_content(content)):  # older runs have none
+                raise ValueError("it does not match its checksum")
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(
+                f"{self.folder / 'provenance.json'} cannot be read: {error}. `spatialnets resume {self.folder}` begins "
+                "it anew"
+            ) from error
         return content
+
+    @property
+    def imported(self) -> bool:
+        """Whether its networks were trained elsewhere, as far as its provenance can be read."""
+        try:
+            return "imported" in self.provenance
+        except RunError:
+            return False
 
     @property
     def missing(self) -> tuple[ShardRecord, ...]:
@@ -236,35 +264,79 @@ class Run:
     # Shards
 
     def check(self, shard: ShardRecord) -> None:
-        """Raise `RunError` if a computed shard cannot be opened."""
+        """Make sure that a computed shard is what was written, without loading it.
+
+        Raises
+        ------
+        DamagedFile
+            If it does not match its checksum, is no netCDF file, or holds other networks than planned.
+        RunError
+            If the system does not let it be read.
+        """
         try:
-            with h5py.File(shard.path, "r") as file:
-                if len(file["network"]) != len(shard.networks):
-                    raise OSError(f"it holds {len(file['network'])} networks, expected {len(shard.networks)}")
-        except (OSError, KeyError, RuntimeError) as error:
-            raise self._damaged(shard, error) from error
+            reason = damage(shard.path)
+            if not reason:
+                with h5py.File(shard.path, "r") as file:
+                    found = np.asarray(file["network"]).tolist()
+                    group = file.attrs.get("group", shard.group)
+                reason = self._mistaken(shard, found, group)
+        except Exception as error:  # a damaged file without a checksum makes HDF5 raise anything
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's fault or a right's, not the file's
+                raise RunError(f"shard {shard.path} cannot be read: {error.strerror or error}") from error
+            raise self._damaged(shard, str(error)) from error
+        if reason:
+            raise self._damaged(shard, reason)
 
     @staticmethod
-    def _damaged(shard: ShardRecord, error: Exception) -> RunError:
-        return RunError(
-            f"shard {shard.path} cannot be read ({error}); it was cut short or changed by hand. "
-            "Delete that file and give the same command again: only its networks are computed anew"
-        )
+    def _mistaken(shard: ShardRecord, found: list[int], group: str) -> str:
+        """Say that a file holds other networks than a shard; nothing if it does not."""
+        if found == list(shard.networks) and group == shard.group:
+            return ""
+        return f"it holds networks {found} of group '{group}', expected {list(shard.networks)} of '{shard.group}'"
+
+    def _damaged(self, shard: ShardRecord, reason: str) -> DamagedFile:
+        if self.imported:
+            cure = "Put it back from a copy, or import these networks again: spatialnets import"
+        else:
+            cure = f"`spatialnets resume {self.folder}` sets it aside and computes its networks anew"
+        return DamagedFile(shard.path, reason, f"it was cut short or changed since it was written. {cure}")
 
     def load_shard(self, shard: ShardRecord, scores_only: bool = False) -> xr.Dataset:
-        """Load one computed shard."""
+        """Load one computed shard.
+
+        Raises
+        ------
+        DamagedFile
+            If it does not match its checksum, cannot be read, or holds other networks than planned.
+        """
         try:
-            with xr.open_dataset(shard.path, engine="h5netcdf") as dataset:
-                if scores_only:
-                    dataset = dataset[[*SCORES, "status", "reason"]]
-                return dataset.load()
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
-            raise self._damaged(shard, error) from error
+            dataset = read_dataset(shard.path, [*SCORES, "status", "reason"] if scores_only else ())
+            found, group = dataset["network"].to_numpy().tolist(), dataset.attrs.get("group", shard.group)
+        except DamagedFile as error:
+            raise self._damaged(shard, error.reason) from error
+        except KeyError as error:
+            raise self._damaged(shard, f"it has no {error}") from error
+        reason = self._mistaken(shard, found, group)
+        if reason:
+            raise self._damaged(shard, reason)
+        return dataset
 
     def write_shard(self, shard: ShardRecord, dataset: xr.Dataset) -> None:
-        """Store one computed shard."""
-        with whole_file(shard.path) as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        """Store one computed shard and its checksum."""
+        write_dataset(shard.path, dataset)
+
+    def digest(self, shard: ShardRecord) -> str:
+        """Return the SHA-256 of a computed shard, by which its contents are known whatever its time says.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        try:
+            return digest_of(shard.path)
+        except OSError as error:
+            raise self._damaged(shard, str(error.strerror or error)) from error
 
     def _done(self, group: str) -> list[ShardRecord]:
         if group not in self.groups:
@@ -372,14 +444,15 @@ class Run:
         if not path.exists():
             raise RunError(f"this run has no analysis '{name}': {nearest(name, self.measurements())}")
         try:
-            return xr.load_dataset(path, engine="h5netcdf")
-        except (OSError, ValueError, RuntimeError) as error:
-            raise RunError(f"{path} cannot be read ({error}); delete it and give the command again") from error
+            return read_dataset(path)
+        except DamagedFile as error:
+            raise DamagedFile(
+                path, error.reason, f"`spatialnets report {self.folder}` measures it anew once you have deleted it"
+            ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
-        """Store an analysis."""
-        with whole_file(self.folder / "analyses" / f"{name}.nc") as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        """Store an analysis and its checksum."""
+        write_dataset(self.folder / "analyses" / f"{name}.nc", dataset)
 
     def compare(self, *others: Run | str | tuple[Run, str], out: str | Path | None = None) -> Comparison:
         """Compare groups of networks, of this run and perhaps of others.
@@ -493,7 +566,20 @@ class Run:
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Store versions, machine and times."""
-        write_text(self.folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
+        # inside the file, not beside it: what changes with every sitting must not be without its old state for a moment
+        content = {**provenance, "checksum": _digest_of_content(provenance)}
+        write_text(self.folder / "provenance.json", json.dumps(content, indent=2) + "\n")
+
+
+def _digest_of_content(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _lost(path: Path, reason: str) -> RunError:
+    return RunError(
+        f"{path} is damaged: {reason}. It cannot be computed again: put it back from a copy of the run, or start anew "
+        "in another place"
+    )
 
 
 def _one_after_another(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:

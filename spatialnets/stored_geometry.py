@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from spatialnets.errors import RunError
 from spatialnets.protocols import PAPER_GRID, FloatArray
-from spatialnets.storage import whole_file
+from spatialnets.storage import damage, write_checked
 
 __all__ = ["StoredGeometry"]
 
@@ -99,6 +99,9 @@ class StoredGeometry:
             If the file cannot be read.
         """
         try:
+            reason = damage(path)
+            if reason:
+                raise ValueError(reason)
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
                 known = {part.name: content[part.name] for part in fields(cls) if part.name in content}
                 scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
@@ -106,11 +109,14 @@ class StoredGeometry:
                     if name in known:
                         scalars[name] = kind(known[name])
                 return cls(**{**known, **scalars})
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+        except Exception as error:  # a damaged file without a checksum makes zipfile and NumPy raise anything
+            raise RunError(
+                f"{path} cannot be read: {error}; without it nobody knows where units lived. Put it back from a copy "
+                "of the run, or give another place with --out to start anew"
+            ) from error
 
     def write(self, path: Path) -> None:
-        """Write it to a file (``.npz``), whole or not at all."""
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
-            arrays = {part.name: np.asarray(getattr(self, part.name)) for part in fields(self)}
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        """Write it to a file (``.npz``) and its checksum, whole or not at all."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{part.name: np.asarray(getattr(self, part.name)) for part in fields(self)})  # type: ignore[arg-type]
+        write_checked(path, buffer.getvalue())

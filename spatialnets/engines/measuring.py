@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping
@@ -19,12 +18,14 @@ from spatialnets.engines.here import cores
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError
+from spatialnets.netcdf import DamagedFile, read_dataset, write_dataset
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
-from spatialnets.storage import whole_file
+from spatialnets.storage import move_checked
 
 __all__ = ["Measuring", "measure"]
 
+OF = "sha256_of_shard"  # attribute of a kept part: the shard it was measured of, whatever files say of their time
 EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
 WORTH = 20.0  # seconds still to go for which workers, which take some seconds to start, pay
@@ -60,7 +61,7 @@ def measure(
         if table is not None:
             if stored.parent.name == EARLIER:
                 _put_aside(run, name)
-                os.replace(stored, run.folder / "analyses" / f"{name}.nc")
+                move_checked(stored, run.folder / "analyses" / f"{name}.nc")
             return table
     mapper = Measuring(run, name, analysis, workers, progress)
     table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
@@ -73,9 +74,8 @@ def measure(
 
 def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
     """Return a stored measurement if it is what would be measured now."""
-    try:
-        table = xr.load_dataset(path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):  # not there, or cut short: it can be measured again
+    table = _readable(path)
+    if table is None:
         return None
     same = all(table.attrs.get(key) == value for key, value in made_by.items())
     return table if same and _covers(table, run) else None
@@ -89,13 +89,9 @@ def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
 def _put_aside(run: Run, name: str) -> None:
     """Keep a stored measurement by other settings, which may have taken hours, for when it is asked for again."""
     path = run.folder / "analyses" / f"{name}.nc"
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as table:
-            aside = _earlier(run, name, table.attrs)
-    except (OSError, ValueError, RuntimeError):
-        return
-    aside.parent.mkdir(exist_ok=True)
-    os.replace(path, aside)
+    table = _readable(path)
+    if table is not None:
+        move_checked(path, _earlier(run, name, table.attrs))
 
 
 def _covers(stored: xr.Dataset, run: Run) -> bool:
@@ -121,8 +117,7 @@ class MeasureJob:
     def work(self, run: Run, advance: Advance) -> list[str]:
         """Measure and store."""
         part = run.apply(self.record, self.function)
-        with whole_file(self.path) as temporary:
-            part.to_netcdf(temporary, engine="h5netcdf")
+        write_dataset(self.path, part.assign_attrs({OF: run.digest(self.record)}))
         advance(len(self.record.networks), self.record.group)
         return []
 
@@ -154,7 +149,7 @@ class Measuring:
             return (run.apply(shard, function, scores_only) for shard in shards)
         folder, self._maps = self._kept / str(self._maps), self._maps + 1
         jobs = [MeasureJob(shard, function, self._name, folder / f"{shard.index:05d}.nc") for shard in shards]
-        parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
+        parts = {job.record.index: part for job in jobs if (part := _kept(job, run)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
         done = total - sum(len(job.record.networks) for job in waiting)
@@ -170,7 +165,7 @@ class Measuring:
             finally:
                 self._progress.end()
             for job in waiting:
-                parts[job.record.index] = xr.load_dataset(job.path, engine="h5netcdf")
+                parts[job.record.index] = _without_origin(read_dataset(job.path))
         return [parts[shard.index] for shard in shards]
 
     def forget(self) -> None:
@@ -195,11 +190,21 @@ class Measuring:
             job.work(run, self._progress.advance)
 
 
-def _kept(job: MeasureJob) -> xr.Dataset | None:
-    """Return what an earlier, stopped call has kept of a shard."""
+def _kept(job: MeasureJob, run: Run) -> xr.Dataset | None:
+    """Return what an earlier, stopped call has kept of a shard, if it was measured of the shard as it is."""
+    part = _readable(job.path)
+    return _without_origin(part) if part is not None and part.attrs.get(OF) == run.digest(job.record) else None
+
+
+def _readable(path: Path) -> xr.Dataset | None:
+    """Return a stored dataset; none if it is not there, cut short or changed, as it can be measured again."""
     try:
-        if job.path.stat().st_mtime < job.record.path.stat().st_mtime:
-            return None
-        return xr.load_dataset(job.path, engine="h5netcdf")
-    except (OSError, ValueError, RuntimeError):
+        return read_dataset(path)
+    except DamagedFile:
         return None
+
+
+def _without_origin(part: xr.Dataset) -> xr.Dataset:
+    """Return what a function gave, as if it had not been kept."""
+    own = {name: value for name, value in part.attrs.items() if name != OF}
+    return part.drop_attrs(deep=False).assign_attrs(own)

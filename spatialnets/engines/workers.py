@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from spatialnets.engines.progress import Progress
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, StorageError
 from spatialnets.run import Run
 
 __all__ = ["Advance", "Job", "Workers", "importable_elsewhere"]
@@ -191,6 +191,6 @@ class Workers:
                 for line in event["lines"]:
                     progress.say(line)
             case "refused":
-                raise RunError(event["message"])
+                raise (StorageError if event.get("storage") else RunError)(event["message"])
             case _:
                 raise RuntimeError(f"{job.name} failed:\n{event['message']}")
