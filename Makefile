@@ -43,7 +43,7 @@ docs: $(VENV)/.installed ## the documentation, into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 benchmark: $(VENV)/.installed ## measure speed against one network at a time, into benchmark.json
-	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json
+	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --picture benchmark_size.png
 
 clean: ## remove what was built (not .venv, not runs/)
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -23,7 +23,7 @@ from spatialnets.cli.resume import resume
 from spatialnets.cli.run import run
 from spatialnets.cli.show import show
 from spatialnets.cli.validate import validate
-from spatialnets.errors import UserError
+from spatialnets.errors import UserError, printable
 
 app = typer.Typer(
     name="spatialnets",
@@ -59,7 +59,7 @@ def main() -> None:
         app(prog_name="spatialnets")
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {printable(line)}", file=sys.stderr)  # it may quote a stranger's file
         sys.exit(2)
     except MemoryError as error:
         print(f"error: memory is short: {error}", file=sys.stderr)

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spatialnets.cli.words import experiment_of
-from spatialnets.errors import UserError
+from spatialnets.cli.words import Trust, experiment_of
 
 
 def cite(
@@ -16,12 +15,14 @@ def cite(
         list[str],
         typer.Argument(help="A run's folder, or an experiment as for run: a file or preset=NAME.", show_default=False),
     ],
+    trust: Trust = False,
 ) -> None:
     """Print BibTeX for everything that an experiment uses."""
+    from spatialnets.experiment import Experiment
     from spatialnets.report.citations import bibliography
 
     if len(words) == 1 and Path(words[0]).is_dir():
-        if not (Path(words[0]) / "experiment.yaml").exists():
-            raise UserError(f"{words[0]} is no run folder: it has no experiment.yaml")
-        words = [str(Path(words[0]) / "experiment.yaml")]
-    print(bibliography(experiment_of(words)))
+        experiment = Experiment.from_run(words[0], trusted=trust)
+    else:
+        experiment = experiment_of(words)
+    print(bibliography(experiment))

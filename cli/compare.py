@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spatialnets.cli.tables import rows_of
-from spatialnets.errors import RunError, nearest
+from spatialnets.errors import RunError, nearest, printable
 
 if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
@@ -44,7 +44,7 @@ def compare(
     print_claims(page.parent)
     _print_effects(found)
     for reason in found.reasons:
-        print(f"not compared: {reason}")
+        print(f"not compared: {printable(reason)}")
     print(f"comparison: {page}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spatialnets.cli.run import WorkerCount
+from spatialnets.cli.words import Trust
 from spatialnets.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def generative(
     ] = None,
     workers: WorkerCount = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Find out which wiring rules grow networks like the trained ones; the same command goes on where it stopped."""
     from spatialnets.engines.measuring import measure
@@ -44,8 +46,8 @@ def generative(
 
     if full and networks is not None:
         raise UserError("--full means all networks that pass: leave out --networks")
-    run = Run.open(folder)
-    analysis = _declared(folder)
+    run = Run.open(folder, trusted=trust)
+    analysis = _declared(run)
     if full or networks is not None:
         analysis = dataclasses.replace(analysis, networks_per_group=networks)
     if all_strengths:
@@ -63,19 +65,18 @@ def generative(
     print(f"measurement: {folder / 'analyses' / 'generative.nc'}")
 
 
-def _declared(folder: Path) -> Generative:
+def _declared(run: Run) -> Generative:
     """Return the analysis as the experiment declares it, or as it is by default."""
     from spatialnets.analyses.generative import Generative
-    from spatialnets.experiment import Experiment
 
-    declared = Experiment.from_yaml(folder / "experiment.yaml").analyses.values()
+    declared = run.experiment().analyses.values()
     return next((analysis for analysis in declared if isinstance(analysis, Generative)), Generative())
 
 
 def _announce(run: Run, analysis: Generative, workers: int | None) -> None:
     """Say how much there is to do, and about how long it takes here."""
-    from spatialnets.engines.here import cores
     from spatialnets.engines.progress import clock_words
+    from spatialnets.engines.sizing import cores
 
     chosen = [group for group, _ in analysis.chosen(run)]
     if not chosen:

@@ -32,9 +32,11 @@ def geometry(
     """Measure a geometry; draw it, and write a page to turn it around."""
     found = _geometries_of(words)
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from spatialnets.engines.folder import stored
+    from spatialnets.errors import printable
     from spatialnets.report.geometry_page import table_of_facts, write_geometry_page
 
     for name, part in found.items():
@@ -44,7 +46,7 @@ def geometry(
         table.add_column(no_wrap=True)
         table.add_column()
         for row in table_of_facts(part, known):
-            table.add_row(*row)
+            table.add_row(*(escape(printable(cell)) for cell in row))
         Console().print(table)
         folder = Path("runs") / f"geometry-{name}" if out is None else out / name if len(found) > 1 else out
         for what, path in write_geometry_page(part, known, name, folder).items():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spatialnets.errors import UserError
+from spatialnets.errors import UserError, printable
 
 
 def import_networks(
@@ -79,7 +79,7 @@ def import_networks(
         said = ", ".join(map(str, known["epochs"]))
         print(f"{name}: {known['networks']:,} networks of {known['units']:,} units, epoch {said}")
     for note in imported["notes"]:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
     print(f"run: {run.folder}")
     print(f"go on with: spatialnets report {run.folder}")
 

@@ -10,6 +10,7 @@ import typer
 
 from spatialnets.cli.compare import print_claims
 from spatialnets.cli.run import WorkerCount, print_scorecard
+from spatialnets.cli.words import Trust
 
 
 def report(
@@ -21,15 +22,15 @@ def report(
         ),
     ] = None,
     workers: WorkerCount = None,
+    trust: Trust = False,
 ) -> None:
     """Measure a run and write its report anew, from what it holds so far."""
     from spatialnets.engines.progress import terminal_progress
-    from spatialnets.experiment import Experiment
     from spatialnets.report.page import is_compared, write_report
     from spatialnets.run import Run
 
-    run = Run.open(folder)
-    experiment = Experiment.from_yaml(folder / "experiment.yaml")
+    run = Run.open(folder, trusted=trust)
+    experiment = run.experiment()
     if analyses is not None:
         declared = [block["kind"] for block in run.declaration.get("analyses", [])]
         more = [name for word in analyses.split(",") if (name := word.strip()) not in declared]

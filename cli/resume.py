@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from spatialnets.cli.run import WorkerCount, compute
+from spatialnets.cli.words import Trust
 
 
-def resume(folder: Annotated[Path, typer.Argument(help="The run's folder.")], workers: WorkerCount = None) -> None:
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The run's folder.")], workers: WorkerCount = None, trust: Trust = False
+) -> None:
     """Go on with a run that was stopped."""
-    from spatialnets.experiment import Experiment
     from spatialnets.run import Run
 
-    Run.open(folder)
-    compute(Experiment.from_yaml(folder / "experiment.yaml"), folder, workers, report=True, quiet=False)
+    compute(Run.open(folder, trusted=trust).experiment(), folder, workers, report=True, quiet=False)

@@ -13,6 +13,7 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
     from rich.console import Console
     from rich.table import Table
 
+    from spatialnets.errors import printable
     from spatialnets.run import Run
     from spatialnets.scoring import PASS_ACCURACY
 
@@ -49,10 +50,10 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
         ]
     Console().print(table)
     for line in diverged:
-        print(line)
+        print(printable(line))
     provenance = run.provenance
     sessions = provenance["sessions"]
     size = sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
-    print(f"begun {provenance['created']}; {len(sessions)} sitting(s); {size / 1e6:,.1f} MB on disk")
+    print(f"begun {printable(provenance['created'])}; {len(sessions)} sitting(s); {size / 1e6:,.1f} MB on disk")
     report = run.folder / "report.html"
     print(f"report: {report}" if report.exists() else f"no report yet: spatialnets report {run.folder}")

@@ -13,7 +13,7 @@ from spatialnets.errors import UserError
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Words", "experiment_of"]
+__all__ = ["Trust", "Words", "experiment_of"]
 
 Words = Annotated[
     list[str],
@@ -21,6 +21,12 @@ Words = Annotated[
         help="A file such as my.yaml, or preset=NAME; then any key=value, such as networks=16 or geometry=sphere.",
         show_default=False,
     ),
+]
+
+
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Import code that the run's folder names (module:Class); it can do all that you can."),
 ]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spatialnets.files.reading import reading
+from spatialnets.files.sizes import read_array
 from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 
@@ -53,7 +54,7 @@ def read_coordinates(path: Path) -> Coordinates:
     """
     if path.suffix == ".npy":
         with reading(path, "an array of coordinates"):
-            values = np.load(path, allow_pickle=False)
+            values = read_array(path)
         return Coordinates(as_positions(values, str(path)))
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv, .tsv, .txt or .npy")

@@ -37,7 +37,7 @@ class Mesh(OnSurface):
     ----------
     source
         A file: GIFTI (``.gii``, ``.gii.gz``), a FreeSurfer surface such as ``lh.pial``, or ``.ply``, ``.obj``,
-        ``.stl``, ``.off`` and whatever else trimesh reads. Or a `Surface`, or a pair of arrays, vertices
+        ``.stl``, ``.off``. Or a `Surface`, or a pair of arrays, vertices
         ``(vertex, 3)`` and faces ``(face, 3)``; a run keeps arrays in its ``experiment.yaml`` number by number, so
         large meshes are better saved to a file. Taken to be in mm.
     n

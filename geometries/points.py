@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
+from spatialnets.files.reading import reading
+from spatialnets.files.sizes import read_array
 from spatialnets.files.table import ENDINGS, read_rows
 from spatialnets.protocols import FloatArray, Geometry
 
@@ -100,13 +102,11 @@ def _numbers(values: ArrayLike) -> FloatArray:
 
 
 def _read(path: Path) -> FloatArray:
+    if path.suffix == ".npy":
+        with reading(path, "an array of coordinates"):
+            return _numbers(read_array(path))
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
-    if path.suffix == ".npy":
-        try:
-            return _numbers(np.load(path, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"{path} is no array of coordinates: {error}") from error
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv or .npy")
     return _parse(path)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.files.reading import GIFTI_ENDINGS, UnfitFile, reading
+from spatialnets.geometries.gifti import read_gifti
 from spatialnets.protocols import FloatArray, Surface
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["Cleaned", "as_trimesh", "clean", "components", "read_surface"]
 
 IntArray = NDArray[np.int64]
 
+MESH_ENDINGS = (".obj", ".off", ".ply", ".stl")  # formats that hold their triangles themselves
 FREESURFER = (b"\xff\xff\xfe", b"\xff\xff\xff", b"\xff\xff\xfd")  # how a FreeSurfer surface begins
 
 
@@ -40,7 +42,7 @@ class Cleaned:
 
 
 def read_surface(path: Path) -> tuple[FloatArray, IntArray]:
-    """Read vertices, in mm, and faces from a GIFTI, FreeSurfer or any mesh file that trimesh reads.
+    """Read vertices, in mm, and faces from a GIFTI, FreeSurfer, PLY, OBJ, STL or OFF file, and from no other it names.
 
     Returns
     -------
@@ -71,9 +73,7 @@ def _beginning(path: Path) -> bytes:
 
 
 def _gifti(path: Path) -> tuple[Any, Any]:
-    import nibabel
-
-    image = nibabel.load(path)
+    image = read_gifti(path)
     vertices, faces = (image.agg_data(intent) for intent in ("pointset", "triangle"))
     if len(vertices) == 0 or len(faces) == 0:
         raise UnfitFile(f"{path} is a GIFTI file without a surface (no points or no triangles); perhaps it holds data")
@@ -92,14 +92,14 @@ def _freesurfer(path: Path) -> tuple[Any, Any]:
 def _trimesh(path: Path) -> tuple[Any, Any]:
     import trimesh
 
-    readable = sorted(f".{ending}" for ending in trimesh.available_formats())
     ending = path.suffix.lower()
-    if ending not in readable:
+    if ending not in MESH_ENDINGS:
         raise UnfitFile(
             f"{path} is no surface that can be read: expected GIFTI (.gii), a FreeSurfer surface such as lh.pial, or "
-            f"a mesh ({', '.join(readable)})"
+            f"a mesh ({', '.join(MESH_ENDINGS)})"
         )
-    mesh = trimesh.load_mesh(path, process=False)
+    with open(path, "rb") as file:  # given a path, it would read whatever other files this one names
+        mesh = trimesh.load_mesh(file, file_type=ending[1:], process=False)
     if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
         raise UnfitFile(f"{path} holds no triangle mesh")
     return mesh.vertices, mesh.faces

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.files.reading import GIFTI_ENDINGS, VOLUME_ENDINGS, UnfitFile, reading
+from spatialnets.files.sizes import plain_text, read_array
+from spatialnets.geometries.gifti import read_gifti
 from spatialnets.geometries.lookup import read_lookup
 from spatialnets.geometries.volume import read_image
 from spatialnets.protocols import FloatArray
@@ -130,7 +132,7 @@ def read_mask(path: Path, vertices: FloatArray) -> NDArray[np.bool_]:
             mask = np.zeros(count, dtype=bool)
             mask[listed] = True
         elif path.name.endswith(GIFTI_ENDINGS):
-            mask = np.nan_to_num(np.asarray(nibabel.load(path).darrays[0].data)) != 0
+            mask = np.nan_to_num(np.asarray(read_gifti(path).darrays[0].data)) != 0
         else:
             mask = np.nan_to_num(_plain(path)) != 0
     _check_count(path, len(mask), count)
@@ -156,9 +158,8 @@ def _annotation(path: Path) -> tuple[IntArray, dict[int, str]]:
 
 
 def _gifti_labels(path: Path) -> tuple[IntArray, dict[int, str]]:
-    import nibabel
 
-    image = nibabel.load(path)
+    image = read_gifti(path)
     if not len(image.darrays):
         raise UnfitFile(f"{path} is a GIFTI file without data")
     names = {int(key): str(name) for key, name in image.labeltable.get_labels_as_dict().items()}
@@ -168,9 +169,9 @@ def _gifti_labels(path: Path) -> tuple[IntArray, dict[int, str]]:
 def _plain(path: Path) -> NDArray[Any]:
     """Return one number per line, or the array of an NPY file."""
     if path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
+        values = read_array(path)
     elif path.suffix in (".csv", ".txt", ".1D"):
-        values = np.loadtxt(path, delimiter=",", ndmin=1)
+        values = np.loadtxt(plain_text(path).splitlines(), delimiter=",", ndmin=1)
     else:
         raise UnfitFile(f"{path} ends in '{path.suffix}'; expected .annot, .label, .gii, .nii, .csv, .txt or .npy")
     if values.ndim != 1 or values.dtype.kind not in "biuf":

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.files.reading import reading, some
+from spatialnets.files.sizes import check_size
 from spatialnets.geometries.surfaces import as_trimesh
 from spatialnets.geometries.topology import grow
 from spatialnets.protocols import FloatArray, Surface
@@ -86,7 +87,9 @@ def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
     import nibabel
 
     with reading(path, "a volume; expected NIfTI (.nii or .nii.gz)"):
-        image = nibabel.as_closest_canonical(nibabel.squeeze_image(nibabel.load(path)))
+        found = nibabel.load(path)
+        check_size(path, math.prod(found.shape) * found.header.get_data_dtype().itemsize)
+        image = nibabel.as_closest_canonical(nibabel.squeeze_image(found))
         data = np.asanyarray(image.dataobj)
     if data.ndim != 3:
         raise ValueError(

@@ -12,7 +12,9 @@ import numpy as np
 
 from spatialnets.declaration import Node, plain
 
-__all__ = ["Axis", "network_values", "read_axis"]
+__all__ = ["MOST_NETWORKS", "Axis", "network_values", "read_axis"]
+
+MOST_NETWORKS = 10**6  # of a group; more are a slip of the pen
 
 _FORMS = {
     "linspace": "{linspace: [first, last]} or [first, last, count]",
@@ -51,7 +53,8 @@ class Axis:
                 first, last = (float(value) for value in self.arguments[:2])
                 count = int(self.arguments[2]) if len(self.arguments) == 3 else networks
                 space = np.linspace if self.kind == "linspace" else np.geomspace
-                return tuple(float(value) for value in space(first, last, count))
+                with np.errstate(all="ignore"):  # what is not finite is refused by the part whose field it is
+                    return tuple(float(value) for value in space(first, last, count))
             case "range":
                 return tuple(range(*self.arguments))
         return self.arguments
@@ -81,17 +84,22 @@ def read_axis(node: Node) -> Axis:
                 and 1 <= len(given) <= 3
                 and all(isinstance(value, int) for value in given)
                 and (len(given) < 3 or given[2] != 0)
-                and len(range(*given)) > 0
+                and 0 < _length(range(*given)) <= MOST_NETWORKS
             )
         case _:
-            fits = isinstance(given, list) and len(given) > 0
+            fits = isinstance(given, list) and 0 < len(given) <= MOST_NETWORKS
     if not fits:
         raise ValueError(f"got {{{kind}: {given}}}, expected {_FORMS[kind]}")
     return Axis(kind, tuple(given))
 
 
+def _length(numbers: range) -> int:
+    """Return how many there are; `len` knows no number beyond what a machine counts to."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
+
+
 def _count(given: Sequence[Any]) -> bool:
-    return len(given) == 2 or (isinstance(given[2], int) and given[2] >= 1)
+    return len(given) == 2 or (isinstance(given[2], int) and 1 <= given[2] <= MOST_NETWORKS)
 
 
 def network_values(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], networks: int) -> list[dict[str, Any]]:
@@ -137,6 +145,8 @@ def network_values(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], ne
         taken.update(together)
         values = {other: axes[other].values(networks) for other in together}
         bundles.append([{other: values[other][place] for other in together} for place in range(axis.length or 0)])
+    if networks * math.prod(map(len, bundles)) > MOST_NETWORKS:
+        raise ValueError(f"the axes make more than {MOST_NETWORKS:,} networks of this group")
     spread = {path: axis.values(networks) for path, axis in along.items()}
     result = []
     for combination in product(*bundles):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -27,6 +28,10 @@ FAMILY_OF = {
     Constraint: "constraint",
     Analysis: "analysis",
 }
+UNTRUSTED = (
+    "which is not imported because it comes with a run's folder; if you trust whoever made that, give --trust, or in "
+    "Python Run.open(folder, trusted=True)"
+)
 Part = TypeVar("Part")
 
 
@@ -68,12 +73,15 @@ class Builder:
         Where mistakes are noted, one line each.
     classes
         Classes that are known here and perhaps nowhere else, by kind.
+    trusted
+        Whether code that a block names, such as ``module:Class``, is imported; otherwise it is a mistake.
     """
 
-    def __init__(self, problems: list[str], classes: Mapping[str, type[Any]]) -> None:
+    def __init__(self, problems: list[str], classes: Mapping[str, type[Any]], trusted: bool = True) -> None:
         self.problems = problems
         self.noted = 0  # also those already known from another group
         self.classes = classes
+        self.trusted = trusted
 
     def note(self, node: Node, path: str, what: str) -> None:
         """Note a mistake once, although several groups may inherit it."""
@@ -101,6 +109,8 @@ class Builder:
         if not isinstance(kind.value, str):
             self.note(kind, f"{path}.kind", f"expected the name of {_a(family)}, got {plain(kind)!r}")
             return None
+        if kind.value not in self.classes and not self._may_import(kind, f"{path}.kind", registry.names(family)):
+            return None
         try:
             found = self.classes[kind.value] if kind.value in self.classes else registry.load(family, kind.value)
         except UserError as error:
@@ -116,9 +126,17 @@ class Builder:
             return None
         return found
 
+    def _may_import(self, node: Node, path: str, safe: Collection[str]) -> bool:
+        """Tell whether a name of code may be imported, after noting that it may not."""
+        named = isinstance(node.value, str) and ":" in node.value
+        if self.trusted or not named or node.value in safe:
+            return True
+        self.note(node, path, f"this names code, {node.value}, {UNTRUSTED}")
+        return False
+
     def hint(self, family: str, block: Node, path: list[str]) -> Any:
         """Return the type of the field at a path such as ``terms.0.strength`` within a block, or None."""
-        found = Builder([], self.classes).class_of(family, as_block(block), "")
+        found = Builder([], self.classes, self.trusted).class_of(family, as_block(block), "")
         if found is None or not path or path[0] not in _hints(found):
             return None
         hint, rest = _hints(found)[path[0]], path[1:]
@@ -146,13 +164,18 @@ class Builder:
         before = self.noted
         values: dict[str, Any] = {}
         hints = _hints(found)
+        codes = {
+            field.name: field.metadata["imports"] for field in dataclasses.fields(found) if "imports" in field.metadata
+        }
         for key, node in block.value.items():
             if key == "kind" and has_kind:
                 continue
             if key not in hints:
                 self.note(node, f"{path}.{key}", f"unknown key, {nearest(key, hints)} (got {plain(node)!r})")
                 continue
-            values[key] = self._field(hints[key], node, f"{path}.{key}")
+            safe = codes.get(key)
+            if safe is None or self._may_import(node, f"{path}.{key}", safe):
+                values[key] = self._field(hints[key], node, f"{path}.{key}")
         for field in dataclasses.fields(found):
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if field.init and required and field.name not in block.value:
@@ -277,10 +300,10 @@ def brief(family: str, block: Mapping[str, Any]) -> str:
     'grid, shape 5 x 5 x 4'
     """
     kind = str(block["kind"])
-    try:
-        defaults = {field.name: field.default for field in dataclasses.fields(registry.load(family, kind))}
-    except UserError:  # a part that is not installed here
-        defaults = {}
+    defaults: dict[str, Any] = {}
+    if kind in registry.names(family):  # to say what a run holds, nothing else is imported
+        with contextlib.suppress(UserError):  # of a package that is no longer whole
+            defaults = {field.name: field.default for field in dataclasses.fields(registry.load(family, kind))}
     words = [kind.rpartition(":")[2]]
     for key, value in block.items():
         plain_value = tuple(value) if isinstance(value, list) else value

@@ -12,6 +12,8 @@ from typing import Any, TypeAlias
 import yaml
 
 from spatialnets.errors import DeclarationError, UserError, nearest
+from spatialnets.files.reading import UnfitFile
+from spatialnets.files.sizes import plain_text
 from spatialnets.registry import FAMILIES
 
 __all__ = [
@@ -38,6 +40,13 @@ BLOCKS = (*PART_FAMILIES, "training")
 TOP = ("name", "description", "extends", "networks", "seed", "base", "groups", "analyses")
 AXES = ("linspace", "logspace", "range", "list")
 
+# Beyond these somebody is playing with the reader: YAML can say in ten lines what would take a year to write out.
+MOST_TEXT = 4 * 2**20
+MOST_VALUES = 500_000
+MOST_DEPTH = 40
+MOST_DIGITS = 400  # the largest float64 has 309
+MOST_PROBLEMS = 20  # which are said at once
+
 
 @dataclass(frozen=True)
 class Node:
@@ -53,59 +62,100 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
-for _tag, _pattern in {
+YAML = "tag:yaml.org,2002:"
+_PATTERNS = {
     "null": r"(?:null|Null|NULL|~|)$",
     "bool": r"(?:true|True|TRUE|false|False|FALSE)$",
     "int": r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$",
     "float": r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$|[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$",
-}.items():
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), None)
+}
+for _tag, _pattern in _PATTERNS.items():
+    _Loader.add_implicit_resolver(YAML + _tag, re.compile(_pattern), None)
 
 
 def _scalar(node: yaml.ScalarNode) -> Value:
+    """Return a value.
+
+    Raises
+    ------
+    ValueError
+        If it is none that an experiment can hold; the message says why.
+    """
     text = str(node.value)
-    match node.tag.rpartition(":")[2]:
+    kind = node.tag.removeprefix(YAML)
+    pattern = _PATTERNS.get(kind)
+    if kind == "str":
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError("half of a letter (a lone surrogate) is no text")
+        return text
+    if pattern is None or not re.match(pattern, text):
+        mark = node.tag.replace(YAML, "!!")
+        raise ValueError(f"{text[:40]!r} is marked as {mark}, which is not read; leave that out")
+    if kind in ("int", "float") and len(text) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits; expected at most {MOST_DIGITS}")
+    match kind:
         case "null":
             return None
         case "bool":
             return text.lower() == "true"
         case "int":
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        case "float":
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return text
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-def _convert(node: yaml.Node, source: str, problems: list[str], lines: bool = True) -> Node:
-    mark = f"{source}:{node.start_mark.line + 1}" if lines else source
-    if isinstance(node, yaml.MappingNode):
+class _Conversion:
+    """Turns what YAML composed into nodes, and notes what cannot be."""
+
+    def __init__(self, source: str, lines: bool) -> None:
+        self.source, self.lines = source, lines
+        self.problems: list[str] = []
+        self.values = 0
+
+    def mark(self, node: yaml.Node) -> str:
+        return f"{self.source}:{node.start_mark.line + 1}" if self.lines else self.source
+
+    def node(self, node: yaml.Node, depth: int = 0) -> Node:
+        """Return a node, what it refers to written out."""
+        mark = self.mark(node)
+        self.values += 1
+        if self.values > MOST_VALUES:
+            raise DeclarationError([f"{mark}: more than {MOST_VALUES:,} values, with references written out"])
+        if depth > MOST_DEPTH:
+            raise DeclarationError([f"{mark}: more than {MOST_DEPTH} lists or mappings within each other"])
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                return Node(_scalar(node), mark)
+            except ValueError as error:
+                self.problems.append(f"{mark}: {error}")
+                return Node(None, mark)
+        if node.tag != YAML + ("map" if isinstance(node, yaml.MappingNode) else "seq"):
+            self.problems.append(f"{mark}: {node.tag.replace(YAML, '!!')} is not read; leave that out")
+            return Node(None, mark)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.node(item, depth + 1) for item in node.value], mark)
         content: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
             if not isinstance(key_node, yaml.ScalarNode):
-                problems.append(f"{mark}: a key must be a word, not a list or mapping")
-            elif key in content:
-                where = f"{source}:{key_node.start_mark.line + 1}" if lines else source
-                problems.append(f"{where}: '{key}' is given twice (first at {content[key].mark})")
+                self.problems.append(f"{mark}: a key must be a word, not a list or mapping")
+                continue
+            key, where = str(key_node.value), self.mark(key_node)
+            if key in content:
+                self.problems.append(f"{where}: '{key}' is given twice (first at {content[key].mark})")
             else:
-                value = _convert(value_node, source, problems, lines)
-                where = f"{source}:{key_node.start_mark.line + 1}" if lines else source
-                content[key] = Node(value.value, where)
+                content[key] = Node(self.node(value_node, depth + 1).value, where)
         return Node(content, mark)
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_convert(item, source, problems, lines) for item in node.value], mark)
-    assert isinstance(node, yaml.ScalarNode)
-    return Node(_scalar(node), mark)
 
 
 def parse(text: str, source: str, lines: bool = True) -> Node:
-    """Parse YAML 1.2.
+    """Parse YAML 1.2, as data: a tag such as ``!!python/object`` is refused.
 
     Raises
     ------
     DeclarationError
-        If it is no YAML, or a key is given twice.
+        If it is no YAML, a key is given twice, or references make it larger or deeper than any declaration.
     """
+    if len(text) > MOST_TEXT:
+        raise DeclarationError([f"{source}: {len(text):,} letters; expected at most {MOST_TEXT:,}"])
     try:
         root = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
@@ -113,13 +163,15 @@ def parse(text: str, source: str, lines: bool = True) -> Node:
         where = f"{source}:{line}" if lines else source
         raise DeclarationError([f"{where}: this is no YAML: {error.problem or error.context}"]) from error
     except yaml.YAMLError as error:
-        raise DeclarationError([f"{source}: this is no YAML: {error}"]) from error
+        raise DeclarationError([f"{source}: this is no YAML: {' '.join(str(error).split())}"]) from error
+    except RecursionError:
+        raise DeclarationError([f"{source}: more than {MOST_DEPTH} lists or mappings within each other"]) from None
     if root is None:
         return Node(None, source)
-    problems: list[str] = []
-    node = _convert(root, source, problems, lines)
-    if problems:
-        raise DeclarationError(problems)
+    conversion = _Conversion(source, lines)
+    node = conversion.node(root)
+    if conversion.problems:
+        raise DeclarationError(conversion.problems[:MOST_PROBLEMS])
     return node
 
 
@@ -153,15 +205,9 @@ def load_file(path: Path, seen: tuple[Path, ...] = ()) -> Node:
         If it cannot be read or parsed, or extends itself.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DeclarationError([f"there is no file {path}"]) from None
-    except IsADirectoryError:
-        raise DeclarationError([f"{path} is a folder; expected a YAML file"]) from None
-    except UnicodeDecodeError:
-        raise DeclarationError([f"{path} is no text; expected a YAML file"]) from None
-    except OSError as error:
-        raise DeclarationError([f"{path} cannot be read: {error.strerror}"]) from error
+        text = plain_text(path, MOST_TEXT)
+    except UnfitFile as error:
+        raise DeclarationError([str(error)]) from error
     return _extended(parse(text, str(path)), path, seen)
 
 

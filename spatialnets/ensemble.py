@@ -114,8 +114,8 @@ class Ensemble(nn.Module):
 
     def answers(self, states: Tensor, steps: Sequence[int]) -> Tensor:
         """Map states ``(network, trial, time, unit)`` to outputs ``(network, trial, step, output)`` at some steps."""
-        seen = self.core.trace(states)
-        asked = seen[:, :, steps[0]] if len(steps) == 1 else seen[:, :, list(steps)].flatten(1, 2)
+        seen = self.core.trace(states).transpose(1, 2)  # by time, as cores work: so will be the way back
+        asked = seen[:, steps[0]] if len(steps) == 1 else seen[:, list(steps)].transpose(1, 2).flatten(1, 2)
         outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
         return outputs.view(len(outputs), states.shape[1], len(steps), -1)
 

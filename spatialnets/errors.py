@@ -5,7 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DeclarationError", "RunError", "StorageError", "UserError", "nearest"]
+__all__ = ["DeclarationError", "RunError", "StorageError", "UserError", "nearest", "printable"]
+
+
+MOST_SAID = 19  # mistakes that fit on a screen
+LONGEST = 1000  # letters of a line, which may quote what was given
 
 
 class UserError(Exception):
@@ -16,11 +20,17 @@ class UserError(Exception):
 
 
 class DeclarationError(UserError):
-    """An experiment that cannot be built; `problems` holds every mistake found, one line each."""
+    """An experiment that cannot be built; `problems` holds every mistake found, one line each.
+
+    The message says the first ones, and how many more there are.
+    """
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        more = len(self.problems) - MOST_SAID
+        short = [line if len(line) <= LONGEST else f"{line[:LONGEST]} …" for line in self.problems[:MOST_SAID]]
+        said = [*short, *([f"and {more} more mistakes"] if more > 0 else [])]
+        super().__init__("\n".join(said))
 
 
 class RunError(UserError):
@@ -46,3 +56,19 @@ def nearest(word: str, valid: Iterable[str]) -> str:
     if close:
         return f"did you mean '{close[0]}'? (valid: {', '.join(valid)})"
     return f"valid: {', '.join(valid) or 'nothing'}"
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which nothing moves a terminal's cursor, colours it or turns the direction of writing.
+
+    What cannot be seen is written as its code, so that it can be found in a file.
+
+    Examples
+    --------
+    >>> print(printable("V1\x1b[31m\u202egnp.exe"))
+    V1\x1b[31m\u202egnp.exe
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )

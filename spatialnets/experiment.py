@@ -23,6 +23,7 @@ from spatialnets.declaration import (
 )
 from spatialnets.errors import DeclarationError, UserError, nearest
 from spatialnets.group import Group
+from spatialnets.manifest import declaration_of
 from spatialnets.protocols import Analysis, Geometry, RecurrentCore, Regularizer, Task
 from spatialnets.reading import Kinds, Reading
 from spatialnets.shard import Shard, Training
@@ -47,10 +48,10 @@ class Experiment:
     Sphere(n=100, radius=1.0)
     """
 
-    def __init__(self, root: Node, classes: Mapping[str, type[Any]] | None = None) -> None:
-        self._root = root
+    def __init__(self, root: Node, classes: Mapping[str, type[Any]] | None = None, trusted: bool = True) -> None:
+        self._root, self._trusted = root, trusted
         self._classes = dict(classes or {})
-        reader = Reading(root, self._classes)
+        reader = Reading(root, self._classes, trusted)
         self.name: str = reader.name
         self.description: str = reader.description
         self.seed: int = reader.seed
@@ -75,6 +76,27 @@ class Experiment:
         return cls(load_file(Path(path)))
 
     @classmethod
+    def from_run(cls, folder: str | Path, trusted: bool = False) -> Experiment:
+        """Return the experiment that a run's folder holds.
+
+        Parameters
+        ----------
+        folder
+            The run's folder, perhaps a stranger's.
+        trusted
+            Whether code that it names (``module:Class``) is imported. Parts of installed packages always are.
+
+        Raises
+        ------
+        RunError
+            If the folder is no run's.
+        DeclarationError
+            With every mistake in it; code that is not trusted is one.
+        """
+        path = Path(folder) / "experiment.yaml"
+        return cls(from_plain(declaration_of(Path(folder)), str(path)), trusted=trusted)
+
+    @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any]) -> Experiment:
         """Return the experiment declared by plain data, as YAML would give it."""
         return cls(from_plain(declaration, "declaration"))
@@ -94,7 +116,7 @@ class Experiment:
 
     def override(self, *words: str) -> Experiment:
         """Return the experiment with words such as ``"training.epochs=3"`` or ``"geometry=sphere"`` laid over it."""
-        return Experiment(_with_words(self._root, words), self._classes)
+        return Experiment(_with_words(self._root, words), self._classes, self._trusted)
 
     def replace(
         self,
@@ -152,7 +174,7 @@ class Experiment:
             }
             if changed:
                 content["groups"] = Node(changed, root.mark)
-        return Experiment(Node(content, root.mark), classes)
+        return Experiment(Node(content, root.mark), classes, self._trusted)
 
     @property
     def networks(self) -> int:
@@ -234,6 +256,7 @@ class Experiment:
         workers: int | None = None,
         progress: Progress | None = None,
         report: bool = True,
+        networks_per_shard: int | None = None,
     ) -> Run:
         """Train all networks that the folder does not hold yet, measure them and write the report.
 
@@ -247,10 +270,13 @@ class Experiment:
             Where to report, such as `spatialnets.engines.progress.terminal_progress()`; by default nowhere.
         report
             Whether to measure and to write ``report.html``.
+        networks_per_shard
+            How many networks are trained as one batch, if the run begins now; by default what fits the machine.
         """
         from spatialnets.engines.here import compute
 
-        run = compute(self, out if out is not None else self.folder, workers=workers, progress=progress)
+        place = out if out is not None else self.folder
+        run = compute(self, place, workers=workers, progress=progress, networks_per_shard=networks_per_shard)
         if report:
             from spatialnets.report.page import is_current, write_report
 

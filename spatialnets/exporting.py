@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.errors import printable
+from spatialnets.files.table import harmless
 from spatialnets.protocols import FloatArray
 from spatialnets.storage import write_bytes, write_text
 from spatialnets.stored_geometry import StoredGeometry
@@ -58,7 +60,7 @@ def graph_of(weights: FloatArray, geometry: StoredGeometry, about: Mapping[str, 
     for unit, position in enumerate(geometry.positions.tolist()):
         told: dict[str, Any] = dict(zip(AXES, position, strict=False))
         if len(geometry.names):
-            told["name"] = str(geometry.names[unit])
+            told["name"] = printable(str(geometry.names[unit]))  # XML has no letters for the rest
         if len(geometry.parts):
             told["part"] = int(geometry.parts[unit])
         graph.add_node(unit, **told)
@@ -96,7 +98,7 @@ def edge_table(graph: nx.DiGraph) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["pre", "post", "weight", "distance", *(["pre_name", "post_name"] if named else [])])
     for pre, post, edge in graph.edges(data=True):
-        names = [named[pre], named[post]] if named else []
+        names = [harmless(named[pre]), harmless(named[post])] if named else []
         table.writerow([pre, post, repr(edge["weight"]), repr(edge["distance"]), *names])
     return text.getvalue()
 

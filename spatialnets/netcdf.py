@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5netcdf
 import xarray as xr
 
 from spatialnets.errors import StorageError
+from spatialnets.files.reading import words_of
+from spatialnets.files.sizes import check_file, check_hdf5
 from spatialnets.storage import damage, write_checked
 
-__all__ = ["DamagedFile", "read_dataset", "write_dataset"]
+__all__ = ["DamagedFile", "opened_dataset", "read_dataset", "write_dataset"]
 
 
 class DamagedFile(StorageError):
@@ -42,23 +45,38 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> None:
     write_checked(path, buffer.getvalue())
 
 
-def read_dataset(path: Path, names: Sequence[str] = ()) -> xr.Dataset:
-    """Read a dataset, or some variables of it.
+@contextmanager
+def opened_dataset(path: Path) -> Iterator[xr.Dataset]:
+    """Give a dataset whose file is what was written, its variables not yet loaded.
+
+    What a file must hold can be asked of it inside: any error there counts as damage.
 
     Raises
     ------
     DamagedFile
-        If the file is not there, does not match its checksum, or cannot be read.
+        If the file is not there, does not match its checksum, leads elsewhere, cannot be read or is found unfit.
     """
     try:
+        check_file(path)
         reason = damage(path)
-        if not reason:
-            with xr.open_dataset(path, engine="h5netcdf") as dataset:
-                return (dataset[list(names)] if names else dataset).load()
-    except MemoryError:
+        if reason:
+            raise DamagedFile(path, reason)
+        check_hdf5(path)
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            yield dataset
+    except (MemoryError, DamagedFile):
         raise
-    except OSError as error:
-        raise DamagedFile(path, str(error.strerror or error)) from error
     except Exception as error:  # a damaged file without a checksum makes HDF5 and what is above it raise anything
-        raise DamagedFile(path, f"{type(error).__name__}: {error}") from error
-    raise DamagedFile(path, reason)
+        raise DamagedFile(path, words_of(error)) from error
+
+
+def read_dataset(path: Path) -> xr.Dataset:
+    """Read a dataset.
+
+    Raises
+    ------
+    DamagedFile
+        As `opened_dataset`.
+    """
+    with opened_dataset(path) as dataset:
+        return dataset.load()

@@ -179,6 +179,8 @@ class Snapshot:
         The states of the current batch ``(network, trial, time, unit)``, for penalties on activity.
     positions
         Where units are, ``(network, unit, d)`` in steps, if positions are learned.
+    probes
+        One generator for each network, from which penalties that are estimated draw; without them they are exact.
 
     Raises
     ------
@@ -196,6 +198,7 @@ class Snapshot:
     distances: Tensor | None = None
     states: Tensor | None = None
     positions: Tensor | None = None
+    probes: Sequence[torch.Generator] | None = None
 
     def __post_init__(self) -> None:
         import torch
@@ -273,9 +276,18 @@ class Regularizer(ABC):
             if not (math.isfinite(factor) and factor >= 0):
                 raise ValueError(f"schedule must have factors that are finite and not negative, not {factor}")
 
+    @property
+    def estimated(self) -> bool:
+        """Whether penalties are estimates, which draw from the probes of a snapshot."""
+        return False
+
     @abstractmethod
     def penalty(self, snapshot: Snapshot) -> Tensor:
         """Return what each network pays, ``(network,)``, differentiable in the snapshot's tensors."""
+
+    def standard_error(self, snapshot: Snapshot) -> Tensor:
+        """Return that of an estimated penalty, ``(network,)``, from as many probes; 0 where the penalty is exact."""
+        return snapshot.weights.new_zeros(len(snapshot.weights))
 
     def factor_at(self, epoch: float) -> float:
         """Return the factor of the schedule after so many epochs, which need not be whole.
@@ -337,13 +349,23 @@ class PricedRegularizer(Regularizer):
         ValueError
             If there is one strength per network, but for another number of networks.
         """
+        return self.strengths(snapshot) * self.cost(snapshot)
+
+    def strengths(self, snapshot: Snapshot) -> Tensor:
+        """Return the strength as a tensor like the weights, ``(network,)`` or ``(1,)``.
+
+        Raises
+        ------
+        ValueError
+            If there is one strength per network, but for another number of networks.
+        """
         import torch
 
         weights = snapshot.weights
         strength = torch.tensor(_strengths(self.strength), dtype=weights.dtype, device=weights.device)
         if len(strength) not in (1, len(weights)):
             raise ValueError(f"{len(strength)} strengths for {len(weights)} networks")
-        return strength * self.cost(snapshot)
+        return strength
 
 
 @dataclass(frozen=True)
@@ -415,6 +437,11 @@ class Product(WiringRegularizer):
         super().__post_init__()
         if not self.factors or not all(isinstance(factor, WiringRegularizer) for factor in self.factors):
             raise ValueError("factors must be one or more wiring regularizers")
+        if any(factor.estimated for factor in self.factors):
+            raise ValueError(
+                "a product multiplies the price of each connection, which method=stochastic never has: write "
+                "method=exact, or, for length times communicability, kind: both with method: stochastic"
+            )
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
         prices = [factor.price(weights, distances) for factor in self.factors]
@@ -447,9 +474,17 @@ class Sum(Regularizer):
         """Return the terms, those of sums among them one by one."""
         return tuple(addend for term in self.terms for addend in term.addends())
 
+    @property
+    def estimated(self) -> bool:
+        return any(term.estimated for term in self.terms)
+
     def penalty(self, snapshot: Snapshot) -> Tensor:
         penalties = [term.penalty(snapshot) for term in self.terms]
         return sum(penalties[1:], start=penalties[0])
+
+    def standard_error(self, snapshot: Snapshot) -> Tensor:
+        squares = [term.standard_error(snapshot).square() for term in self.terms]
+        return sum(squares[1:], start=squares[0]).sqrt()
 
 
 @dataclass(frozen=True)

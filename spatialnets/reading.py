@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from spatialnets import registry
-from spatialnets.axes import Axis, network_values, read_axis
+from spatialnets.axes import MOST_NETWORKS, Axis, network_values, read_axis
 from spatialnets.building import Builder, block_of, is_per_network
 from spatialnets.declaration import (
     BLOCKS,
@@ -24,11 +24,12 @@ from spatialnets.declaration import (
 )
 from spatialnets.errors import DeclarationError, nearest
 from spatialnets.group import Group, Networks
+from spatialnets.manifest import GROUP, NAME
 from spatialnets.protocols import Analysis, Geometry
 
 __all__ = ["Kinds", "Reading", "geometry_name"]
 
-MOST = {"networks": 10**6, "seed": 2**63 - 1}  # more networks are a slip of the pen
+MOST = {"networks": MOST_NETWORKS, "seed": 2**62}  # which leaves room to count on from
 
 
 class Kinds:
@@ -58,21 +59,23 @@ def geometry_name(geometry: Geometry) -> str:
 class Reading:
     """Reads a declaration once, noting every mistake."""
 
-    def __init__(self, root: Node, classes: Mapping[str, type[Any]]) -> None:
+    def __init__(self, root: Node, classes: Mapping[str, type[Any]], trusted: bool = True) -> None:
         self.problems: list[str] = []
-        self.builder = Builder(self.problems, classes)
+        self.builder = Builder(self.problems, classes, trusted)
         self.content = root.value if isinstance(root.value, dict) else {}
         self.root = root
         for key, node in self.content.items():
             if key not in TOP:
                 self._note(node, key, f"unknown key, {nearest(key, TOP)}")
-        self.name = self._word("name", r"[A-Za-z0-9][\w.-]*", "experiment")
+        self.name = self._word("name", NAME, "experiment")
         self.description = self._text("description")
         self.networks = self._whole("networks", 1, least=1)
         seed = self.content.get("seed", Node(0, root.mark))
         self.seed_axis = self._axis(seed, "seed") if is_axis(seed) else None
-        if self.seed_axis and not all(_is_whole(value, 0) for value in self.seed_axis.values(1)):
-            self._note(seed, "seed", f"expected whole numbers, 0 or more, got {plain(seed)!r}")
+        if self.seed_axis and not all(
+            _is_whole(value, 0) and value <= MOST["seed"] for value in self.seed_axis.values(1)
+        ):
+            self._note(seed, "seed", f"expected whole numbers, 0 or more and at most 2^62, got {plain(seed)!r}")
             self.seed_axis = None
         self.seed = 0 if is_axis(seed) else self._whole("seed", 0, least=0)
         self.analyses = self._analyses()
@@ -96,7 +99,9 @@ class Reading:
     def _word(self, key: str, pattern: str, default: str) -> str:
         node = self.content.get(key, Node(default, self.root.mark))
         if not isinstance(node.value, str) or not re.fullmatch(pattern, node.value):
-            self._note(node, key, f"expected a word of letters, digits, dots and hyphens, got {plain(node)!r}")
+            self._note(
+                node, key, f"expected a word of letters, digits, dots and hyphens, at most 100, got {plain(node)!r}"
+            )
             return default
         return node.value
 
@@ -110,7 +115,8 @@ class Reading:
     def _whole(self, key: str, default: int, least: int, content: Mapping[str, Node] | None = None) -> int:
         node = (self.content if content is None else content).get(key, Node(default, self.root.mark))
         if not _is_whole(node.value, least) or node.value > MOST[key]:
-            self._note(node, key, f"expected a whole number, {least} or more, got {plain(node)!r}")
+            said = "" if not _is_whole(node.value, least) else f" and at most {MOST[key]:,}"
+            self._note(node, key, f"expected a whole number, {least} or more{said}, got {plain(node)!r}")
             return default
         return node.value
 
@@ -136,8 +142,12 @@ class Reading:
             return {}
         nodes = {}
         for name, node in groups.value.items():
-            if not re.fullmatch(r"[A-Za-z][\w-]*", name) or name in BLOCKS:
-                self._note(node, f"groups.{name}", "a group's name is letters, digits, _ and -, and no family's name")
+            if not re.fullmatch(GROUP, name) or name in BLOCKS:
+                self._note(
+                    node,
+                    f"groups.{name}",
+                    "a group's name is letters, digits, _ and -, at most 100, and no family's name",
+                )
                 continue
             above = Node({}, node.mark) if node.value is None else node
             nodes[name] = merge(base, self._mapping(above, f"groups.{name}", (*BLOCKS, "networks", "zip")))
@@ -250,8 +260,9 @@ class Reading:
             return path == "seed" or is_per_network(self.builder.hint(family, blocks[family], within))
 
         apart: dict[str, list[int]] = {}
+        splitting = [path for path in axes if not batches(path)]
         for number, values in enumerate(networks_of):
-            fixed = {path: value for path, value in values.items() if not batches(path)}
+            fixed = {path: values[path] for path in splitting}
             apart.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(number)
         built = [self._networks(blocks, axes, networks_of, numbers, repeats, batches) for numbers in apart.values()]
         return None if None in built else [networks for networks in built if networks is not None]

@@ -89,8 +89,8 @@ def load(family: str, name: str) -> type[Any]:
         else:
             module, _, attribute = name.partition(":")
             found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"the {family} '{name}' cannot be imported: {error}") from error
+    except Exception as error:  # importing runs somebody's code
+        raise UserError(f"the {family} '{name}' cannot be imported: {error or type(error).__name__}") from error
     if not isinstance(found, type):
         raise UserError(f"the {family} '{name}' is no class but {type(found).__name__}")
     return found

@@ -13,19 +13,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import h5py
 import numpy as np
 import xarray as xr
-import yaml
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
-from spatialnets.netcdf import DamagedFile, read_dataset, write_dataset
+from spatialnets.files.reading import UnfitFile, words_of
+from spatialnets.files.sizes import check_hdf5
+from spatialnets.manifest import check_inside, check_stored, declaration_of, plan_of, provenance_of
+from spatialnets.netcdf import DamagedFile, opened_dataset, read_dataset, write_dataset
 from spatialnets.protocols import PAPER_GRID
 from spatialnets.scoring import scored_among
+from spatialnets.shard_contents import check_shard
 from spatialnets.storage import damage, digest_of, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     import networkx as nx
 
+    from spatialnets.experiment import Experiment
     from spatialnets.group import Networks
     from spatialnets.plain_network import PlainNetwork
     from spatialnets.report.comparison import Comparison
@@ -95,10 +99,14 @@ class Run:
         declaration: Mapping[str, Any],
         plan: Mapping[str, Any],
         mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]] | None = None,
+        trusted: bool = False,
+        experiment: Experiment | None = None,
     ) -> None:
         self.folder = folder
         self.declaration = declaration
         self.plan = plan
+        self.trusted = trusted
+        self._experiment = experiment
         self._mapper = mapper or _one_after_another
         self.shards = tuple(
             ShardRecord(
@@ -112,8 +120,16 @@ class Run:
         )
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
-        """Open a run, finished or not.
+    def open(cls, path: str | Path, trusted: bool = False) -> Run:
+        """Open a run, finished or not. Nothing is imported that its files name.
+
+        Parameters
+        ----------
+        path
+            The run's folder.
+        trusted
+            Whether code that it names (``module:Class``, not parts of installed packages) is imported when its parts
+            are asked for, to go on with it, to measure or to rebuild its networks.
 
         Raises
         ------
@@ -123,33 +139,11 @@ class Run:
         folder = Path(path)
         if not folder.is_dir():
             raise RunError(f"there is no run folder {folder}")
-        texts = {}
-        for name in ("experiment.yaml", "plan.json"):
-            path = folder / name
-            try:
-                texts[name] = path.read_text(encoding="utf-8")
-                reason = damage(path)
-            except FileNotFoundError:
-                if (folder / "shards").is_dir():
-                    raise _lost(path, "it is gone") from None
-                raise RunError(
-                    f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`"
-                ) from None
-            except (OSError, UnicodeDecodeError) as error:
-                raise _lost(path, f"it cannot be read: {error}") from error
-            if reason:
-                raise _lost(path, reason)
-        try:
-            declaration = yaml.safe_load(texts["experiment.yaml"])
-            plan = json.loads(texts["plan.json"])
-            if not isinstance(declaration, dict) or not isinstance(plan, dict):
-                raise TypeError("expected names with values")
-            return cls(folder, declaration, plan)
-        except (yaml.YAMLError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise RunError(
-                f"{folder} is damaged: experiment.yaml or plan.json does not parse: {error}. Put both back from a copy "
-                "of the run, or start anew in another place"
-            ) from error
+        declaration, plan = declaration_of(folder), plan_of(folder)
+        unknown = sorted({entry["group"] for entry in plan["shards"]} - set(declaration["groups"]))
+        if unknown:
+            raise RunError(f"{folder} is damaged: plan.json has a group '{unknown[0]}' that experiment.yaml has not")
+        return cls(folder, declaration, plan, trusted=trusted)
 
     def __repr__(self) -> str:
         done = sum(len(shard.networks) for shard in self.shards if shard.done)
@@ -170,16 +164,11 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         """Versions, machine and times (``provenance.json``)."""
         try:
-            content = json.loads((self.folder / "provenance.json").read_text(encoding="utf-8"))
-            if not isinstance(content, dict) or not isinstance(content.get("sessions"), list):
-                raise ValueError("it names no sessions")
+            content = provenance_of(self.folder)
             if content.pop("checksum", "") not in ("", _digest_of_content(content)):  # older runs have none
-                raise ValueError("it does not match its checksum")
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunError(
-                f"{self.folder / 'provenance.json'} cannot be read: {error}. `spatialnets resume {self.folder}` begins "
-                "it anew"
-            ) from error
+                raise RunError(f"{self.folder} is damaged: provenance.json does not match its checksum")
+        except RunError as error:
+            raise RunError(f"{error}; `spatialnets resume {self.folder}` begins it anew") from error
         return content
 
     @property
@@ -202,7 +191,9 @@ class Run:
 
     def geometry(self, name: str) -> StoredGeometry:
         """Return a geometry as it was when the run began."""
-        return StoredGeometry.read(self.folder / "geometries" / f"{name}.npz")
+        path = self.folder / "geometries" / f"{name}.npz"
+        check_inside(self.folder, path)
+        return StoredGeometry.read(path)
 
     def geometries_of(self, group: str) -> list[GroupGeometry]:
         """Return the geometries of a group: one, unless a field of its geometry is an axis.
@@ -274,16 +265,20 @@ class Run:
             If the system does not let it be read.
         """
         try:
+            check_stored(self.folder, shard.path)
             reason = damage(shard.path)
             if not reason:
+                check_hdf5(shard.path)
                 with h5py.File(shard.path, "r") as file:
                     found = np.asarray(file["network"]).tolist()
                     group = file.attrs.get("group", shard.group)
                 reason = self._mistaken(shard, found, group)
-        except Exception as error:  # a damaged file without a checksum makes HDF5 raise anything
+        except RunError:
+            raise
+        except Exception as error:  # readers of broken files raise whatever they stumble over
             if isinstance(error, OSError) and error.errno is not None:  # the disk's fault or a right's, not the file's
                 raise RunError(f"shard {shard.path} cannot be read: {error.strerror or error}") from error
-            raise self._damaged(shard, str(error)) from error
+            raise self._damaged(shard, words_of(error)) from error
         if reason:
             raise self._damaged(shard, reason)
 
@@ -310,16 +305,19 @@ class Run:
             If it does not match its checksum, cannot be read, or holds other networks than planned.
         """
         try:
-            dataset = read_dataset(shard.path, [*SCORES, "status", "reason"] if scores_only else ())
-            found, group = dataset["network"].to_numpy().tolist(), dataset.attrs.get("group", shard.group)
+            check_stored(self.folder, shard.path)
+            with opened_dataset(shard.path) as dataset:
+                check_shard(dataset, shard.networks, SCORES)
+                if dataset.attrs.get("group", shard.group) != shard.group:
+                    raise ValueError(f"it is of group '{dataset.attrs['group']}', expected '{shard.group}'")
+                if scores_only:
+                    errors = [name for name in ("penalty_standard_error",) if name in dataset]
+                    dataset = dataset[[*SCORES, *errors, "status", "reason"]]
+                return dataset.load()
         except DamagedFile as error:
             raise self._damaged(shard, error.reason) from error
-        except KeyError as error:
-            raise self._damaged(shard, f"it has no {error}") from error
-        reason = self._mistaken(shard, found, group)
-        if reason:
-            raise self._damaged(shard, reason)
-        return dataset
+        except UnfitFile as error:
+            raise self._damaged(shard, str(error)) from error
 
     def write_shard(self, shard: ShardRecord, dataset: xr.Dataset) -> None:
         """Store one computed shard and its checksum."""
@@ -406,7 +404,25 @@ class Run:
         """Return the same run, whose `map` gets the result of each shard from a function such as
         `spatialnets.engines.measuring.Measuring`.
         """  # noqa: D205
-        return Run(self.folder, self.declaration, self.plan, mapper)
+        return Run(self.folder, self.declaration, self.plan, mapper, self.trusted, self._experiment)
+
+    def of(self, experiment: Experiment) -> Run:
+        """Return the same run, whose parts are those of an experiment, whatever its own file names."""
+        return Run(self.folder, self.declaration, self.plan, self._mapper, self.trusted, experiment)
+
+    def experiment(self) -> Experiment:
+        """Return the experiment that the run was made from.
+
+        Raises
+        ------
+        DeclarationError
+            If a part is not installed, or is code that is not trusted (see `open`).
+        """
+        if self._experiment is None:
+            from spatialnets.experiment import Experiment
+
+            self._experiment = Experiment.from_run(self.folder, self.trusted)
+        return self._experiment
 
     def parts(self, group: str, network: int) -> Networks:
         """Return core, task, regularizer, training and geometry of a network, as they were declared.
@@ -416,11 +432,9 @@ class Run:
         RunError
             If there is no such network.
         DeclarationError
-            If a part is no longer installed.
+            If a part is no longer installed, or is code that is not trusted.
         """
-        from spatialnets.experiment import Experiment
-
-        groups = Experiment.from_yaml(self.folder / "experiment.yaml").groups
+        groups = self.experiment().groups
         for networks in groups[group].ensembles if group in groups else ():
             if network in networks.numbers:
                 return networks
@@ -444,10 +458,12 @@ class Run:
         if not path.exists():
             raise RunError(f"this run has no analysis '{name}': {nearest(name, self.measurements())}")
         try:
+            check_stored(self.folder, path)
             return read_dataset(path)
-        except DamagedFile as error:
+        except (DamagedFile, UnfitFile) as error:
+            reason = error.reason if isinstance(error, DamagedFile) else str(error)
             raise DamagedFile(
-                path, error.reason, f"`spatialnets report {self.folder}` measures it anew once you have deleted it"
+                path, reason, f"`spatialnets report {self.folder}` measures it anew once you have deleted it"
             ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
@@ -573,13 +589,6 @@ class Run:
 
 def _digest_of_content(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _lost(path: Path, reason: str) -> RunError:
-    return RunError(
-        f"{path} is damaged: {reason}. It cannot be computed again: put it back from a copy of the run, or start anew "
-        "in another place"
-    )
 
 
 def _one_after_another(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import socket
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -41,6 +42,7 @@ _REASONS = {
 
 
 LEFTOVER = re.compile(r"\..+\.(?P<host>[A-Za-z0-9_-]+)-(?P<pid>\d+)-\d+\.tmp")
+LONGEST_CHECKSUM = 1000  # bytes of the line
 FORGOTTEN = 24 * 3600.0  # seconds after which nobody is still writing a file
 
 
@@ -194,13 +196,16 @@ def damage(path: Path) -> str:
     OSError
         If the file or its checksum cannot be read.
     """
+    checksum = checksum_path(path)
     try:
-        said = checksum_path(path).read_bytes()
+        found = checksum.stat()
     except FileNotFoundError:
         return ""
+    # a pipe would wait for ever, a device never end
+    said = checksum.read_bytes() if stat.S_ISREG(found.st_mode) and found.st_size < LONGEST_CHECKSUM else b""
     if said == f"{digest_of(path)}  {path.name}\n".encode():
         return ""
-    return f"it does not match its checksum in {checksum_path(path).name}"
+    return f"it does not match its checksum in {checksum.name}"
 
 
 def set_aside(path: Path) -> Path:

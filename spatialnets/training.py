@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from torch.nn.utils import parametrize
 
 from spatialnets.adam import Adam
 from spatialnets.admission import admit_states, admit_task, admit_term, asked
+from spatialnets.checkpoint import read_checkpoint, write_checkpoint
 from spatialnets.ensemble import Ensemble
 from spatialnets.errors import RunError, UserError, nearest
 from spatialnets.graph.repulsion import lengths, repulsion
@@ -26,12 +25,15 @@ from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
-from spatialnets.storage import write_bytes
+from spatialnets.storage import set_aside
 from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.streams import numpy_stream
+from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
 
-__all__ = ["Trainer", "epochs_in", "train"]
+__all__ = ["EXACT_UNITS", "Trainer", "train"]
+
+EXACT_UNITS = 2000  # up to so many, what estimated penalties come to is kept exactly: once an epoch, a few seconds
+PATIENCE = 60.0  # seconds of work that may be lost
 
 
 def train(
@@ -39,6 +41,7 @@ def train(
     geometry: StoredGeometry,
     checkpoint: Path | None = None,
     advance: Callable[[int, int], None] = lambda updates, epoch: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> xr.Dataset:
     """Train the networks of a shard and return what is kept of them.
 
@@ -49,9 +52,12 @@ def train(
     geometry
         Where their units live.
     checkpoint
-        File in which the state is kept after every epoch; where it exists, training goes on from it.
+        File in which the state is kept after every epoch, and in long epochs every minute; where it exists, training
+        goes on from it. One that is damaged is set aside.
     advance
         Called after each update with the number of network-updates made by it and the current epoch.
+    say
+        Called with what the user should know.
 
     Returns
     -------
@@ -60,21 +66,24 @@ def train(
     """
     trainer = Trainer(shard, geometry)
     if checkpoint is not None and checkpoint.exists():
-        trainer.restore(checkpoint)
-    while trainer.epoch < shard.training.epochs:
-        trainer.run_epoch(advance)
-        if checkpoint is not None:
+        try:
+            trainer.restore(checkpoint)
+        except RunError as error:
+            aside = set_aside(checkpoint)
+            say(f"{error}; it was set aside as {aside.name}, and its networks start anew")
+            trainer = Trainer(shard, geometry)
+    stored = time.monotonic()
+
+    def store(whole: bool) -> None:
+        nonlocal stored
+        if checkpoint is not None and (whole or time.monotonic() - stored > PATIENCE):
             trainer.save(checkpoint)
+            stored = time.monotonic()
+
+    while not trainer.finished:
+        trainer.run_epoch(advance, lambda: store(whole=False))
+        store(whole=True)
     return trainer.dataset()
-
-
-def epochs_in(checkpoint: Path) -> int:
-    """Return how many epochs a checkpoint holds; none if it does not exist or cannot be read."""
-    try:
-        with open(checkpoint, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-            return int(json.loads(str(file["progress"]))["epoch"])
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        return 0
 
 
 def _per_network(value: PerNetwork, count: int, like: Tensor) -> Tensor:
@@ -97,7 +106,7 @@ class Trainer:
         self.shard, self.geometry = shard, geometry
         admit_task(task)
         dtype = torch.float64 if training.precision == "float64" else torch.float32
-        device = torch.device(training.device)
+        device = torch.device(training.device_here)
         self.ensemble = Ensemble(
             shard.core, task.n_inputs, len(geometry.positions), task.n_outputs, shard.seeds, geometry
         ).to(device, dtype)
@@ -142,8 +151,9 @@ class Trainer:
                 device,
             )
         )
+        self.epoch, self.made = 0, 0  # made: updates of an epoch that has not passed
+        self.loss_sum, self.accuracy_sum = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
         self._admit()
-        self.epoch = 0
         self.reasons = [""] * count
         self.weights: dict[str, list[NDArray[np.float32]]] = {}
         self.scores: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
@@ -161,7 +171,7 @@ class Trainer:
                 f"the geometry has places for {costs.shape[name == 'readout']} {ends}, and the task has "
                 f"{block.shape[3 if name == 'readout' else 2]}"
             )
-        return torch.tensor(costs, dtype=block.dtype, device=block.device)
+        return torch.as_tensor(costs, dtype=block.dtype, device=block.device)
 
     def _admit(self) -> None:
         """Try core and regularizer on a few trials, whatever the schedule."""
@@ -171,11 +181,23 @@ class Trainer:
             with asked(type(core).__name__, "check_core"):
                 states = self.ensemble.states(inputs)
             admit_states(core, states, (*inputs.shape[:3], len(self.geometry.positions)))
-            for term in self.terms.values():
-                admit_term(term, self._snapshot(term, states))
+            for name, term in self.terms.items():
+                admit_term(term, self._snapshot(term, states, self._probes_to_keep(name, term)))
 
-    def _snapshot(self, term: Regularizer, states: Tensor | None) -> Snapshot:
-        """Return what a term looks at."""
+    def _probes(self, purpose: str, step: int, term: Regularizer) -> list[torch.Generator] | None:
+        """Return one stream per network for a term that draws probes; the same whenever it is asked for."""
+        return [torch_stream(seed, purpose, step) for seed in self.shard.seeds] if term.estimated else None
+
+    def _probes_to_keep(self, name: str, term: Regularizer) -> list[torch.Generator] | None:
+        """Return from what a penalty that is kept is estimated; None if it is had exactly."""
+        if len(self.geometry.positions) <= EXACT_UNITS:
+            return None
+        return self._probes(f"probes of {name} kept", self.epoch, term)
+
+    def _snapshot(
+        self, term: Regularizer, states: Tensor | None, probes: Sequence[torch.Generator] | None = None
+    ) -> Snapshot:
+        """Return what a term looks at, and from what it draws if it is estimated."""
         weights, gates = self.ensemble.projections()[term.projection], self.shard.core.paying_gates
         if gates is not None and weights.shape[1] == len(self.shard.core.gates):
             weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
@@ -183,9 +205,9 @@ class Trainer:
         if self.geometry.learnable:
             places = self.ensemble.places()
             distances = lengths(places) if term.projection == "recurrent" else distances
-        return Snapshot(weights, distances, states if term.needs_states else None, places)
+        return Snapshot(weights, distances, states if term.needs_states else None, places, probes)
 
-    def penalties(self, states: Tensor | None, epoch: float) -> dict[str, Tensor]:
+    def penalties(self, states: Tensor | None, epoch: float, to_keep: bool = False) -> dict[str, Tensor]:
         """Return what each network pays, by the name of the term, ``(network,)`` each.
 
         Parameters
@@ -194,6 +216,9 @@ class Trainer:
             Those of the batch, ``(network, trial, time, unit)``, for terms that look at them.
         epoch
             How many epochs have passed, not necessarily whole: what schedules go by.
+        to_keep
+            Whether not to learn by: estimated penalties are then exact where that takes little, or else estimated from
+            probes of their own.
         """
         paid = {}
         for name, term in self.terms.items():
@@ -201,7 +226,12 @@ class Trainer:
             if factor == 0:
                 paid[name] = torch.zeros_like(self.noise)
                 continue
-            penalty = term.penalty(self._snapshot(term, states))
+            probes = (
+                self._probes_to_keep(name, term)
+                if to_keep
+                else self._probes(f"probes of {name}", self.optimizer.updates, term)
+            )
+            penalty = term.penalty(self._snapshot(term, states, probes))
             paid[name] = penalty if factor == 1 else penalty * factor
         if self.geometry.learnable and self.geometry.keeping_apart > 0:
             paid["keeping_apart"] = self.geometry.keeping_apart * repulsion(lengths(self.ensemble.places()))
@@ -214,7 +244,17 @@ class Trainer:
             self.ensemble.eval()
             states = self.ensemble.states(self.validation_trials.batch(0, self.shard.training.batch_size).inputs)
             self.ensemble.train()
-        return self.penalties(states, self.epoch)
+        return self.penalties(states, self.epoch, to_keep=True)
+
+    def _standard_error(self) -> Tensor:
+        """Return that of the whole penalty as it is learned by now, ``(network,)``."""
+        squares = torch.zeros_like(self.noise)
+        for name, term in self.terms.items():
+            probes = self._probes(f"probes of {name} kept", self.epoch, term)
+            if probes is not None:
+                error = term.factor_at(self.epoch) * term.standard_error(self._snapshot(term, None, probes))
+                squares = squares + error.square()
+        return squares.sqrt()
 
     def _batch(self, update: int) -> Batch:
         training = self.shard.training
@@ -224,28 +264,49 @@ class Trainer:
             return self.fresh.batch(stop - start, (self.epoch - 1) * training.updates_per_epoch + update)
         return self.training_trials.batch(start, stop)
 
-    def run_epoch(self, advance: Callable[[int, int], None]) -> None:
-        """Train for one epoch and keep weights and scores."""
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs have passed."""
+        return self.epoch == self.shard.training.epochs and not self.made
+
+    def run_epoch(self, advance: Callable[[int, int], None], between: Callable[[], None] = lambda: None) -> None:
+        """Train for one epoch, or what is left of it, and keep weights and scores if it is one of those kept.
+
+        Parameters
+        ----------
+        advance
+            As in `train`.
+        between
+            Called between two updates: `save` may be called there.
+        """
         training, count = self.shard.training, len(self.shard.seeds)
-        self.epoch += 1
+        if not self.made:
+            self.epoch += 1
+            self.loss_sum.zero_()
+            self.accuracy_sum.zero_()
         noise_of = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
         recurrent_noise_of = Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
         n_units = len(self.geometry.positions)
-        loss_sum = torch.zeros_like(self.noise)
-        accuracy_sum = torch.zeros_like(self.noise)
         for update in range(training.updates_per_epoch):
             batch = self._batch(update)
             inputs = noise_of.added_to(batch.inputs)
             noise = recurrent_noise_of.drawn((*inputs.shape[1:3], n_units)) if recurrent_noise_of else None
+            if update < self.made:
+                continue  # it was made before a stop: its noise had to be drawn for that of the next to be the same
             loss, accuracy = self.update(
                 batch._replace(inputs=inputs), noise, self.epoch - 1 + update / training.updates_per_epoch
             )
             self._take_out_diverged(loss, update)
-            loss_sum += loss
-            accuracy_sum += accuracy
+            self.loss_sum += loss
+            self.accuracy_sum += accuracy
+            self.made = update + 1
             advance(count, self.epoch)
-        with torch.no_grad():
-            self._keep(loss_sum / training.updates_per_epoch, accuracy_sum / training.updates_per_epoch)
+            if self.made < training.updates_per_epoch:
+                between()
+        self.made = 0
+        if self.epoch in training.kept_epochs:
+            with torch.no_grad():
+                self._keep(self.loss_sum / training.updates_per_epoch, self.accuracy_sum / training.updates_per_epoch)
 
     def update(self, batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
         """Make one step of Adam on a batch; return loss with penalty and accuracy before it, ``(network,)`` each.
@@ -331,6 +392,7 @@ class Trainer:
             "validation_loss": validation_loss + penalty,
             "penalty": penalty,
             **({f"penalty_{name}": paid for name, paid in terms.items()} if len(terms) > 1 else {}),
+            **({"penalty_standard_error": self._standard_error()} if self.shard.regularizer.estimated else {}),
         }
         for name, values in scores.items():
             kept = values.detach().cpu().double().numpy()
@@ -352,11 +414,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write everything that is needed to go on; whole or not at all."""
-        content: dict[str, NDArray[Any]] = {
-            "progress": np.array(
-                json.dumps({"epoch": self.epoch, "updates": self.optimizer.updates, "reasons": self.reasons})
-            )
-        }
+        content = {"sums/loss": self.loss_sum.cpu().numpy(), "sums/accuracy": self.accuracy_sum.cpu().numpy()}
         for name, value in self.ensemble.state_dict().items():
             content[f"state/{name}"] = value.cpu().numpy()
         for moment, values in (("first", self.optimizer.first), ("second", self.optimizer.second)):
@@ -366,9 +424,13 @@ class Trainer:
             content[f"weights/{name}"] = np.stack(kept)
         for name, scores in self.scores.items():
             content[f"scores/{name}"] = np.stack(scores)
-        buffer = io.BytesIO()
-        np.savez(buffer, **content)  # type: ignore[arg-type]
-        write_bytes(path, buffer.getvalue())
+        progress = {
+            "epoch": self.epoch,
+            "made": self.made,
+            "updates": self.optimizer.updates,
+            "reasons": self.reasons,
+        }
+        write_checkpoint(path, progress, content)
 
     def restore(self, path: Path) -> None:
         """Go on from what `save` wrote.
@@ -378,25 +440,21 @@ class Trainer:
         RunError
             If the file cannot be read or belongs to other networks.
         """
+        progress, content = read_checkpoint(path)
         try:
-            with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
-                content = dict(file)
-            progress = json.loads(str(content["progress"]))
             self.ensemble.load_state_dict(_section(content, "state", torch.from_numpy))
-            for moment in (self.optimizer.first, self.optimizer.second):
-                section = _section(content, "first" if moment is self.optimizer.first else "second", torch.from_numpy)
-                for name, value in section.items():
+            for moment, section in ((self.optimizer.first, "first"), (self.optimizer.second, "second")):
+                for name, value in _section(content, section, torch.from_numpy).items():
                     moment[name].copy_(value)
+            self.loss_sum.copy_(torch.from_numpy(content["sums/loss"]))
+            self.accuracy_sum.copy_(torch.from_numpy(content["sums/accuracy"]))
             self.weights = _section(content, "weights", list)
             self.scores = _section(content, "scores", list)
-            self.epoch = progress["epoch"]
+            self.epoch, self.made = progress["epoch"], progress["made"]
             self.optimizer.updates = progress["updates"]
             self.reasons = progress["reasons"]
-        except (OSError, ValueError, KeyError, RuntimeError, EOFError, BadZipFile) as error:
-            raise RunError(
-                f"checkpoint {path} cannot be read ({error}); delete it and give the same command again: "
-                "its shard starts anew"
-            ) from error
+        except (KeyError, RuntimeError) as error:
+            raise RunError(f"checkpoint {path} is of other networks: {error}") from error
 
     def dataset(self) -> xr.Dataset:
         """Return all that was kept, labelled."""
@@ -441,7 +499,7 @@ class Trainer:
         strength = shard.regularizer.strength if isinstance(shard.regularizer, PricedRegularizer) else np.nan
         coordinates: dict[str, Any] = {
             "network": ("network", list(shard.networks)),
-            "epoch": ("epoch", np.arange(self.epoch + 1)),
+            "epoch": ("epoch", np.array([epoch for epoch in shard.training.kept_epochs if epoch <= self.epoch])),
             "strength": ("network", np.broadcast_to(np.array(strength, dtype=float), (count,)).copy()),
             "seed": ("network", list(shard.seeds)),
             "position": (("unit", "xyz"), geometry.positions, {"units": geometry.length_unit}),
@@ -461,6 +519,7 @@ _ATTRIBUTES = {
     "loss": {"long_name": "training loss with penalty, mean over the epoch's updates (epoch 0: without noise)"},
     "validation_loss": {"long_name": "validation loss with penalty, without noise"},
     "penalty": {"long_name": "penalty of the weights kept at this epoch"},
+    "penalty_standard_error": {"long_name": "standard error of the penalty as an update estimates it from its probes"},
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.files.reading import UnfitFile, reading
+from spatialnets.files.sizes import read_array
 from spatialnets.protocols import Task, Trials
 from spatialnets.tasks.files import read_csv, read_npz, state_of
 from spatialnets.tasks.samples import Part, check_share, part_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Arrays"]
+
+MOST_CLASSES = 10_000
 
 Problem = Literal["classification", "regression"]
 
@@ -166,7 +169,7 @@ def _read(path: Path, name: str) -> NDArray[Any]:
         found: NDArray[Any] = arrays[name]
     elif path.suffix == ".npy":
         with reading(path, "an NPY file"):
-            found = np.load(path, allow_pickle=False)
+            found = read_array(path)
     elif path.suffix == ".csv":
         found = read_csv(path)
         if name == "y" and found.shape[1] == 1:
@@ -195,12 +198,15 @@ def _inputs(given: NDArray[Any], path: Path, channels: int) -> NDArray[np.float3
 
 def _classes(given: NDArray[Any], n_steps: int, path: Path) -> NDArray[np.float32]:
     """Return classes one-hot, ``(sample, time or 1, class)``."""
-    classes = given.astype(np.int64)
+    with np.errstate(invalid="ignore"):  # of what is too large for a class, which is said below
+        classes = given.astype(np.int64)
     if given.shape[1:] not in ((), (n_steps,)) or (classes != given).any() or classes.min() < 0 or classes.max() < 1:
         raise UnfitFile(
             f"{path}: y is {given.shape} from {given.min():g} to {given.max():g}; expected classes, whole numbers from "
             f"0, (sample,) or (sample, {n_steps})"
         )
+    if classes.max() >= MOST_CLASSES:
+        raise UnfitFile(f"{path}: y has a class {classes.max()}; expected classes below {MOST_CLASSES:,}")
     return np.eye(classes.max() + 1, dtype=np.float32)[classes.reshape(len(classes), -1)]
 
 

@@ -13,6 +13,8 @@ from spatialnets.tasks.scoring import refuse_heavy
 
 __all__ = ["CopyMemory"]
 
+MOST_SHOWN = 10_000  # each is a phase of its own
+
 
 @dataclass(frozen=True)
 class CopyMemory(PhasedTask):
@@ -62,6 +64,8 @@ class CopyMemory(PhasedTask):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         refuse_heavy("blank_weight", self.blank_weight)
+        if self.length > MOST_SHOWN:
+            raise ValueError(f"length must be at most {MOST_SHOWN:,}, not {self.length}")
         super().__post_init__()
 
     @property

@@ -12,6 +12,8 @@ from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
 
 __all__ = ["NBack"]
 
+MOST_SHOWN = 10_000  # each is a phase of its own
+
 
 @dataclass(frozen=True)
 class NBack(PhasedTask):
@@ -65,6 +67,8 @@ class NBack(PhasedTask):
                 raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
         if not 0 <= self.match_share <= 1:
             raise ValueError(f"match_share must be from 0 to 1, not {self.match_share}")
+        if self.items > MOST_SHOWN:
+            raise ValueError(f"items must be at most {MOST_SHOWN:,}, not {self.items}")
         super().__post_init__()
 
     @property

@@ -90,7 +90,7 @@ class Neurogym(Task):
 
     references: ClassVar[tuple[str, ...]] = ("molanomazon2022",)
 
-    env: str
+    env: str = field(metadata={"imports": ()})  # as gymnasium has it, "module:Name-v0" is code
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fixation_weight: float = 0.2
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Phase", "PhasedTask"]
 
+MOST_INPUTS = 100_000  # beyond these a single trial takes longer than anybody waits
+MOST_STEPS = 1_000_000
+
 Drawn: TypeAlias = Mapping[str, NDArray[Any]]
 
 
@@ -126,6 +129,9 @@ class PhasedTask(Task):
         phases = self.phases()  # each checks itself
         if not any(phase.least_and_most[0] and phase.weight for phase in phases if phase.ask is not None):
             raise ValueError("no step is sure to ask something: a phase with steps, a weight and ask is needed")
+        for what, found, most in (("inputs", self.n_inputs, MOST_INPUTS), ("steps", self.n_steps, MOST_STEPS)):
+            if found > most:
+                raise ValueError(f"a trial has {found:,} {what}; expected at most {most:,}")
         for group, size in self.groups().items():
             if size < 1:
                 raise ValueError(f"group {group!r} must have one channel or more, not {size}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.files.reading import UnfitFile, reading
+from spatialnets.files.sizes import check_hdf5
 from spatialnets.tasks.files import state_of
 from spatialnets.tasks.samples import LabelledSamples, check_share, part_of
 
@@ -149,6 +150,8 @@ def _check(path: Path) -> None:
     """Raise a ValueError unless a file has the parts that it should."""
     import h5py
 
+    with reading(path, "an HDF5 file of spikes"):
+        check_hdf5(path)
     with reading(path, "an HDF5 file of spikes"), h5py.File(path, "r") as file:
         for name in ("spikes/times", "spikes/units", "labels"):
             if name not in file:

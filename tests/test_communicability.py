@@ -4,6 +4,7 @@ import torch
 from scipy.linalg import expm
 
 from spatialnets.graph.communicability import communicability
+from spatialnets.graph.exponential import exponential_without_identity
 
 
 def random_magnitudes(n_networks: int = 4, n_units: int = 30, spread: float = 0.0) -> torch.Tensor:
@@ -53,6 +54,36 @@ def test_the_gradient_is_that_of_the_exponential() -> None:
     (found,) = torch.autograd.grad((price * communicability(magnitudes)).sum(), magnitudes)
     (expected,) = torch.autograd.grad((price * by_definition(magnitudes)).sum(), magnitudes)
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-10)  # float64 rounding, entries of both signs
+
+
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 4, 4), (2, 1, 4, 4)])
+def test_the_backward_pass_is_that_of_the_series(shape: tuple[int, ...], diagonal: bool) -> None:
+    magnitudes = torch.rand(shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: communicability(given, diagonal=diagonal), magnitudes)
+
+
+@pytest.mark.parametrize("degree", [6, 12, 18])
+def test_the_backward_pass_is_what_differentiating_each_term_gives(degree: int) -> None:
+    matrix = (random_magnitudes(n_units=7) / 7).requires_grad_()
+    price = random_magnitudes(n_units=7, spread=1.0)
+    series, term = torch.zeros_like(matrix), torch.eye(7, dtype=torch.float64)
+    for power in range(1, degree + 1):
+        term = term @ matrix / power
+        series = series + term
+    found = exponential_without_identity(matrix, degree)
+    torch.testing.assert_close(found, series, rtol=1e-13, atol=0)  # float64 rounding of a few sums, all positive
+    (by_hand,) = torch.autograd.grad((price * found).sum(), matrix)
+    (expected,) = torch.autograd.grad((price * series).sum(), matrix)
+    torch.testing.assert_close(by_hand, expected, rtol=1e-13, atol=0)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    magnitudes = random_magnitudes(n_units=4).requires_grad_()
+    penalty = (magnitudes * communicability(magnitudes)).sum()
+    (slope,) = torch.autograd.grad(penalty, magnitudes, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.sum().backward()
 
 
 def test_transposing_is_another_communicability() -> None:

@@ -375,7 +375,7 @@ def test_files_that_hold_no_matrix_are_refused(tmp_path: Path) -> None:
         ("broken.npy", None, "broken.npy cannot be read as a .npy file: "),
         ("broken.npz", None, "broken.npz cannot be read as a .npz file: "),
         ("broken.mat", None, "broken.mat cannot be read as a .mat file: "),
-        ("objects.npy", None, "objects.npy cannot be read as a .npy file: "),
+        ("objects.npy", None, "objects.npy holds Python objects"),
         ("flat.npy", None, r"flat.npy has shape \(3,\); expected a square matrix"),
         ("flat.npy", "lengths", "variable is for .npz and .mat; .*flat.npy holds one matrix"),
         ("none.npz", None, r"none.npz holds no square matrix, but a \(3,\), b \(2, 3\)"),

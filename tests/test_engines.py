@@ -215,7 +215,7 @@ def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> Non
                 raise Stop
 
     with pytest.raises(Stop):
-        compute(experiment(), tmp_path, workers=1, progress=Impatient())
+        compute(experiment(), tmp_path, workers=1, progress=Impatient(), networks_per_shard=4)
     recorder = Recorder()
     run = compute(experiment(), tmp_path, workers=1, progress=recorder)
     assert recorder.done == recorder.total

@@ -135,7 +135,7 @@ def test_files_that_hold_no_points_are_refused(tmp_path: Path) -> None:
     (tmp_path / "x.xlsx").write_text("")
     for name, said in (
         ("absent.csv", "there is no file"),
-        ("x.npy", "is no array of coordinates"),
+        ("x.npy", "cannot be read as an array of coordinates"),
         ("flat.npy", r"must be \(unit, d\)"),
         ("x.xlsx", "expected .csv or .npy"),
     ):

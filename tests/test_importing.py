@@ -580,7 +580,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any], dict[str, Any], str]] = {
     "ragged": ("a.csv", lambda path: path.write_text("1,2\n3,4,5\n"), {}, "a.csv:2: 3 numbers where"),
     "not square table": ("a.csv", lambda path: path.write_text("1,2\n3,4\n5,6\n"), {}, "3 lines of 2 numbers"),
     "empty": ("a.csv", lambda path: path.write_text(""), {}, "0 lines"),
-    "bytes": ("a.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), {}, "cannot be read as text"),
+    "bytes": ("a.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), {}, "it is no text in UTF-8"),
     "ending": ("a.bin", lambda path: path.write_text("1"), {}, "give its format with --format"),
     "format": ("a.npz", lambda path: npz(path, weights=np.eye(4)), {"format": "npy"}, "did you mean 'npz'"),
     "geometry": (

@@ -23,7 +23,7 @@ NETWORKS = 12  # three shards of each group
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = (f"networks={NETWORKS}", "training.epochs=1", "training.trials_per_epoch=128", "geometry.shape=[3, 2]")
     folder = tmp_path_factory.mktemp("measuring") / "run"
-    Experiment.from_preset("sernn_demo").override(*words).run(folder, workers=1, report=False)
+    Experiment.from_preset("sernn_demo").override(*words).run(folder, workers=1, report=False, networks_per_shard=4)
     return folder
 
 

@@ -1,12 +1,14 @@
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
+from spatialnets.checkpoint import updates_in
 from spatialnets.cores import RNN
 from spatialnets.errors import RunError, UserError
 from spatialnets.geometries import Grid
@@ -137,13 +139,72 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert whole.identical(continued)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+class Stopped(Exception):
+    """Training was stopped between two updates."""
+
+
+@pytest.mark.parametrize("more", [{}, {"fresh_trials": True, "recurrent_noise": 0.1}], ids=["plain", "noisy"])
+def test_training_that_is_stopped_within_an_epoch_goes_on_bit_for_bit(tmp_path: Path, more: dict[str, Any]) -> None:
+    noisy = replace(shard(), training=replace(SHORT, **more))
+    whole, checkpoint = train(noisy, SMALL_GRID), tmp_path / "checkpoint.npz"
+    for stop_after in range(1, SHORT.updates_per_epoch):
+        trainer = Trainer(noisy, SMALL_GRID)
+
+        def stop(trainer: Trainer = trainer, stop_after: int = stop_after) -> None:
+            if trainer.epoch == 2 and trainer.made == stop_after:
+                trainer.save(checkpoint)
+                raise Stopped
+
+        trainer.run_epoch(lambda updates, epoch: None, stop)
+        with pytest.raises(Stopped):
+            trainer.run_epoch(lambda updates, epoch: None, stop)
+        assert updates_in(checkpoint) == SHORT.updates_per_epoch + stop_after
+        resumed = Trainer(noisy, SMALL_GRID)
+        resumed.restore(checkpoint)
+        assert (resumed.epoch, resumed.made) == (2, stop_after)
+        assert whole.identical(train(noisy, SMALL_GRID, checkpoint))
+
+
+def test_long_epochs_are_stored_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**6, 25))  # each look at it takes 25 seconds
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    saved: list[tuple[int, int]] = []
+    monkeypatch.setattr(Trainer, "save", lambda trainer, path: saved.append((trainer.epoch, trainer.made)))
+    train(shard(), SMALL_GRID, tmp_path / "checkpoint.npz")
+    assert [made for _, made in saved].count(0) == SHORT.epochs
+    assert any(made for _, made in saved)
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_its_networks_start_anew(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.npz"
+    trainer = Trainer(shard(), SMALL_GRID)
+    trainer.run_epoch(lambda updates, epoch: None)
+    trainer.save(checkpoint)
+    damaged = checkpoint.read_bytes()[:1000]
+    checkpoint.write_bytes(damaged)
+    said: list[str] = []
+    assert train(shard(), SMALL_GRID, checkpoint, say=said.append).identical(train(shard(), SMALL_GRID))
+    assert len(said) == 1
+    assert "was set aside as checkpoint.npz.damaged, and its networks start anew" in said[0]
+    assert (tmp_path / "checkpoint.npz.damaged").read_bytes() == damaged
+
+
+def test_a_checkpoint_with_any_byte_changed_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.npz"
     trainer = Trainer(shard(), SMALL_GRID)
     trainer.save(checkpoint)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    with pytest.raises(RunError, match="cannot be read"):
-        train(shard(), SMALL_GRID, checkpoint)
+    whole = checkpoint.read_bytes()
+    trainer.restore(checkpoint)
+    for place in np.random.default_rng(0).integers(len(whole), size=100):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(place) % 8
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(RunError, match="cannot be read: it is not what was written"):
+            trainer.restore(checkpoint)
+    checkpoint.write_bytes(whole)
+    other = Trainer(replace(shard(seeds=(0,)), networks=(0,)), SMALL_GRID)
+    with pytest.raises(RunError, match="is of other networks"):
+        other.restore(checkpoint)
 
 
 def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:

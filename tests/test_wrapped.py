@@ -249,7 +249,8 @@ def _written(folder: Path, declared: Experiment) -> Path:
 
 
 def _shard(declared: Experiment) -> tuple[Any, Any]:
-    from spatialnets.engines.folder import shard_size, stored
+    from spatialnets.engines.folder import stored
+    from spatialnets.engines.sizing import shard_size
 
     shard = declared.shards(shard_size(declared))[0]
     return shard, stored(declared.geometries[shard.geometry])

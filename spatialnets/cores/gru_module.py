@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.gates import initial_blocks, side_by_side
 from spatialnets.cores.nonlinearity import NONLINEARITIES
+from spatialnets.graph.products import add_products, add_summed_products
 
 __all__ = ["GRUModule"]
 
@@ -83,8 +84,9 @@ class _Unroll(torch.autograd.Function):
         for step in range(n_steps):
             gate, candidate = gates[:, step], candidates[:, step]
             if step:
-                gate.baddbmm_(before, into_gates)
-            torch.baddbmm(candidate_bias[:, None], before, into_candidate, out=heard[:, step])
+                add_products(gate, before, into_gates)
+            heard[:, step] = candidate_bias[:, None]
+            add_products(heard[:, step], before, into_candidate)
             gate.sigmoid_()
             reset, update = gate[..., :n_units], gate[..., n_units:]
             candidate.addcmul_(reset, heard[:, step]).tanh_()
@@ -117,13 +119,13 @@ class _Unroll(torch.autograd.Function):
             derive_sigmoid(by_reset, reset)
             torch.mul(by_candidate, reset, out=by_heard)
             if step:
-                by_state.mul_(update).baddbmm_(errors[:, step, :, : 2 * n_units], back_gates)
-                by_state.baddbmm_(by_heard, back_candidate).add_(gradient[:, step - 1])
+                add_products(by_state.mul_(update), errors[:, step, :, : 2 * n_units], back_gates)
+                add_products(by_state, by_heard, back_candidate).add_(gradient[:, step - 1])
         flat = errors.view(n_networks, n_steps * n_trials, -1)
         heard_flat = heard_errors.view(n_networks, n_steps * n_trials, -1)
-        earlier = states[:, :-1].reshape(n_networks, -1, n_units).mT
-        by_recurrent = torch.empty_like(recurrent)
-        torch.bmm(earlier, flat[:, n_trials:, : 2 * n_units], out=by_recurrent[..., : 2 * n_units])
-        torch.bmm(earlier, heard_flat[:, n_trials:], out=by_recurrent[..., 2 * n_units :])
+        earlier = states[:, :-1].flatten(1, 2)
+        by_recurrent = torch.zeros_like(recurrent)
+        add_summed_products(by_recurrent[..., : 2 * n_units], earlier, flat[:, n_trials:, : 2 * n_units])
+        add_summed_products(by_recurrent[..., 2 * n_units :], earlier, heard_flat[:, n_trials:])
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
         return by_input, torch.bmm(inputs.mT, flat), by_recurrent, flat.sum(dim=1), heard_flat.sum(dim=1), None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.initial import glorot_uniform, orthogonal
+from spatialnets.graph.products import add_products, add_summed_products
 
 if TYPE_CHECKING:
     from spatialnets.cores.spiking import Spiking
@@ -145,7 +146,7 @@ class _Unroll(torch.autograd.Function):
             potential, spike = potentials[:, step], spikes[:, step]
             if step:
                 fired = spikes[:, step - 1]
-                potential.addcmul_(left, potentials[:, step - 1]).baddbmm_(fired, recurrent)
+                add_products(potential.addcmul_(left, potentials[:, step - 1]), fired, recurrent)
                 if core.reset == "zero":
                     potential.addcmul_(potential, fired, value=-1)
                 else:
@@ -181,7 +182,7 @@ class _Unroll(torch.autograd.Function):
             if ahead is None:
                 error.copy_(gradient[:, step])
             else:
-                error.baddbmm_(ahead, back, beta=0).add_(gradient[:, step])
+                add_products(error, ahead, back, keep=0).add_(gradient[:, step])
             if by_raised is not None:
                 error.add_(by_raised)
             error.mul_(slopes[:, step])
@@ -191,9 +192,9 @@ class _Unroll(torch.autograd.Function):
                 error.addcmul_(ahead, left)
             if step and core.reset == "zero":
                 error.addcmul_(error, spikes[:, step - 1], value=-1)
-        after = errors[:, 1:].reshape(n_networks, -1, n_units)
         flat = errors.view(n_networks, n_steps * n_trials, n_units)
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        by_recurrent = torch.bmm(spikes[:, :-1].reshape(n_networks, -1, n_units).mT, after)
+        by_recurrent = torch.zeros_like(recurrent)
+        add_summed_products(by_recurrent, spikes[:, :-1].flatten(1, 2), errors[:, 1:].flatten(1, 2))
         by_beta = (errors[:, 1:] * potentials[:, :-1]).sum(dim=(1, 2)) if ctx.needs_input_grad[4] else None
         return by_input, torch.bmm(inputs.mT, flat), by_recurrent, flat.sum(dim=1), by_beta, None, None, None

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.gates import initial_blocks, side_by_side
 from spatialnets.cores.nonlinearity import NONLINEARITIES
+from spatialnets.graph.products import add_products, add_summed_products
 
 __all__ = ["LSTMModule"]
 
@@ -79,7 +80,7 @@ class _Unroll(torch.autograd.Function):
         for step in range(n_steps):
             drive = driven[:, step]
             if step:
-                drive.baddbmm_(states[:, step - 1], recurrent)
+                add_products(drive, states[:, step - 1], recurrent)
             drive[..., : 2 * n_units].sigmoid_()
             drive[..., 2 * n_units : 3 * n_units].tanh_()
             drive[..., 3 * n_units :].sigmoid_()
@@ -117,8 +118,9 @@ class _Unroll(torch.autograd.Function):
             derive_tanh(by_new, new)
             if step:
                 by_cell *= keep
-                by_state.baddbmm_(errors[:, step], back, beta=0).add_(gradient[:, step - 1])
+                add_products(by_state, errors[:, step], back, keep=0).add_(gradient[:, step - 1])
         flat = errors.view(n_networks, n_steps * n_trials, -1)
-        by_recurrent = torch.bmm(states[:, :-1].reshape(n_networks, -1, n_units).mT, flat[:, n_trials:])
+        by_recurrent = torch.zeros_like(recurrent)
+        add_summed_products(by_recurrent, states[:, :-1].flatten(1, 2), flat[:, n_trials:])
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
         return by_input, torch.bmm(inputs.mT, flat), by_recurrent, flat.sum(dim=1), None

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.initial import glorot_uniform, orthogonal
 from spatialnets.cores.nonlinearity import NONLINEARITIES
+from spatialnets.graph.products import SAMPLES, add_products, add_summed_products
 
 __all__ = ["LeakyModule", "RNNModule"]
 
@@ -70,8 +71,9 @@ class LeakyModule(RNNModule):
 class _Unroll(torch.autograd.Function):
     """All steps in one node: autograd would keep one per step, and a copy of every intermediate.
 
-    Inputs and states are ``(network, time, trial, …)``. What units are driven to is written over the drive, step by
-    step; the way back needs nothing else. Without a leak these are the states.
+    Everything is ``(network, time, trial, …)``. What a step begins with lies side by side, states before it, inputs and
+    a one for the bias, so that one product with all weights drives it, and one product gives all their gradients. What
+    units are driven to is kept for the way back; without a leak these are the states.
     """
 
     @staticmethod
@@ -86,46 +88,52 @@ class _Unroll(torch.autograd.Function):
         noise: Tensor | None,
     ) -> Tensor:
         activate = NONLINEARITIES[nonlinearity].activate
-        n_networks, n_steps, n_trials, _ = inputs.shape
-        inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
-        driven = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
-        if noise is not None:
-            driven += noise.permute(0, 2, 1, 3)
-        states = driven if alpha == 1 else torch.empty_like(driven)
-        activate(driven[:, 0])
-        if alpha < 1:
-            torch.mul(driven[:, 0], alpha, out=states[:, 0])
-        for step in range(1, n_steps):
-            drive, before = driven[:, step], states[:, step - 1]
-            activate(drive.baddbmm_(before, recurrent))
+        n_networks, n_steps, n_trials, n_inputs = inputs.shape
+        n_units = recurrent.shape[2]
+        weights = torch.cat([recurrent, into, bias[:, None]], dim=1)
+        given = torch.cat([inputs, inputs.new_ones(n_networks, n_steps, n_trials, 1)], dim=3)
+        joined = inputs.new_empty(n_networks, n_steps + 1, n_trials, n_units + n_inputs + 1)
+        joined[:, 0, :, :n_units] = 0
+        states = joined[:, 1:, :, :n_units]
+        driven = states if alpha == 1 else states.new_empty(states.shape)
+        for step in range(n_steps):
+            joined[:, step, :, n_units:] = given[:, step]  # now, while the states beside it are in the cache
+            drive = add_products(driven[:, step], joined[:, step], weights, keep=0)
+            if noise is not None:
+                drive += noise[:, :, step]
+            activate(drive)
             if alpha < 1:
-                torch.lerp(before, drive, alpha, out=states[:, step])
-        ctx.save_for_backward(inputs, states, driven, into, recurrent)
+                torch.lerp(joined[:, step, :, :n_units], drive, alpha, out=states[:, step])
+        ctx.save_for_backward(joined, driven, into, recurrent)
         ctx.nonlinearity, ctx.alpha = nonlinearity, alpha
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, states, driven, into, recurrent = ctx.saved_tensors
+        joined, driven, into, recurrent = ctx.saved_tensors
         derive, alpha = NONLINEARITIES[ctx.nonlinearity].derive, ctx.alpha
-        n_networks, n_steps, n_trials, n_units = states.shape
+        n_networks, n_steps, n_trials, n_units = driven.shape
         back = recurrent.mT.contiguous()
-        errors = torch.empty_like(states)  # derivative of the loss by what enters each unit
-        by_state = torch.empty_like(states[:, 0])  # derivative of the loss by the state of this step
+        errors = driven.new_empty(driven.shape)  # derivative of the loss by what enters each unit
+        by_state = errors.new_empty(n_networks, n_trials, n_units)  # derivative of the loss by the state of this step
+        by_weights = joined.new_zeros(n_networks, joined.shape[3], n_units)
+        together = max(1, SAMPLES // n_trials)
         for step in reversed(range(n_steps)):
             error = errors[:, step]
             if alpha == 1:
                 by_state = error
             if step + 1 < n_steps:
-                by_state.baddbmm_(errors[:, step + 1], back, beta=1 - alpha).add_(gradient[:, step])
+                add_products(by_state, errors[:, step + 1], back, keep=1 - alpha).add_(gradient[:, step])
             else:
                 by_state.copy_(gradient[:, step])
             if alpha < 1:
                 torch.mul(by_state, alpha, out=error)
             derive(error, driven[:, step])
-        before = states[:, :-1].reshape(n_networks, -1, n_units)
-        after = errors[:, 1:].reshape(n_networks, -1, n_units)
+            if step % together == 0:  # while these steps are in the cache
+                steps = slice(step, min(step + together, n_steps))
+                add_summed_products(by_weights, joined[:, steps].flatten(1, 2), errors[:, steps].flatten(1, 2))
         flat = errors.view(n_networks, n_steps * n_trials, n_units)
         by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        return by_input, torch.bmm(inputs.mT, flat), torch.bmm(before.mT, after), flat.sum(dim=1), None, None, None
+        by_recurrent, by_into, by_bias = by_weights.split([n_units, into.shape[1], 1], dim=1)
+        return by_input, by_into, by_recurrent, by_bias.squeeze(1), None, None, None

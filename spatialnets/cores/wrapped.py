@@ -72,7 +72,7 @@ class Wrapped(RecurrentCore):
 
     references: ClassVar[tuple[str, ...]] = ()
 
-    module_factory: str | Callable[[int, int], Any]
+    module_factory: str | Callable[[int, int], Any] = field(metadata={"imports": tuple(TORCH_GATES)})
     weight: str | None = None
     input_weight: str | None = None
     orientation: Literal["post_pre", "pre_post"] = "post_pre"

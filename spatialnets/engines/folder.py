@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.engines.sizing import shard_size
 from spatialnets.errors import RunError, UserError
 from spatialnets.metric import shorter_detour
 from spatialnets.netcdf import DamagedFile
@@ -26,24 +27,18 @@ from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
 from spatialnets.storage import remove_leftovers, set_aside, write_checked
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.stored_geometry import SINGLE_PRECISION_UNITS, StoredGeometry
 
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["Session", "begin", "facts", "open_or_create", "record_session", "shard_size", "stored", "write_plan"]
+__all__ = ["Session", "begin", "facts", "open_or_create", "planned_shards", "record_session", "stored", "write_plan"]
 
-FORMAT = 3  # in 1 nothing was rescaled; in 2 declarations had no constraints, projections or schedules
+FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
+MOST_UNITS = 30_000  # whose distances take 7 GB
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
-NETWORKS_PER_SHARD = 4  # fastest on a processor: more networks' states leave the cache (tests/benchmarks)
-NETWORKS_PER_SHARD_ON_ACCELERATOR = 50
+ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
 WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
-
-
-def shard_size(experiment: Experiment) -> int:
-    """Return how many networks are trained as one batch."""
-    on_processor = all(group.training.device.startswith("cpu") for group in experiment.groups.values())
-    return NETWORKS_PER_SHARD if on_processor else NETWORKS_PER_SHARD_ON_ACCELERATOR
 
 
 def stored(geometry: Geometry) -> StoredGeometry:
@@ -56,6 +51,8 @@ def stored(geometry: Geometry) -> StoredGeometry:
     """
     name = type(geometry).__name__
     try:
+        if geometry.n_units > MOST_UNITS:
+            raise UserError(f"{name} has {geometry.n_units:,} units; expected at most {MOST_UNITS:,}")
         positions = np.asarray(geometry.positions(), dtype=np.float64)
         distances = np.asarray(geometry.distances(), dtype=np.float64)
         _check_distances(name, positions, distances)
@@ -77,7 +74,9 @@ def stored(geometry: Geometry) -> StoredGeometry:
             places = getattr(geometry, what)()
             if places is not None:
                 known[what] = _placed(name, what, places, positions.shape[1])
-        return StoredGeometry(positions, distances, geometry.length_unit, geometry.steps_per_unit(), **known)
+        steps_per_unit = geometry.steps_per_unit()
+        kept = distances.astype(np.float32) if len(distances) > SINGLE_PRECISION_UNITS else distances
+        return StoredGeometry(positions, kept, geometry.length_unit, steps_per_unit, **known)
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
 
@@ -95,7 +94,8 @@ def _check_distances(name: str, positions: FloatArray, distances: FloatArray) ->
             raise UserError(f"{name}.{what}() has values that are not finite, first in row {_first(values)}")
     if (distances < 0).any() or np.abs(np.diagonal(distances)).max() > 0:
         raise UserError(f"{name}.distances() must not be negative, and zero from a unit to itself")
-    if not np.allclose(distances, distances.T, rtol=1e-6, atol=0):
+    blocks = [slice(start, start + ROWS_AT_ONCE) for start in range(0, len(distances), ROWS_AT_ONCE)]
+    if not all(np.allclose(distances[rows], distances[:, rows].T, rtol=1e-6, atol=0) for rows in blocks):
         raise UserError(f"{name}.distances() must be symmetric: as far there as back")
     found = shorter_detour(distances)
     if found is not None:
@@ -124,15 +124,26 @@ def facts(geometry: StoredGeometry) -> dict[str, Any]:
     return {
         "units": len(geometry.positions),
         "length_unit": geometry.length_unit,
-        "mean_distance": float(between.mean()),
+        "mean_distance": float(between.mean(dtype=np.float64)),
         "longest_distance": float(between.max()),
         "steps_per_unit": geometry.steps_per_unit,
     }
 
 
 @contextmanager
-def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
+def open_or_create(
+    experiment: Experiment, folder: Path, networks_per_shard: int | None = None
+) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
     """Open the run of an experiment, creating its folder if there is none, and hold it for this process.
+
+    Parameters
+    ----------
+    experiment
+        What the run is of.
+    folder
+        Where it is, or will be.
+    networks_per_shard
+        How many networks are trained as one batch, if the run begins now; by default as `shard_size` says.
 
     Raises
     ------
@@ -159,7 +170,8 @@ def open_or_create(experiment: Experiment, folder: Path) -> Iterator[tuple[Run, 
         _hold(lock, folder)
         remove_leftovers(folder)
         if not plan_path.exists():
-            write_plan(begin(experiment, folder, shard_size(experiment), **_origin(experiment)))
+            size = shard_size(experiment, networks_per_shard)
+            write_plan(begin(experiment, folder, size, **_origin(experiment)))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)
@@ -213,11 +225,14 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
         What else goes into the provenance.
     """
     geometries = {name: stored(geometry) for name, geometry in experiment.geometries.items()}
+    settings = [ensemble.training for group in experiment.groups.values() for ensemble in group.ensembles]
+    auto = next((training.device_here for training in settings if training.device == "auto"), None)
     plan = {
         "format": FORMAT,
         "experiment": experiment.digest,
         "networks_per_shard": size,
         "threads": THREADS,
+        **({"device": auto} if auto is not None else {}),
         "geometries": experiment.geometry_blocks,
         "shards": [
             {
@@ -244,7 +259,7 @@ def write_plan(run: Run) -> None:
 
 
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
-    run = Run.open(folder)
+    run = Run.open(folder).of(experiment)
     if run.plan.get("format") != FORMAT:
         raise RunError(
             f"{folder} was begun by another version (format {run.plan.get('format')}, not {FORMAT}) and cannot go on; "
@@ -267,7 +282,18 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
     for record in run.shards:
         if record.done:
             _check_or_set_aside(run, record)
-    return run, experiment.shards(run.plan["networks_per_shard"])
+    return run, planned_shards(run, experiment)
+
+
+def planned_shards(run: Run, experiment: Experiment) -> tuple[Shard, ...]:
+    """Return the shards of a run as it was planned: so large, and on the device that ``"auto"`` meant then."""
+
+    def planned(shard: Shard) -> Shard:
+        if shard.training.device != "auto":
+            return shard
+        return replace(shard, training=replace(shard.training, device=run.plan["device"]))
+
+    return tuple(map(planned, experiment.shards(run.plan["networks_per_shard"])))
 
 
 def _check_or_set_aside(run: Run, record: ShardRecord) -> None:
@@ -295,7 +321,7 @@ def _mend_provenance(experiment: Experiment, run: Run) -> None:
         lost = f"an earlier provenance was lost; this one was begun at {_now()}"
         run.write_provenance({**_provenance(), **_origin(experiment), "geometries": known, "lost": lost})
         # what the message of `error` advises is what has just happened
-        _say(f"{path} cannot be read ({error.__cause__}); it is begun anew{kept}")
+        _say(f"{error.__cause__}; {path} is begun anew{kept}")
 
 
 def _provenance() -> dict[str, Any]:

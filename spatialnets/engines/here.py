@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spatialnets.checkpoint import updates_in
 from spatialnets.engines.arithmetic import arithmetic
-from spatialnets.engines.folder import THREADS, open_or_create, record_session, shard_size, stored
+from spatialnets.engines.folder import THREADS, open_or_create, record_session, stored
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.sizing import cores, shard_size
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run, ShardRecord
@@ -22,17 +23,9 @@ from spatialnets.shard import Shard
 if TYPE_CHECKING:
     from spatialnets.experiment import Experiment
 
-__all__ = ["ShardJob", "compute", "cores", "estimate_bytes", "estimate_seconds"]
+__all__ = ["ShardJob", "compute", "estimate_bytes", "estimate_seconds"]
 
 TIMED_UPDATES = 4
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1
 
 
 def compute(
@@ -40,6 +33,7 @@ def compute(
     out: str | Path,
     workers: int | None = None,
     progress: Progress | None = None,
+    networks_per_shard: int | None = None,
 ) -> Run:
     """Compute the shards of an experiment that are not yet in its folder.
 
@@ -53,6 +47,8 @@ def compute(
         How many shards at a time, each in a process of its own; by default one per core. 1 stays in this process.
     progress
         Where to report; by default nowhere.
+    networks_per_shard
+        How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
 
     Returns
     -------
@@ -69,7 +65,7 @@ def compute(
     if workers is not None and workers < 1:
         raise RunError(f"workers must be 1 or more, not {workers}")
     _refuse_absent_devices(experiment)
-    with open_or_create(experiment, Path(out)) as (run, shards):
+    with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing:
             _compute_missing(experiment, run, missing, workers, progress)
@@ -84,16 +80,14 @@ def _compute_missing(
     workers: int | None,
     progress: Progress,
 ) -> None:
-    on_accelerator = any(not job.shard.training.device.startswith("cpu") for job in missing)
+    on_accelerator = any(job.shard.training.device != "cpu" for job in missing)
     count = min(workers or (1 if on_accelerator else cores()), len(missing))
     if not all(map(importable_elsewhere, missing)):
         count = 1
-    from spatialnets.training import epochs_in
-
     done = experiment.updates
     for job in missing:
-        epochs = job.shard.training.epochs - epochs_in(run.checkpoint(job.record.index))
-        done -= epochs * job.shard.training.updates_per_epoch * len(job.shard.networks)
+        left = job.shard.updates - updates_in(run.checkpoint(job.record.index))
+        done -= left * len(job.shard.networks)
     groups = ", ".join(run.groups)
     progress.begin(experiment.updates, done, f"{run.name} ({groups})")
     session = record_session(run, count)
@@ -131,15 +125,17 @@ class ShardJob:
         from spatialnets.training import train
 
         checkpoint = run.checkpoint(self.record.index)
+        said: list[str] = []
         dataset = train(
             self.shard,
             run.geometry(self.shard.geometry),
             checkpoint,
             lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+            said.append,
         )
         run.write_shard(self.record, dataset)
         checkpoint.unlink(missing_ok=True)
-        return [
+        return said + [
             f"network {network} of group '{self.shard.group}' was taken out: {reason}"
             for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
             if reason
@@ -148,7 +144,7 @@ class ShardJob:
 
 def _refuse_absent_devices(experiment: Experiment) -> None:
     ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
-    wanted = {ensemble.training.device for ensemble in ensembles} - {"cpu"}
+    wanted = {ensemble.training.device_here for ensemble in ensembles} - {"cpu"}
     if not wanted:
         return
     import torch
@@ -207,13 +203,13 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
 
 
 def estimate_bytes(experiment: Experiment) -> float:
-    """Return about how much disk an experiment will take: every block of weights, at every epoch, in float32."""
+    """Return about how much disk an experiment will take: every block of weights, at every epoch kept, in float32."""
     total = 0.0
     for group in experiment.groups.values():
         for ensemble in group.ensembles:
             units = ensemble.geometry.n_units
             gates = len(ensemble.core.gates)
             weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
-            kept = len(ensemble.numbers) * (ensemble.training.epochs + 1)
+            kept = len(ensemble.numbers) * len(ensemble.training.kept_epochs)
             total += 4 * weights * kept
     return 1.02 * total

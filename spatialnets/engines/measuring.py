@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import xarray as xr
 
 from spatialnets import __version__
 from spatialnets.engines.folder import THREADS
-from spatialnets.engines.here import cores
 from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.sizing import cores
 from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
 from spatialnets.errors import RunError
+from spatialnets.manifest import check_inside
 from spatialnets.netcdf import DamagedFile, read_dataset, write_dataset
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
 from spatialnets.storage import move_checked
 
 __all__ = ["Measuring", "measure"]
+
+Say: TypeAlias = Callable[[str], None]
 
 OF = "sha256_of_shard"  # attribute of a kept part: the shard it was measured of, whatever files say of their time
 EARLIER = "earlier"  # folder of measurements by other settings
@@ -57,7 +60,7 @@ def measure(
         raise RunError(f"workers must be 1 or more, not {workers}")
     made_by = {"analysis": repr(analysis), "version": __version__}
     for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
-        table = _stored(stored, made_by, run)
+        table = _stored(stored, made_by, run, (progress or NoProgress()).say)
         if table is not None:
             if stored.parent.name == EARLIER:
                 _put_aside(run, name)
@@ -72,13 +75,14 @@ def measure(
     return table
 
 
-def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
+def _stored(path: Path, made_by: dict[str, str], run: Run, say: Say) -> xr.Dataset | None:
     """Return a stored measurement if it is what would be measured now."""
-    table = _readable(path)
-    if table is None:
+    table = _readable(run, path, say)
+    try:
+        same = table is not None and all(table.attrs.get(key) == value for key, value in made_by.items())
+        return table if same and table is not None and _covers(table, run) else None
+    except Exception:  # something else by that name: what is asked for is measured
         return None
-    same = all(table.attrs.get(key) == value for key, value in made_by.items())
-    return table if same and _covers(table, run) else None
 
 
 def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
@@ -89,7 +93,7 @@ def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
 def _put_aside(run: Run, name: str) -> None:
     """Keep a stored measurement by other settings, which may have taken hours, for when it is asked for again."""
     path = run.folder / "analyses" / f"{name}.nc"
-    table = _readable(path)
+    table = _readable(run, path)
     if table is not None:
         move_checked(path, _earlier(run, name, table.attrs))
 
@@ -192,15 +196,21 @@ class Measuring:
 
 def _kept(job: MeasureJob, run: Run) -> xr.Dataset | None:
     """Return what an earlier, stopped call has kept of a shard, if it was measured of the shard as it is."""
-    part = _readable(job.path)
+    part = _readable(run, job.path)
     return _without_origin(part) if part is not None and part.attrs.get(OF) == run.digest(job.record) else None
 
 
-def _readable(path: Path) -> xr.Dataset | None:
+def _quiet(line: str) -> None: ...
+
+
+def _readable(run: Run, path: Path, say: Say = _quiet) -> xr.Dataset | None:
     """Return a stored dataset; none if it is not there, cut short or changed, as it can be measured again."""
+    check_inside(run.folder, path)
     try:
         return read_dataset(path)
-    except DamagedFile:
+    except DamagedFile as error:
+        if path.exists():
+            say(f"{path} is damaged ({error.reason}); it is measured anew")
         return None
 
 

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.files.reading import reading
+from spatialnets.files.reading import UnfitFile, reading
+from spatialnets.files.sizes import check_hdf5, check_mat, read_array, read_arrays
 from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 
@@ -19,6 +20,7 @@ __all__ = ["Matrix", "Source", "as_source", "matrix_of", "read_matrix", "square"
 Source: TypeAlias = str | tuple[tuple[float, ...], ...]
 """How a part declares a matrix: the name of a file, or the values."""
 
+MOST_REGIONS = 30_000  # whose distances take 7 GB
 MISSING = ("", "na", "n/a")  # besides nan and inf; as R, pandas and BIDS write what is not there
 
 
@@ -127,17 +129,25 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     from scipy.io import loadmat
 
     if path.suffix == ".npy":
-        return {"": np.load(path, allow_pickle=False)}
+        return {"": read_array(path)}
     if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as content:
-            return dict(content)
+        return read_arrays(path)
     if h5py.is_hdf5(path):  # MATLAB v7.3, which keeps arrays transposed
-        with h5py.File(path) as file:
+        check_hdf5(path)
+        with h5py.File(path, "r") as file:
             return {name: np.asarray(item).T for name, item in file.items() if isinstance(item, h5py.Dataset)}
+    check_mat(path)
     variables: dict[str, Any] = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
-    return {  # what is no array is a sparse matrix
-        name: value if isinstance(value, np.ndarray) else value.toarray() for name, value in variables.items()
-    }
+    return {name: _dense(value, path, name) for name, value in variables.items()}
+
+
+def _dense(value: Any, path: Path, name: str) -> NDArray[Any]:
+    """Return an array; what is none is a sparse matrix, which says how large it is with a few bytes."""
+    if isinstance(value, np.ndarray):
+        return value
+    if value.shape[0] > MOST_REGIONS:
+        raise UnfitFile(f"{path}: {name} has shape {value.shape}; expected at most {MOST_REGIONS:,} regions")
+    return np.asarray(value.toarray())
 
 
 def _chosen(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
@@ -166,6 +176,8 @@ def _from_text(path: Path) -> Matrix:
         raise ValueError(f"{path} holds no matrix")
     above, before = _borders(rows, path)
     body = rows[above:]
+    if not body:
+        raise ValueError(f"{path} holds no matrix, only names")
     values = np.array([_values(row, row.words[before:]) for row in body])
     left = tuple(row.words[0] for row in body) if before else None
     top = rows[0].words[-len(body) :] if above else left

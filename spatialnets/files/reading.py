@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some"]
+__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some", "words_of"]
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
 """How the names of volumes end."""
 
 GIFTI_ENDINGS = (".gii", ".gii.gz")
+
+
+MOST_SAID = 300  # letters of a parser's own words, which may quote the file
 
 
 class UnfitFile(ValueError):
@@ -34,14 +37,24 @@ def reading(path: Path, what: str) -> Iterator[None]:
     ValueError
         If it is not there, or reading fails; an `UnfitFile` passes as it is.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
     try:
+        if not path.is_file():
+            raise UnfitFile(f"there is no file {path}" if not path.exists() else f"{path} is no file to read")
         yield
     except UnfitFile:
         raise
+    except MemoryError:
+        raise ValueError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # parsers of broken files raise whatever they stumble over
-        raise ValueError(f"{path} cannot be read as {what}: {error or type(error).__name__}") from error
+        raise ValueError(f"{path} cannot be read as {what}: {words_of(error)}") from error
+
+
+def words_of(error: Exception) -> str:
+    """Return what a parser of a broken file has to say, in one line, if it is more than where it stumbled."""
+    if isinstance(error, (AttributeError, TypeError, LookupError, AssertionError, NameError)):
+        return "it is damaged, or of another kind"
+    said = " ".join(str(error).split()) or "it is damaged, or of another kind"
+    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} …"
 
 
 def some(words: Sequence[str], most: int = 6, mark: str = ", ") -> str:

@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["ENDINGS", "Row", "distinct", "read_rows"]
+from spatialnets.files.reading import UnfitFile
+from spatialnets.files.sizes import plain_text
+
+__all__ = ["ENDINGS", "Row", "distinct", "harmless", "read_rows"]
 
 ENDINGS = (".csv", ".tsv", ".txt")
+NUMBERS = r"-|[+-](?:[\d.,:;%\[\] -]|[eE][+-]?\d|to|inf|nan)+"  # and words around them
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,7 @@ def read_rows(path: Path) -> list[Row]:
     ValueError
         If there is no such file, or it is no text.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    lines = plain_text(path).splitlines()
     rows: list[Row] = []
     first = " "
     for number, line in enumerate(lines, start=1):
@@ -63,7 +62,10 @@ def read_rows(path: Path) -> list[Row]:
         mark = first if first != " " and first in text else _mark(text)
         first = first if rows else mark
         line = line.strip(" ") if mark == "\t" else text  # a tab at either end parts an empty cell
-        cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+        try:
+            cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+        except csv.Error as error:
+            raise UnfitFile(f"{path}:{number}: this is no line of a table: {error}") from error
         words = tuple(cell.strip() for cell in cells)
         rows.append(Row(f"{path}:{number}", text, words[1:] if mark == " " and words[0] == "#" else words))
     while rows and all(len(row.words) > 1 and not row.words[-1] for row in rows):
@@ -95,3 +97,18 @@ def distinct(names: Iterable[str]) -> tuple[str, ...]:
             new = f"{name} {number}"
         found.append(new)
     return tuple(found)
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: one that would be gets an apostrophe in front.
+
+    Numbers, and words that begin with a number, stay as they are.
+
+    Examples
+    --------
+    >>> harmless("=HYPERLINK(1)"), harmless("+cmd|' /C calc'!A0"), harmless("-0.25"), harmless("- left"), harmless("V1")
+    ("'=HYPERLINK(1)", "'+cmd|' /C calc'!A0", '-0.25', "'- left", 'V1')
+    """
+    if cell[:1] in ("=", "@", "\t", "\r") or (cell[:1] in ("+", "-") and not re.fullmatch(NUMBERS, cell)):
+        return f"'{cell}"
+    return cell

@@ -82,15 +82,16 @@ def _of_tensors(magnitudes: Tensor, diagonal: bool) -> Tensor:
         )
     import torch
 
+    from spatialnets.graph.exponential import exponential_without_identity
+
     strengths = magnitudes.sum(dim=-1, keepdim=True)
     alive = strengths > torch.finfo(strengths.dtype).tiny ** 0.5  # below it, the slope of s^-1/2 overflows
     # both sides guarded: where() alone would still differentiate 1/sqrt(0)
     inverse_root = (strengths.where(alive, 1).rsqrt()).where(alive, 0)
     matrix = magnitudes * inverse_root * inverse_root.mT
-    degree = _DEGREE[str(matrix.dtype).removeprefix("torch.")]
-    identity = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-    series = _exponential(matrix, identity, degree)
-    return series + identity if diagonal else series - series.diagonal(dim1=-2, dim2=-1).diag_embed()
+    series = exponential_without_identity(matrix, _DEGREE[str(matrix.dtype).removeprefix("torch.")])
+    diagonal_of = series.diagonal(dim1=-2, dim2=-1)
+    return series + torch.ones_like(diagonal_of).diag_embed() if diagonal else series - diagonal_of.diag_embed()
 
 
 def _of_arrays(magnitudes: ArrayLike, diagonal: bool) -> FloatArray:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from spatialnets.errors import UserError, nearest
+from spatialnets.files.sizes import check_file, check_links, check_mat, check_size
 from spatialnets.importing.source import (
     Numbers,
     Source,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import h5py
 
 __all__ = ["Array", "Tree", "follow", "open_mat", "open_tree"]
+
+
+MOST_UNITS = 30_000  # a sparse matrix says how large it is with a few bytes
 
 
 class Array(Protocol):
@@ -56,9 +60,8 @@ class _Stored:
     """An array in an HDF5 file (MATLAB v7.3), which keeps dimensions in reverse."""
 
     def __init__(self, dataset: h5py.Dataset, what: str) -> None:
-        # both lead to other files, which nobody has named
-        if dataset.external or dataset.is_virtual:
-            raise UserError(f"{what} lies in another file; expected a file that holds all of it")
+        check_links(dataset, what)
+        check_size(Path(dataset.file.filename), math.prod(dataset.shape or ()) * dataset.dtype.itemsize)
         self._dataset, self._what = dataset, what
         empty = bool(dataset.attrs.get("MATLAB_empty", False))  # then what is stored is its shape
         self.shape = (0, 0) if empty else tuple(reversed(dataset.shape))
@@ -109,6 +112,8 @@ def _node(item: Any, what: str) -> Tree:
 def _plain(values: Any, what: str) -> Tree:
     """Return what SciPy has read as a tree."""
     if hasattr(values, "toarray"):  # sparse
+        if max(values.shape) > MOST_UNITS:
+            raise UserError(f"{what} has shape {values.shape}; expected at most {MOST_UNITS:,} units")
         values = values.toarray()
     array = np.asarray(values)
     if array.dtype.names is not None:
@@ -136,6 +141,8 @@ def open_tree(path: Path) -> Iterator[Mapping[str, Tree]]:
     """
     import h5py
 
+    with reading(path, "a MATLAB file"):
+        check_file(path)
     if h5py.is_hdf5(path):
         with reading(path, "a MATLAB file"):
             file = h5py.File(path, "r")
@@ -145,6 +152,7 @@ def open_tree(path: Path) -> Iterator[Mapping[str, Tree]]:
     from scipy.io import loadmat
 
     with reading(path, "a MATLAB file"):
+        check_mat(path)
         variables = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
         tree = {name: _plain(value, f"{path}: {name}") for name, value in variables.items()}
     yield tree

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-from zipfile import ZipFile
 
 import numpy as np
 
 from spatialnets.errors import UserError, nearest
+from spatialnets.files.sizes import Header, headers_in
 from spatialnets.importing.source import (
     Numbers,
     Source,
@@ -43,41 +41,6 @@ SCORES = {
 OF_NETWORKS = ("strength", "seed")
 
 
-class Header(NamedTuple):
-    """What an array is, without reading it."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-
-def headers(path: Path) -> dict[str, Header]:
-    """Return the arrays of a file by name.
-
-    Raises
-    ------
-    UserError
-        If an array holds Python objects, which are code, or is not as long as it says.
-    """
-    found: dict[str, Header] = {}
-    with ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if not entry.filename.endswith(".npy"):
-                continue
-            name = entry.filename.removesuffix(".npy")
-            with archive.open(entry) as member:
-                version = np.lib.format.read_magic(member)
-                if version[0] == 1:
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-                else:
-                    shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-                if dtype.hasobject:
-                    raise UserError(f"{path}: {name} holds Python objects, which are not read; expected numbers")
-                if entry.file_size - member.tell() != math.prod(shape) * dtype.itemsize:
-                    raise UserError(f"{path}: {name} is not as long as its shape {shape} says; the file is damaged")
-            found[name] = Header(shape, dtype)
-    return found
-
-
 @contextmanager
 def open_npz(path: Path, wanted: Wanted) -> Iterator[Source]:
     """Open an NPZ file.
@@ -86,7 +49,7 @@ def open_npz(path: Path, wanted: Wanted) -> Iterator[Source]:
     the same prefix, ``strength``, ``seed`` and scores. ``positions`` and ``distances`` have no prefix.
     """
     with reading(path, "an NPZ file"):
-        known = headers(path)
+        known = headers_in(path)
         matrices = _matrices(known, wanted, path)
         used = {"positions", "distances"} & set(known)
         groups = []

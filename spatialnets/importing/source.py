@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import UserError
+from spatialnets.files.reading import UnfitFile, words_of
 from spatialnets.protocols import FloatArray
 
 __all__ = [
@@ -131,11 +132,12 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except UnfitFile as error:  # which names the file
+        raise UserError(str(error)) from error
     except MemoryError:
         raise UserError(f"{path} asks for more memory than there is") from None
     except Exception as error:  # parsers of broken files raise whatever they stumble over
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} cannot be read as {what}: {said}") from error
+        raise UserError(f"{path} cannot be read as {what}: {words_of(error)}") from error
 
 
 def real(values: Any, what: str) -> Numbers:

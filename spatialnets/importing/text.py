@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialnets.errors import UserError
+from spatialnets.files.sizes import plain_text
 from spatialnets.importing.source import Numbers, Source, SourceGroup, Wanted, epochs_of, reading
 from spatialnets.protocols import FloatArray
 
@@ -40,7 +41,7 @@ def read_table(path: Path) -> FloatArray:
         If a line holds anything else (the line is named), lines differ in length, or it is not square.
     """
     with reading(path, "text"):
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = plain_text(path).splitlines()
     rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
         text = line.strip()

@@ -22,10 +22,11 @@ from spatialnets.engines.folder import begin, stored, write_plan
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import DeclarationError, RunError, UserError, nearest
 from spatialnets.experiment import Experiment
+from spatialnets.files.sizes import check_file
 from spatialnets.importing.matlab import open_mat, open_tree
 from spatialnets.importing.npz import open_npz
 from spatialnets.importing.rate_data import PAPER_GROUPS, open_rate_data
-from spatialnets.importing.source import FORMATS, Numbers, Source, SourceGroup, Wanted
+from spatialnets.importing.source import FORMATS, Numbers, Source, SourceGroup, Wanted, reading
 from spatialnets.importing.text import ENDINGS, files_in, open_text
 from spatialnets.protocols import FloatArray, PricedRegularizer
 from spatialnets.run import SCORES, Run
@@ -84,6 +85,10 @@ def import_networks(
     absent = next((path for path in paths if not path.exists()), None)
     if absent is not None or not paths:
         raise UserError(f"there is no file {absent}" if paths else "give a file to import")
+    for path in paths:
+        if not path.is_dir():
+            with reading(path, "a file of networks"):
+                check_file(path)
     format = format or _guessed(paths[0])
     if format not in FORMATS:
         raise UserError(f"there is no format '{format}': {nearest(format, FORMATS)}")
@@ -118,7 +123,7 @@ def _guessed(path: Path) -> str:
     if ending == ".npz":
         return "npz"
     if ending == ".mat":
-        with open_tree(path) as tree:
+        with reading(path, "a MATLAB file"), open_tree(path) as tree:
             return "rate_data" if "network_data" in tree else "mat"
     raise UserError(f"{path} ends in '{ending}'; give its format with --format: {', '.join(FORMATS)}")
 

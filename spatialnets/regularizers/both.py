@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from spatialnets.protocols import WiringRegularizer
-from spatialnets.regularizers.communicability import Communicability
+from spatialnets.protocols import Snapshot, WiringRegularizer
+from spatialnets.regularizers.communicability import Communicability, error_of_mean
 from spatialnets.regularizers.distance import Distance
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Both(WiringRegularizer):
         The exponent :math:`f` of communicability, positive.
     detach
         Whether no gradient flows through communicability; see `Communicability`.
+    method, probes
+        Whether penalty and gradient are exact or estimated, and from how many probes; see `Communicability`.
 
     References
     ----------
@@ -51,10 +53,12 @@ class Both(WiringRegularizer):
     power: float = 1.0
     factor: float = 1.0
     detach: bool = False
+    method: Literal["exact", "stochastic"] = "exact"
+    probes: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._distance, self._communicability  # noqa: B018  they check power and factor
+        self._distance, self._communicability  # noqa: B018  they check power, factor, method and probes
 
     @property
     def _distance(self) -> Distance:
@@ -62,7 +66,25 @@ class Both(WiringRegularizer):
 
     @property
     def _communicability(self) -> Communicability:
-        return Communicability(strength=1.0, factor=self.factor, detach=self.detach)
+        return Communicability(1.0, self.factor, self.detach, self.method, self.probes)
+
+    @property
+    def estimated(self) -> bool:
+        return self._communicability.estimated
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
         return self._distance.price(weights, distances) * self._communicability.price(weights, distances)
+
+    def cost(self, snapshot: Snapshot) -> Tensor:
+        if self.method == "exact" or snapshot.probes is None:
+            return super().cost(snapshot)
+        return self._estimates(snapshot).mean(dim=1)
+
+    def standard_error(self, snapshot: Snapshot) -> Tensor:
+        if self.method == "exact" or snapshot.probes is None:
+            return super().standard_error(snapshot)
+        return self.strengths(snapshot) * error_of_mean(self._estimates(snapshot))
+
+    def _estimates(self, snapshot: Snapshot) -> Tensor:
+        lengths = self._distance.price(snapshot.weights, snapshot.distances_by_gate())
+        return self._communicability.estimates(snapshot, lengths)

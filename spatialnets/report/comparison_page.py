@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from spatialnets.building import brief
 from spatialnets.declaration import BLOCKS
+from spatialnets.report.cells import csv_of
 from spatialnets.report.comparison import CLAIMS, Comparison
 from spatialnets.report.contrasts import FEWEST, SELECTIONS, Contrast
 from spatialnets.report.example import SCENES, example_networks, scenes
@@ -80,7 +81,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     for picture in pictures:
         picture.save(folder / "figures")
     for name in ("groups", "effects", "claims", "nulls", "maps"):
-        write_text(folder / f"{name}.csv", getattr(comparison, name).to_csv(index=False))
+        write_text(folder / f"{name}.csv", csv_of(getattr(comparison, name)))
     shown = _scenes(comparison)
     page = template("comparison.html").render(
         comparison=comparison,

@@ -17,6 +17,7 @@ import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from spatialnets.report.cells import csv_of
 from spatialnets.report.measured import at_scored, pass_accuracy, passing, scored_epoch
 from spatialnets.storage import write_bytes, write_text
 
@@ -104,7 +105,7 @@ class Picture:
         """Write PNG, SVG and the values as CSV."""
         write_bytes(folder / f"{self.name}.png", self.png)
         write_bytes(folder / f"{self.name}.svg", self._drawn("svg"))
-        write_text(folder / f"{self.name}.csv", self.values.to_csv(index=False))
+        write_text(folder / f"{self.name}.csv", csv_of(self.values))
 
 
 def style() -> Any:

@@ -17,6 +17,7 @@ from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.netcdf import DamagedFile
 from spatialnets.protocols import Analysis, RecurrentCore, Task
+from spatialnets.report.cells import csv_of
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.coding import economy, explained, function_and_structure, where_coded
 from spatialnets.report.comparison import compare
@@ -78,8 +79,8 @@ def write_report(
     for picture in pictures:
         picture.save(run.folder / "figures")
     scores = scorecard(table, found, _as_published(experiment))
-    write_text(run.folder / "scorecard.csv", table_of(scores).to_csv(index=False))
-    write_text(run.folder / "metrics.csv", _metrics(table).to_csv(index=False))
+    write_text(run.folder / "scorecard.csv", csv_of(table_of(scores)))
+    write_text(run.folder / "metrics.csv", csv_of(_metrics(table)))
     write_text(run.folder / "references.bib", bibliography(experiment) + "\n")
     # a page without a surface stays small and without scripts
     shown = scenes(examples) if any(len(example.geometry.faces) for example in examples) else []

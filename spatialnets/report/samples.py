@@ -173,9 +173,9 @@ def _with_different_labels(samples: list[Sample]) -> list[Sample]:
 
 def _analyses(run: Run) -> dict[str, Analysis]:
     problems: list[str] = []
+    builder, mark = Builder(problems, {}, run.trusted), str(run.folder / "experiment.yaml")
     built = [
-        Builder(problems, {}).build("analysis", from_plain(block, str(run.folder / "experiment.yaml")), "analyses")
-        for block in run.declaration.get("analyses", [])
+        builder.build("analysis", from_plain(block, mark), "analyses") for block in run.declaration.get("analyses", [])
     ]
     if problems:
         raise UserError("\n".join(problems))

@@ -20,8 +20,9 @@ def check_regularizer(regularizer: Regularizer) -> None:
 
     One penalty per network, finite and not negative; the right gradient (by differences, in float64) in weights,
     states and positions, finite even where units have lost all their weights, are silent, or share a place; no network
-    touched by its batch-mates. With a strength, a penalty in proportion to it; of a wiring regularizer, gates that add
-    up, and nothing to pay without weights.
+    touched by its batch-mates. An estimated penalty keeps all this where no probes are given; with them, each network
+    draws from its own alone and knows its standard error. With a strength, a penalty in proportion to it; of a wiring
+    regularizer, gates that add up, and nothing to pay without weights.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def check_regularizer(regularizer: Regularizer) -> None:
     assert torch.allclose(paid, alone, rtol=1e-12), f"{name}: batch-mates must not change a network's penalty"
     assert torch.equal(paid, regularizer.penalty(whole)), f"{name}: the same weights must always cost the same"
     _check_edges(regularizer, whole)
+    if regularizer.estimated:
+        _check_probes(regularizer, whole)
 
     def differentiable(weights: Tensor, states: Tensor, positions: Tensor) -> Tensor:
         return regularizer.penalty(replace(whole, weights=weights, states=states, positions=positions)).sum()
@@ -82,6 +85,32 @@ def _some(snapshot: Snapshot, which: slice) -> Snapshot:
     assert snapshot.states is not None
     assert snapshot.positions is not None
     return Snapshot(snapshot.weights[which], snapshot.distances, snapshot.states[which], snapshot.positions[which])
+
+
+def _check_probes(regularizer: Regularizer, whole: Snapshot) -> None:
+    import torch
+
+    def probed(some: Snapshot, first: int) -> Snapshot:
+        seeds = range(first, first + len(some.weights))
+        return replace(some, probes=[torch.Generator().manual_seed(seed) for seed in seeds])
+
+    name = type(regularizer).__name__
+    paid = regularizer.penalty(probed(whole, 0))
+    assert torch.equal(paid, regularizer.penalty(probed(whole, 0))), f"{name}: the same probes must say the same"
+    assert not torch.equal(paid, regularizer.penalty(probed(whole, 7))), f"{name}: other probes must say something else"
+    for ask in (regularizer.penalty, regularizer.standard_error):
+        one_by_one = [ask(probed(_some(whole, slice(which, which + 1)), which)) for which in range(N_NETWORKS)]
+        alike = torch.allclose(ask(probed(whole, 0)), torch.cat(one_by_one), rtol=1e-9)
+        assert alike, f"{name}: each network must draw from its own probes alone"
+    error = regularizer.standard_error(probed(whole, 0))
+    assert bool((error > 0).all()), f"{name}: an estimate has a standard error"
+    dead = whole.weights.clone()
+    dead[:, :, 2] = 0
+    for weights in (dead, torch.zeros_like(dead)):
+        given = weights.requires_grad_()
+        cost = regularizer.penalty(probed(replace(whole, weights=given), 0))
+        (slope,) = torch.autograd.grad(cost.sum(), given)
+        assert bool(torch.isfinite(slope).all()), f"{name}: the gradient must be finite where units have no weights"
 
 
 def _check_edges(regularizer: Regularizer, whole: Snapshot) -> None:

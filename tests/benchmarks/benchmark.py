@@ -11,22 +11,25 @@ import argparse
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
-from spatialnets.engines.folder import NETWORKS_PER_SHARD, stored
-from spatialnets.geometries import Cortex, Grid
+from spatialnets.engines.folder import stored
+from spatialnets.geometries import Cortex, Grid, Sphere
 from spatialnets.graph.communicability import communicability
 from spatialnets.regularizers import L1, Both
 from spatialnets.shard import Shard, Training
@@ -36,7 +39,9 @@ from spatialnets.training import Trainer
 
 TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
 UPDATES_PER_EPOCH = 40
+NETWORKS_PER_SHARD = 4  # as for the paper on two cores that share 32 MB of cache
 REPEATS = 9
+SIZES = (100, 400, 1000, 4000)
 
 
 def taking_turns(programs: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, float]:
@@ -238,9 +243,74 @@ def surface() -> dict[str, float]:
     }
 
 
+def size() -> dict[str, float]:
+    """An update of one network of so many units, one thread: seconds and peak memory of its process."""
+    found = {}
+    for n_units in SIZES:
+        for method in ("exact", "stochastic"):
+            command = [sys.executable, __file__, "--child", f"size-{method}-{n_units}"]
+            said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            seconds, gibibytes = (float(word) for word in said.split())
+            found[f"seconds per update: {method}, {n_units} units"] = seconds
+            found[f"peak memory, GiB: {method}, {n_units} units"] = gibibytes
+        if n_units >= 1000:
+            exact, stochastic = (
+                found[f"seconds per update: {how}, {n_units} units"] for how in ("exact", "stochastic")
+            )
+            found[f"ratio, {n_units} units"] = exact / stochastic
+    return found
+
+
+def one_size(method: Literal["exact", "stochastic"], n_units: int) -> None:
+    """Print the seconds of an update of a network of so many units on a sphere, and the process's peak memory."""
+    training = Training(trials_per_epoch=32, batch_size=32, validation_trials=8)
+    task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), stored(Sphere(n_units))
+    # what is kept before training is estimated for both, so that the exact one is timed once and not twice
+    shard = Shard(0, "x", (0,), (0,), "x", RNN(), Both(0.001, method="stochastic"), task, training)
+    trainer = Trainer(shard, sphere)
+    trainer.terms = {"both": Both(0.001, method=method)}
+    batch = trainer.training_trials.batch(0, 32)
+    slow = method == "exact" and n_units > 1000  # an update takes so long that a first one changes little
+    times = []
+    for _ in range(1 if slow else 4):
+        start = time.perf_counter()
+        trainer.update(batch)
+        times.append(time.perf_counter() - start)
+    print(statistics.median(times[-3:]), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+
+
+def draw_size(figures: Mapping[str, float], path: Path) -> None:
+    """Draw what `size` measured: seconds and memory over the number of units, both axes logarithmic."""
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = (
+        ("seconds per update", "seconds per update", (0.01, 0.1, 1, 10, 100)),
+        ("peak memory, GiB", "peak memory of the process (GiB)", (0.25, 0.5, 1, 2, 4)),
+    )
+    for axes, (measured, label, ticks) in zip(figure.subplots(1, 2), panels, strict=True):
+        for method, marker, color in (("exact", "s", "#D55E00"), ("stochastic", "o", "#0072B2")):
+            known = {units: figures.get(f"{measured}: {method}, {units} units") for units in SIZES}
+            points = {units: value for units, value in known.items() if value is not None}
+            axes.loglog(list(points), list(points.values()), marker=marker, color=color, label=method)
+        axes.set_xlabel("units of the network")
+        axes.set_ylabel(label)
+        axes.set_xticks(SIZES, [f"{units:,}" for units in SIZES])
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False)
+    figure.savefig(path, dpi=150)
+
+
 def child(task: str) -> None:
     """Time one program alone in this process and print the median seconds of a step."""
     kind, _, group = task.partition("-")
+    if kind == "size":
+        method, _, n_units = group.partition("-")
+        torch.set_num_threads(1)
+        one_size("exact" if method == "exact" else "stochastic", int(n_units))
+        return
     torch.set_num_threads(1 if kind == "ours" else 2)
     regularizer: Both | L1 = Both(0.3) if group == "both" else L1(0.01)
     program = our_step(regularizer) if kind == "ours" else one_by_one_step(group)
@@ -281,6 +351,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, float]]] = {
     "step": step,
     "machine": machine,
     "surface": surface,
+    "size": size,
 }
 
 
@@ -289,6 +360,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)}; by default all")
     parser.add_argument("--large", action="store_true", help="communicability of 1,000 units, too")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    parser.add_argument("--picture", type=Path, help="draw what `size` measures into this PNG")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
@@ -313,6 +385,8 @@ def main() -> None:
         print(f"\n{name}: {(benchmark.__doc__ or '').strip()}")
         for label, value in figures.items():
             print(f"  {label:65s} {value:8.3f}")
+    if given.picture and "size" in found:
+        draw_size(found["size"], given.picture)
     if given.out:
         given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 

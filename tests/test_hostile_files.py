@@ -1,0 +1,813 @@
+"""Files that somebody made to do harm, or that fell apart: said in words, and nothing is followed, run or filled."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import h5py
+import nibabel
+import numpy as np
+import pytest
+import trimesh
+import xarray as xr
+import yaml
+from browser import needs_chromium, show
+from conftest import Outcome
+from scipy import sparse
+from scipy.io import savemat
+from tiny import CUBE, tiny
+
+from spatialnets import Experiment, Run, RunError, UserError
+from spatialnets.declaration import parse, plain
+from spatialnets.errors import DeclarationError
+from spatialnets.files import sizes
+from spatialnets.files.matrix import read_matrix
+from spatialnets.files.table import harmless
+from spatialnets.geometries import Points, Sphere
+from spatialnets.geometries.coordinates import read_coordinates
+from spatialnets.geometries.lookup import read_lookup
+from spatialnets.geometries.surfaces import read_surface
+from spatialnets.geometries.vertex_data import read_mask, read_parcels
+from spatialnets.geometries.volume import read_image
+from spatialnets.importing import import_networks
+from spatialnets.manifest import plan_of
+from spatialnets.report.geometry_page import write_geometry_page
+from spatialnets.report.page import write_report
+from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.tasks import Arrays, SequentialMNIST, SpikingDigits
+from spatialnets.tasks.files import read_csv, read_idx, read_npz
+from spatialnets.training import Trainer
+
+GRID = ("geometry=grid", "geometry.shape=[2, 2, 2]")
+MARKUP = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>{{7*7}}\x1b[31m"
+PATIENCE = 20  # seconds after which a reader counts as hanging; none takes one
+
+
+@pytest.fixture(autouse=True)
+def _deadline() -> Iterator[None]:
+    def hangs(*_: object) -> None:
+        raise TimeoutError("this hangs")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(4 * PATIENCE)  # the slowest test writes a report
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def save(path: Path, arrays: dict[str, Any]) -> None:
+    np.savez(path, **arrays)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run of two groups, measured by nothing."""
+    folder = tmp_path_factory.mktemp("made")
+    weights = np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    arrays = {f"{group}__weights": weights for group in ("sernn", "l1")}
+    save(folder / "nets.npz", {**arrays, "sernn__strength": np.arange(4.0), "l1__strength": np.arange(4.0)})
+    words = (*GRID, "analyses=[wiring]", "groups.sernn.regularizer=l1", "groups.l1.regularizer=l1")
+    return import_networks([folder / "nets.npz"], words, out=folder / "run").folder
+
+
+def without_checksums(folder: Path) -> Path:
+    """Take its checksums from a run: they tell damage, and whoever spoils a file on purpose can reckon them anew."""
+    for path in folder.rglob("*.sha256"):
+        path.unlink()
+    path = folder / "provenance.json"
+    known = json.loads(path.read_text())
+    del known["checksum"]
+    path.write_text(json.dumps(known))
+    return folder
+
+
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    """A copy of the run, to be spoiled."""
+    return without_checksums(Path(shutil.copytree(made, tmp_path / "run")))
+
+
+def read_checkpoint(path: Path) -> None:
+    Trainer(tiny(), CUBE).restore(path)
+
+
+CORNERS = np.eye(3)
+DOORS: dict[str, Callable[[Path], Any]] = {
+    "matrix.npy": read_matrix,
+    "matrix.npz": read_matrix,
+    "matrix.mat": read_matrix,
+    "matrix.csv": read_matrix,
+    "lookup.txt": read_lookup,
+    "coordinates.npy": read_coordinates,
+    "coordinates.csv": read_coordinates,
+    "points.npy": lambda path: Points(str(path)),
+    "points.csv": lambda path: Points(str(path)),
+    "surface.gii": read_surface,
+    "surface.gii.gz": read_surface,
+    "surface.ply": read_surface,
+    "surface.obj": read_surface,
+    "surface.stl": read_surface,
+    "surface.off": read_surface,
+    "lh.pial": read_surface,
+    "volume.nii": read_image,
+    "volume.nii.gz": read_image,
+    "volume.mgz": read_image,
+    "parcels.annot": lambda path: read_parcels(path, CORNERS),
+    "parcels.gii": lambda path: read_parcels(path, CORNERS),
+    "parcels.npy": lambda path: read_parcels(path, CORNERS),
+    "parcels.csv": lambda path: read_parcels(path, CORNERS),
+    "cortex.label": lambda path: read_mask(path, CORNERS),
+    "mask.gii": lambda path: read_mask(path, CORNERS),
+    "task.npz": read_npz,
+    "task.csv": read_csv,
+    "images-idx3-ubyte": read_idx,
+    "images-idx3-ubyte.gz": read_idx,
+    "arrays.npz": lambda path: Arrays(str(path)),
+    "arrays.npy": lambda path: Arrays(str(path)),
+    "spikes.h5": lambda path: SpikingDigits(str(path)),
+    "mnist.npz": lambda path: SequentialMNIST(source=str(path)).labels(),
+    "experiment.yaml": Experiment.from_yaml,
+    "import.npz": lambda path: import_networks([path], GRID, out=path.parent / "out"),
+    "import.mat": lambda path: import_networks([path], GRID, out=path.parent / "out"),
+    "import.csv": lambda path: import_networks([path], GRID, out=path.parent / "out"),
+    "geometry.npz": StoredGeometry.read,
+    "checkpoint.npz": read_checkpoint,
+}
+"""Everything that reads a file of somebody's, by a name that it takes."""
+
+
+def refused(read: Callable[[Path], Any], path: Path, said: str = "") -> str:
+    """Return with what words a file is refused: a few lines that name the file or what is in it."""
+    with pytest.raises((ValueError, UserError)) as caught:
+        read(path)
+    words = str(caught.value)
+    assert 0 < len(words.splitlines()) <= 20, words
+    assert "Traceback" not in words
+    assert said in words, words
+    return words
+
+
+# What is no file
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_what_is_no_file_is_refused_at_every_door(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    refused(DOORS[name], path, "there is no file")
+    path.mkdir()
+    if name != "import.csv":  # a folder of tables is one
+        refused(DOORS[name], path)
+    path.rmdir()
+    os.mkfifo(path)  # which would wait for ever
+    refused(DOORS[name], path)
+    path.unlink()
+    path.symlink_to("/dev/zero")  # which has no end
+    refused(DOORS[name], path)
+    path.unlink()
+    path.symlink_to(path.name)
+    refused(DOORS[name], path)
+
+
+@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\0",
+        b"\0" * 4096,
+        "UTF-16, perhaps".encode("utf-16"),
+        b"\xff\xfe\x00\x81",
+        b"PK\x03\x04",
+        b"\x93NUMPY\x01\x00",
+    ],
+    ids=["empty", "a NUL", "zeros", "UTF-16", "no text", "a begun archive", "a begun array"],
+)
+def test_what_holds_nothing_is_refused_at_every_door(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    if name == "lookup.txt" and not content:
+        return  # a table without names is one
+    refused(DOORS[name], tmp_path / name)
+
+
+class Bomb:
+    """What would leave a trace if it were ever unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.parametrize("name", [name for name in DOORS if name.endswith((".npy", ".npz"))])
+def test_objects_in_arrays_are_never_unpickled(name: str, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    objects = np.array([Bomb(trace)] * 2, dtype=object)
+    path = tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, objects, allow_pickle=True)
+    else:
+        keys = ("X", "y", "x_train", "y_train", "weights", "positions", "distances", "length_unit", "progress")
+        save(path, dict.fromkeys(keys, objects))
+    refused(DOORS[name], path, "objects")
+    path.write_bytes(pickle.dumps(Bomb(trace)))  # numpy takes such a file for an array, too
+    refused(DOORS[name], path)
+    assert not trace.exists()
+
+
+# What is more than it seems
+
+
+def zeros_in_npz(path: Path, size: int) -> None:
+    zeros = np.zeros(size // 8)
+    np.savez_compressed(path, X=zeros, y=zeros, weights=zeros)
+
+
+def zeros_in_checkpoint(path: Path, size: int) -> None:
+    """A checkpoint ends with its own SHA-256; who makes a bomb can reckon it, too."""
+    zeros_in_npz(path, size)
+    content = path.read_bytes()
+    path.write_bytes(content + hashlib.sha256(content).digest())
+
+
+def zeros_in_gz(path: Path, size: int) -> None:
+    path.write_bytes(gzip.compress(bytes(size)))
+
+
+def zeros_in_gifti(path: Path, size: int) -> None:
+    array = nibabel.gifti.GiftiDataArray(np.zeros((size // 12, 3), np.float32), intent="pointset", encoding="B64GZ")
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[array]), path)
+
+
+def zeros_in_volume(path: Path, size: int) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.zeros((64, 512, size // 2**15), np.uint8), np.eye(4)), path)
+
+
+def zeros_in_hdf5(path: Path, size: int) -> None:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("weights", (size // 8,), dtype=np.float64, chunks=(1000,), compression="gzip")
+
+
+BOMBS: dict[str, Callable[[Path, int], None]] = {
+    **dict.fromkeys(("matrix.npz", "task.npz", "arrays.npz", "import.npz", "geometry.npz"), zeros_in_npz),
+    "checkpoint.npz": zeros_in_checkpoint,
+    "images-idx3-ubyte.gz": zeros_in_gz,
+    "surface.gii.gz": zeros_in_gz,
+    "surface.gii": zeros_in_gifti,
+    "volume.nii.gz": zeros_in_volume,
+    "matrix.mat": lambda path, size: savemat(path, {"weights": np.zeros(size // 8)}, do_compression=True),
+    "import.mat": lambda path, size: savemat(path, {"weights": np.zeros(size // 8)}, do_compression=True),
+    "spikes.h5": zeros_in_hdf5,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_would_unfold_is_refused_before_it_does(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sizes, "FREE", 2**20)  # so that a bomb need not be large
+    BOMBS[name](tmp_path / name, 16 * 2**20)
+    refused(DOORS[name], tmp_path / name, "would become")
+
+
+def test_what_would_fill_the_memory_is_refused_without_filling_it(tmp_path: Path) -> None:
+    """A child that may have 3 GB reads what says it has a hundred or more."""
+    header = io.BytesIO()
+    shape = {"descr": "<f8", "fortran_order": False, "shape": (12_500_000_000,)}
+    np.lib.format.write_array_header_1_0(header, shape)
+    with zipfile.ZipFile(tmp_path / "matrix.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("weights.npy", header.getvalue())
+    content = (tmp_path / "matrix.npz").read_bytes()
+    place = content.rindex(b"PK\x01\x02") + 24  # of the size that it says to unpack to, four bytes
+    (tmp_path / "matrix.npz").write_bytes(content[:place] + b"\xfe\xff\xff\xff" + content[place + 4 :])
+    (tmp_path / "matrix.npy").write_bytes(header.getvalue())
+    zeros_in_hdf5(tmp_path / "matrix.mat", 10**12)
+    savemat(tmp_path / "sparse.mat", {"weights": sparse.csc_matrix((10**5, 10**5))})
+    volume = nibabel.Nifti1Image(np.zeros((2, 2, 2), np.float64), np.eye(4))
+    nibabel.save(volume, tmp_path / "volume.nii")
+    spoiled = bytearray((tmp_path / "volume.nii").read_bytes())
+    spoiled[42:48] = np.array([5000, 5000, 500], "<i2").tobytes()  # its size, said to be 100 GB
+    (tmp_path / "volume.nii").write_bytes(spoiled)
+    (tmp_path / "volume.nii.gz").write_bytes(gzip.compress(bytes(spoiled)))
+    (tmp_path / "idx").write_bytes(b"\0\0\x0e\x02" + np.array([2**31, 2**31], ">u4").tobytes())
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nresource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2)\n"
+        "from spatialnets.files.matrix import read_matrix\nfrom spatialnets.geometries.volume import read_image\n"
+        "from spatialnets.tasks.files import read_idx\n"
+        "for name in sys.argv[2:]:\n"
+        "    read = {'v': read_image, 'i': read_idx}.get(name[0], read_matrix)\n"
+        "    try:\n        read(Path(sys.argv[1]) / name)\n        print(name, 'was read')\n"
+        "    except ValueError as error:\n        print(name, 'refused' if 'memory' not in str(error) else error)\n"
+    )
+    names = ["matrix.npz", "matrix.npy", "matrix.mat", "sparse.mat", "volume.nii", "volume.nii.gz", "idx"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), *names],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.stdout.splitlines() == [f"{name} refused" for name in names], done.stderr
+
+
+@pytest.mark.parametrize("name", ["matrix.mat", "import.mat", "spikes.h5"])
+@pytest.mark.parametrize("kind", ["external link", "soft link", "virtual", "external storage"])
+def test_arrays_in_other_files_are_not_followed(name: str, kind: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["weights"] = np.eye(8)
+    with h5py.File(tmp_path / name, "w") as file:
+        match kind:
+            case "external link":
+                file["weights"] = h5py.ExternalLink("secret.h5", "weights")
+            case "soft link":
+                file["weights"] = h5py.SoftLink("/weights2")
+            case "virtual":
+                layout = h5py.VirtualLayout((8, 8), np.float64)
+                layout[:] = h5py.VirtualSource(str(tmp_path / "secret.h5"), "weights", (8, 8))
+                file.create_virtual_dataset("weights", layout)
+            case "external storage":
+                file.create_dataset("weights", (8, 8), np.float64, external=[(str(tmp_path / "secret.h5"), 0, 512)])
+    refused(DOORS[name], tmp_path / name, "elsewhere" if "link" in kind else "another file")
+
+
+def test_surfaces_read_no_file_but_their_own(tmp_path: Path) -> None:
+    (tmp_path / "numbers").write_bytes(np.zeros((4, 3), np.float32).tobytes())
+    points = nibabel.gifti.GiftiDataArray(np.zeros((4, 3), np.float32), intent="pointset")
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[points]), tmp_path / "surface.gii")
+    text = (tmp_path / "surface.gii").read_text()
+    text = text.replace("GZipBase64Binary", "ExternalFileBinary", 1)
+    (tmp_path / "surface.gii").write_text(
+        text.replace('ExternalFileName=""', f'ExternalFileName="{tmp_path}/numbers"', 1)
+    )
+    refused(read_surface, tmp_path / "surface.gii", "in another file")
+    for ending in (".gltf", ".glb", ".zip", ".xyz", ".dxf"):
+        (tmp_path / f"surface{ending}").write_bytes(b"{}")
+        refused(read_surface, tmp_path / f"surface{ending}", "expected GIFTI")
+    ball = trimesh.creation.icosphere(subdivisions=1)
+    ball.export(tmp_path / "ball.ply")
+    words = (tmp_path / "ball.ply").read_bytes().replace(b"comment", b"comment TextureFile absent.png\ncomment", 1)
+    (tmp_path / "ball.ply").write_bytes(words)
+    assert len(read_surface(tmp_path / "ball.ply")[1]) == 80
+    ball.export(tmp_path / "ball.obj")
+    (tmp_path / "ball.obj").write_text("mtllib ../../secret.mtl\n" + (tmp_path / "ball.obj").read_text())
+    assert len(read_surface(tmp_path / "ball.obj")[1]) == 80
+
+
+# YAML
+
+
+def test_tags_construct_nothing(tmp_path: Path) -> None:
+    for text in (
+        f"name: !!python/object/apply:pathlib.Path.touch [{tmp_path / 'trace'}]",
+        "name: !!python/name:os.system",
+        "name: !mine 3",
+        "networks: !!int abc",
+        "networks: !!float x",
+        "base: !!set {a}",
+        "!!python/object:os.system {}",
+    ):
+        with pytest.raises(DeclarationError, match=r"x\.yaml:1: .* is not read"):
+            parse(text, "x.yaml")
+    assert not (tmp_path / "trace").exists()
+    assert plain(parse("name: !!str 3", "x.yaml")) == {"name": "3"}
+
+
+def laughs(levels: int) -> str:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (laughs(9), "more than 500,000 values"),
+        ("a: &a [*a]", "within each other"),
+        ("a: &a {b: *a}", "within each other"),
+        ("[" * 5000, "within each other"),
+        ("{a: " * 5000, "within each other"),
+        ("- " * 5000, "within each other"),
+        ("a: " + "9" * 5000, "a number of 5,000 digits"),
+        ("a: 0x" + "f" * 5000, "a number of 5,002 digits"),
+        ("a: x\0y", "special characters are not allowed"),
+        ('a: "\\ud800"', "half of a letter"),
+        ("a: 1\na: 2", "given twice"),
+        ("a: *b", "undefined alias"),
+        ("a: 1\n---\nb: 2", "found another document"),
+        ("a: " + "x" * 5_000_000, "letters; expected at most"),
+        ("\n".join(f"a{n}: !x 3" for n in range(100)), "and 1 more mistake"),
+    ],
+    ids=range(15),
+)
+def test_yaml_that_is_out_for_harm_is_refused(text: str, said: str) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        parse(text, "x.yaml")
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 20
+
+
+def test_an_error_cannot_write_to_the_terminal(command: Callable[..., Outcome]) -> None:
+    Path("my.yaml").write_text('name: x\n"\\e[31m\\u202eevil": 3\n')
+    outcome = command("validate", "my.yaml")
+    assert outcome.code == 2
+    assert "\\x1b[31m\\u202eevil" in outcome.err
+    assert "\x1b" not in outcome.err
+    assert "\u202e" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x", "/etc/x", "a/b", "..", ".hidden", "a\nb", "x" * 300, "<script>", "{{7*7}}", "\x1b[31m", "", "-x"],
+)
+def test_names_that_are_no_words_are_refused(name: str) -> None:
+    with pytest.raises(DeclarationError, match="name: expected a word"):
+        Experiment.from_declaration({"name": name})
+    with pytest.raises(DeclarationError, match="a group's name is"):
+        Experiment.from_declaration({"groups": {name: {}}})
+
+
+# A run's folder
+
+
+def spoiled(run: Path, name: str, change: Callable[[Any], Any]) -> None:
+    read, write = (json.loads, json.dumps) if name.endswith(".json") else (yaml.safe_load, yaml.safe_dump)
+    content = read((run / name).read_text())
+    changed = change(content)
+    (run / name).write_text(write(content if changed is None else changed))
+
+
+def shard(**changes: Any) -> Callable[[Any], None]:
+    return lambda plan: plan["shards"][0].update(changes)
+
+
+PLANS: dict[str, Callable[[Any], Any]] = {
+    "a list": lambda plan: [],
+    "a number": lambda plan: 3,
+    "no shards": lambda plan: {},
+    "a shard that is none": lambda plan: {**plan, "shards": [3]},
+    "an index that is a path": shard(index="../../etc"),
+    "a negative index": shard(index=-1),
+    "an index beyond": shard(index=7),
+    "a huge index": shard(index=10**30),
+    "an index that is true": shard(index=False),
+    "an index twice": lambda plan: {**plan, "shards": [plan["shards"][0]] * 2},
+    "a group that is a path": shard(group="../../etc"),
+    "a group that is markup": shard(group="<script>"),
+    "a group that nobody declared": shard(group="other"),
+    "a geometry that is a path": shard(geometry="../../etc/passwd"),
+    "a geometry that nobody declared": shard(geometry="other"),
+    "networks that are words": shard(networks=["a"]),
+    "networks that are negative": shard(networks=[-1]),
+    "a network twice": shard(networks=[0, 0]),
+    "no networks": shard(networks=[]),
+    "threads that are words": lambda plan: {**plan, "threads": "x"},
+    "no threads": lambda plan: {key: value for key, value in plan.items() if key != "threads"},
+    "geometries that are none": lambda plan: {**plan, "geometries": 3},
+}
+
+
+@pytest.mark.parametrize("what", PLANS)
+def test_a_plan_that_cannot_be_is_refused(what: str, run: Path) -> None:
+    spoiled(run, "plan.json", PLANS[what])
+    with pytest.raises(RunError, match=r"is damaged: plan\.json"):
+        Run.open(run)
+
+
+DECLARATIONS: dict[str, Callable[[Any], Any]] = {
+    "a list": lambda declared: [],
+    "no name": lambda declared: {key: value for key, value in declared.items() if key != "name"},
+    "a name that is a path": lambda declared: {**declared, "name": "../../x"},
+    "groups that are none": lambda declared: {**declared, "groups": 3},
+    "a group that is none": lambda declared: {**declared, "groups": {"l1": 3, "sernn": {}}},
+    "a group without parts": lambda declared: {**declared, "groups": {"l1": {}, "sernn": {}}},
+    "analyses that are none": lambda declared: {**declared, "analyses": "wiring"},
+    "terms that are none": lambda declared: declared["groups"]["l1"]["regularizer"].update(terms="abc"),
+}
+
+
+@pytest.mark.parametrize("what", DECLARATIONS)
+def test_a_declaration_that_cannot_be_is_refused(what: str, run: Path) -> None:
+    spoiled(run, "experiment.yaml", DECLARATIONS[what])
+    with pytest.raises(RunError, match=r"is damaged: experiment\.yaml"):
+        Run.open(run)
+
+
+@pytest.mark.parametrize(
+    "change", [{"sessions": 3}, {"machine": {}}, {"command": [3]}, {"imported": {"files": [1]}}, 3]
+)
+def test_a_provenance_that_cannot_be_is_refused(change: Any, run: Path, command: Callable[..., Outcome]) -> None:
+    spoiled(run, "provenance.json", lambda known: {**known, **change} if isinstance(change, dict) else change)
+    outcome = command("show", str(run))
+    assert outcome.code == 2
+    assert "damaged: provenance.json" in outcome.err
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "plan.json", "provenance.json"])
+def test_text_files_of_a_run_that_are_none_are_refused(name: str, run: Path, command: Callable[..., Outcome]) -> None:
+    path = run / name
+    for spoil in (
+        lambda: path.mkdir(),
+        lambda: os.mkfifo(path),
+        lambda: path.symlink_to("/dev/zero"),
+        lambda: path.write_bytes(b""),
+        lambda: path.write_bytes(b"\xff\xfe"),
+        lambda: path.write_text("[" * 100_000),
+        lambda: path.write_text("9" * 100_000),
+    ):
+        path.unlink() if not path.is_dir() else path.rmdir()
+        spoil()
+        outcome = command("show", str(run))
+        assert outcome.code == 2, outcome.err
+        assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "shards", "geometries", "analyses", "figures", "checkpoints"])
+def test_a_run_does_not_lead_out_of_its_folder(name: str, run: Path, tmp_path: Path) -> None:
+    path, elsewhere = run / name, tmp_path / "elsewhere"
+    if path.exists():
+        shutil.move(path, elsewhere)
+    else:
+        elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    with pytest.raises(RunError, match="is a link out of the run's folder"):
+        Run.open(run)
+
+
+def test_a_shard_or_geometry_that_is_a_link_is_refused(run: Path, tmp_path: Path) -> None:
+    shard_path, place = run / "shards" / "00000.nc", next((run / "geometries").iterdir())
+    for path, read in ((shard_path, "sernn"), (place, "geometry")):
+        shutil.move(path, tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+        with pytest.raises(RunError, match="is a link out of the run's folder"):
+            Run.open(run).geometry_of("sernn") if read == "geometry" else Run.open(run)[read]
+        path.unlink()
+        shutil.move(tmp_path / "elsewhere", path)
+    shutil.move(shard_path, run / "shards" / "kept.nc")
+    shard_path.symlink_to("kept.nc")  # within the folder it is nobody's secret
+    Run.open(run)["sernn"]
+
+
+SHARDS: dict[str, Callable[[xr.Dataset], xr.Dataset]] = {
+    "without weights' names": lambda data: data.rename(pre="before"),
+    "without scores": lambda data: data.drop_vars("validation_accuracy"),
+    "of other networks": lambda data: data.assign_coords(network=[5, 6, 7, 8]),
+    "with words for scores": lambda data: data.assign(loss=(("network", "epoch"), np.full((4, 3), "x", dtype=object))),
+    "with epochs out of order": lambda data: data.assign_coords(epoch=[2, 1, 0]),
+    "with epochs that are no numbers": lambda data: data.assign_coords(epoch=["a", "b", "c"]),
+}
+
+
+@pytest.mark.parametrize("what", SHARDS)
+def test_a_shard_that_is_another_is_refused(what: str, run: Path) -> None:
+    path = run / "shards" / "00000.nc"
+    data = SHARDS[what](xr.load_dataset(path, engine="h5netcdf"))
+    data.to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(RunError, match="cannot be read"):
+        Run.open(run).scores("sernn")
+
+
+def test_a_shard_that_leads_to_another_file_is_refused(run: Path) -> None:
+    with h5py.File(run / "shards" / "00000.nc", "a") as file:
+        file["mine"] = h5py.ExternalLink("/etc/passwd", "x")
+    with pytest.raises(RunError, match="link to elsewhere"):
+        Run.open(run)["sernn"]
+
+
+def test_a_stored_geometry_that_cannot_be_is_refused(run: Path) -> None:
+    path = next((run / "geometries").iterdir())
+    whole = dict(np.load(path))
+    for changes in (
+        {"distances": np.eye(3)},
+        {"positions": np.full((8, 3), np.nan)},
+        {"length_unit": np.array("<script>")},
+        {"faces": np.array([[0, 1, 99]])},
+        {"names": np.array(["one"])},
+        {"steps_per_unit": np.array(np.nan)},
+        {"positions": np.array(3.0)},
+    ):
+        np.savez(path, **{**whole, **changes})
+        with pytest.raises(RunError, match="cannot be read: (its|it has|it is damaged)"):
+            Run.open(run).geometry_of("sernn")
+
+
+# Code is not data
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that leaves a trace when it is imported."""
+    (tmp_path / "evil_module.py").write_text(
+        f"from pathlib import Path\nPath({str(tmp_path / 'trace')!r}).touch()\n"
+        "from spatialnets.geometries import Grid as Boom\nfrom spatialnets.analyses import Wiring as Look\n"
+        "from torch.nn import GRU as factory\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sys.modules.pop("evil_module", None)
+    return tmp_path / "trace"
+
+
+CODE: dict[str, Callable[[Any], Any]] = {
+    "a geometry": lambda declared: declared["groups"]["l1"]["geometry"].update(kind="evil_module:Boom"),
+    "an analysis": lambda declared: declared.update(analyses=[{"kind": "evil_module:Look"}]),
+    "a module's factory": lambda declared: declared["groups"]["l1"].update(
+        core={"kind": "wrapped", "module_factory": "evil_module:factory", "weight": "a", "input_weight": "b"}
+    ),
+    "an environment": lambda declared: declared["groups"]["l1"].update(
+        task={"kind": "neurogym", "env": "evil_module:PerceptualDecisionMaking-v0"}
+    ),
+    "a constraint": lambda declared: declared["groups"]["l1"]["core"].update(constraints=["evil_module:Boom"]),
+    "an axis": lambda declared: declared["groups"]["l1"].update(geometry={"list": ["grid", "evil_module:Boom"]}),
+}
+
+
+@pytest.mark.parametrize("what", CODE)
+def test_no_command_imports_what_a_runs_folder_names(
+    what: str, run: Path, evil: Path, command: Callable[..., Outcome]
+) -> None:
+    spoiled(run, "experiment.yaml", CODE[what])
+    spoiled(
+        run,
+        "plan.json",
+        lambda plan: {**plan, "geometries": {name: {"kind": "evil_module:Boom"} for name in plan["geometries"]}},
+    )
+    for words in (
+        ("show",),
+        ("export", "l1", "0"),
+        ("compare",),
+        ("report",),
+        ("resume",),
+        ("generative",),
+        ("cite",),
+    ):
+        outcome = command(words[0], str(run), *words[1:])
+        assert "Traceback" not in outcome.err
+        assert not evil.exists(), words
+        if words[0] in ("report", "resume", "cite", "generative"):
+            assert outcome.code == 2
+            if what != "an axis":  # which kind it is, is only said of those that are one
+                assert "--trust" in outcome.err
+    with pytest.raises(UserError):
+        Run.open(run).parts("l1", 0)
+    with pytest.raises(UserError):
+        Run.open(run).to_torch("l1", 0)
+    assert not evil.exists()
+
+
+def test_what_is_trusted_is_imported(run: Path, evil: Path, command: Callable[..., Outcome]) -> None:
+    spoiled(run, "experiment.yaml", CODE["a geometry"])
+    outcome = command("cite", str(run), "--trust")
+    assert outcome.code == 0, outcome.err
+    assert evil.exists()
+
+
+def test_going_on_with_the_own_experiment_in_a_strangers_folder_imports_nothing(
+    tmp_path: Path, evil: Path, command: Callable[..., Outcome]
+) -> None:
+    from tiny import WORDS
+
+    words = ("run", "preset=sernn_demo", *WORDS, "geometry.shape=[2, 2, 2]", "--out", "theirs", "--workers", "1")
+    assert command(*words, "--no-report", "--quiet").code == 0
+    spoiled(Path("theirs"), "experiment.yaml", CODE["a geometry"])
+    assert command(*words, "--quiet").code == 0
+    assert not evil.exists()
+
+
+# Pages and tables
+
+
+class Elements(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+def assert_harmless(page: Path) -> None:
+    """Assert that a page has no element or attribute of a stranger's."""
+    text = page.read_text(encoding="utf-8")
+    found = Elements()
+    found.feed(text)
+    assert all(not name.startswith("on") for name, _ in found.attributes)
+    assert all((value or "").startswith("data:image/png") for name, value in found.attributes if name == "src")
+    assert all(not (value or "").startswith("javascript") for name, value in found.attributes if name == "href")
+    assert found.tags.count("script") == text.count("<script")
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+
+
+@pytest.fixture(scope="module")
+def reported(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose every word that can be is markup, with its report and comparison."""
+    folder = without_checksums(Path(shutil.copytree(made, tmp_path_factory.mktemp("reported") / "run")))
+    spoiled(folder, "experiment.yaml", lambda declared: declared.update(description=MARKUP))
+    spoiled(
+        folder,
+        "provenance.json",
+        lambda known: known.update(
+            created=MARKUP,
+            command=[MARKUP],
+            versions={MARKUP: MARKUP},
+            commit=MARKUP,
+            machine={"system": MARKUP, "processor": MARKUP, "cores": 1},
+            sessions=[{"started": MARKUP, "ended": MARKUP, "workers": 1, "shards": 1}],
+            imported={**known["imported"], "files": {MARKUP: MARKUP}, "notes": [MARKUP]},
+        ),
+    )
+    spoiled(
+        folder,
+        "plan.json",
+        lambda plan: [block.update(source=MARKUP, shape=[MARKUP]) for block in plan["geometries"].values()] and None,
+    )
+    for path in (folder / "geometries").iterdir():
+        whole = dict(np.load(path))
+        ball = trimesh.creation.icosphere(subdivisions=1)
+        whole["names"] = np.array([f"{MARKUP} {unit}" for unit in range(8)])
+        whole.update(vertices=np.asarray(ball.vertices), faces=np.asarray(ball.faces, dtype=np.int64))
+        save(path, whole)
+    path = folder / "shards" / "00000.nc"
+    data = xr.load_dataset(path, engine="h5netcdf")
+    reasons = data["reason"].to_numpy().copy()
+    reasons[0] = MARKUP
+    data.assign(reason=("network", reasons)).to_netcdf(path, engine="h5netcdf")
+    run = Run.open(folder)
+    write_report(run, run.experiment(), workers=1)
+    run.compare(out=folder / "comparison")
+    return folder
+
+
+def test_pages_of_a_hostile_run_hold_nothing_of_its_markup(reported: Path) -> None:
+    for page in ("report.html", "comparison/comparison.html"):
+        assert_harmless(reported / page)
+    text = (reported / "report.html").read_text(encoding="utf-8")
+    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "{{7*7}}" in text
+    for picture in reported.rglob("*.svg"):
+        names = {element.tag.rpartition("}")[2] for element in ElementTree.parse(picture).iter()}
+        assert not names & {"script", "foreignObject", "img"}
+
+
+@pytest.mark.slow  # a browser takes its time
+@needs_chromium
+def test_a_browser_runs_nothing_of_a_hostile_run(reported: Path, tmp_path: Path) -> None:
+    seen = show(reported / "report.html", tmp_path)
+    assert seen.errors == []
+    assert "onerror=alert(1)" in seen.words  # as words
+    assert '<img src="x"' not in seen.document
+
+
+def test_a_hostile_run_is_shown_without_moving_the_terminal(reported: Path, command: Callable[..., Outcome]) -> None:
+    shown = command("show", str(reported))
+    assert shown.code == 0
+    assert "\x1b" not in shown.out
+    assert "\\x1b[31m" in shown.out
+
+
+def test_an_exported_network_has_names_that_xml_can_hold(reported: Path, command: Callable[..., Outcome]) -> None:
+    assert command("export", str(reported), "l1", "0").code == 0
+    (file,) = (reported / "exports").glob("*.graphml")
+    names = {element.tag.rpartition("}")[2] for element in ElementTree.parse(file).iter()}
+    assert names == {"graphml", "key", "graph", "data", "node", "edge"}
+
+
+def test_a_geometry_page_holds_nothing_of_the_names_of_its_units(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from spatialnets.engines.folder import stored
+
+    sphere = Sphere(n=6)
+    names = np.array([MARKUP, "=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "- left", "-3"])
+    write_geometry_page(sphere, replace(stored(sphere), names=names), MARKUP.replace("$", ""), tmp_path)
+    assert_harmless(tmp_path / "geometry.html")
+    with open(tmp_path / "geometry.csv", newline="") as file:
+        found = [row["name"] for row in csv.DictReader(file)]
+    assert found == [MARKUP, "'=1+1", "'@SUM(A1)", "'+cmd|' /C calc'!A0", "'- left", "-3"]
+
+
+def test_numbers_in_tables_stay_numbers() -> None:
+    for cell in ("-3", "-0.25", "+1e-5", "-0.25 [-0.4, 0.1]", "-", "3 + 4", "sernn - l1"):
+        assert harmless(cell) == cell
+
+
+def test_plans_of_real_runs_pass(made: Path) -> None:
+    assert len(plan_of(made)["shards"]) == len(Run.open(made).shards) == 2
