@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import RunError
-from spatialnets.storage import whole_file
+from spatialnets.storage import write_bytes
 
 __all__ = ["cache_folder", "cached", "content_of"]
 
@@ -44,7 +46,7 @@ def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> 
     """Return arrays from the cache, or compute them and keep them there.
 
     A file that cannot be read is computed anew. Files appear whole or not at all, so that any number of processes may
-    fill the cache at once; where it cannot be written, a warning says so and nothing else changes.
+    fill the cache at once; where it cannot be written, a warning says so once and nothing else changes.
 
     Parameters
     ----------
@@ -68,8 +70,24 @@ def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> 
         return dict(content)
     arrays = compute()
     try:
-        with whole_file(path) as temporary, open(temporary, "wb") as written:
-            np.savez(written, **arrays)  # type: ignore[arg-type]
+        buffer = io.BytesIO()  # NumPy complains twice of a full disk, the second time to nobody
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        write_bytes(path, buffer.getvalue())
     except RunError as error:
-        warnings.warn(f"{error}. Set {ENVIRONMENT} to a folder that can be written", stacklevel=2)
+        _warn_once(path.parent, str(error))
     return arrays
+
+
+@cache
+def _warned(folder: Path) -> list[str]:
+    return []
+
+
+def _warn_once(folder: Path, problem: str) -> None:
+    """Say that a cache cannot be written; each process says it once of each folder."""
+    said = _warned(folder)
+    if not said:
+        said.append(problem)
+        warnings.warn(
+            f"{problem}; work goes on without it. Set {ENVIRONMENT} to a folder that can be written", stacklevel=3
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DeclarationError", "Detached", "RunError", "UserError", "nearest", "printable"]
+__all__ = ["DeclarationError", "Detached", "RunError", "StorageError", "UserError", "nearest", "printable"]
 
 
 MOST_SAID = 19  # mistakes that fit on a screen
@@ -42,6 +42,10 @@ class Detached(Exception):
 
 class RunError(UserError):
     """A run folder that cannot be read, written or continued."""
+
+
+class StorageError(RunError):
+    """A file that cannot be written, or is not what was written; whatever was being done has to stop."""
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from spatialnets.errors import printable
 from spatialnets.files.table import harmless
 from spatialnets.protocols import FloatArray
-from spatialnets.storage import whole_file, write_text
+from spatialnets.storage import write_bytes, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def write_graph(graph: nx.DiGraph, path: Path, format: str) -> None:
     if format == "graphml":
         import networkx as nx
 
-        with whole_file(path) as temporary:
-            nx.write_graphml_xml(graph, temporary)
+        content = io.BytesIO()
+        nx.write_graphml_xml(graph, content)
+        write_bytes(path, content.getvalue())
         return
     write_text(path, matrix_of(graph) if format == "csv" else edge_table(graph))

@@ -11,6 +11,7 @@ from spatialnets.declaration import BLOCKS, parse, plain
 from spatialnets.errors import RunError, UserError
 from spatialnets.files.reading import UnfitFile
 from spatialnets.files.sizes import check_file, plain_text
+from spatialnets.storage import damage
 
 __all__ = ["GROUP", "NAME", "check_inside", "check_stored", "declaration_of", "plan_of", "provenance_of"]
 
@@ -29,6 +30,8 @@ PROVENANCE: dict[str, Any] = {
     "versions": {"*": str},
     "machine": {"system": str, "processor": str, "cores": (int, type(None))},
     "sessions": [{"started": str, "ended": str, "engine?": str, "workers": (int, type(None)), "shards": int}],
+    "checksum?": str,  # of all the rest
+    "lost?": str,  # that an earlier file was, and when
     "commit?": (str, type(None)),
     "cores?": {"*": {"*": str}},
     "geometries?": {"*": {"*": (str, int, float)}},
@@ -62,11 +65,26 @@ def _text(folder: Path, name: str) -> str:
         check_inside(folder, folder / inner)
     path = folder / name
     if not path.exists() and not path.is_symlink():
+        if (folder / "shards").is_dir():
+            raise RunError(f"{folder} is damaged: {name} is gone{_cure(name)}")
         raise RunError(f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`")
     try:
+        check_file(path)
+        reason = damage(path)
+        if reason:
+            raise RunError(f"{folder} is damaged: {name}: {reason}{_cure(name)}")
         return plain_text(path)
     except UnfitFile as error:
-        raise RunError(f"{folder} is damaged: {error}") from error
+        raise RunError(f"{folder} is damaged: {error}{_cure(name)}") from error
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _cure(name: str) -> str:
+    """Say what to do about a file that only its user has another copy of."""
+    if name == "provenance.json":
+        return ""
+    return ". It cannot be computed again: put it back from a copy of the run, or start anew in another place"
 
 
 def _json(folder: Path, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -15,13 +16,14 @@ import xarray as xr
 
 from spatialnets.declaration import AXES
 from spatialnets.errors import RunError, nearest
-from spatialnets.files.reading import words_of
+from spatialnets.files.reading import UnfitFile, words_of
 from spatialnets.files.sizes import check_hdf5
 from spatialnets.manifest import check_inside, check_stored, declaration_of, plan_of, provenance_of
+from spatialnets.netcdf import DamagedFile, opened_dataset, read_dataset, write_dataset
 from spatialnets.protocols import PAPER_GRID
 from spatialnets.scoring import scored_among
 from spatialnets.shard_contents import check_shard
-from spatialnets.storage import whole_file, write_text
+from spatialnets.storage import damage, digest_of, write_text
 from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
@@ -161,7 +163,21 @@ class Run:
     @property
     def provenance(self) -> dict[str, Any]:
         """Versions, machine and times (``provenance.json``)."""
-        return provenance_of(self.folder)
+        try:
+            content = provenance_of(self.folder)
+            if content.pop("checksum", "") not in ("", _digest_of_content(content)):  # older runs have none
+                raise RunError(f"{self.folder} is damaged: provenance.json does not match its checksum")
+        except RunError as error:
+            raise RunError(f"{error}; `spatialnets resume {self.folder}` begins it anew") from error
+        return content
+
+    @property
+    def imported(self) -> bool:
+        """Whether its networks were trained elsewhere, as far as its provenance can be read."""
+        try:
+            return "imported" in self.provenance
+        except RunError:
+            return False
 
     @property
     def missing(self) -> tuple[ShardRecord, ...]:
@@ -239,44 +255,86 @@ class Run:
     # Shards
 
     def check(self, shard: ShardRecord) -> None:
-        """Raise `RunError` if a computed shard cannot be opened."""
+        """Make sure that a computed shard is what was written, without loading it.
+
+        Raises
+        ------
+        DamagedFile
+            If it does not match its checksum, is no netCDF file, or holds other networks than planned.
+        RunError
+            If the system does not let it be read.
+        """
         try:
             check_stored(self.folder, shard.path)
-            with h5py.File(shard.path, "r") as file:
-                if len(file["network"]) != len(shard.networks):
-                    raise OSError(f"it holds {len(file['network'])} networks, expected {len(shard.networks)}")
+            reason = damage(shard.path)
+            if not reason:
+                check_hdf5(shard.path)
+                with h5py.File(shard.path, "r") as file:
+                    found = np.asarray(file["network"]).tolist()
+                    group = file.attrs.get("group", shard.group)
+                reason = self._mistaken(shard, found, group)
         except RunError:
             raise
         except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise self._damaged(shard, error) from error
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's fault or a right's, not the file's
+                raise RunError(f"shard {shard.path} cannot be read: {error.strerror or error}") from error
+            raise self._damaged(shard, words_of(error)) from error
+        if reason:
+            raise self._damaged(shard, reason)
 
     @staticmethod
-    def _damaged(shard: ShardRecord, error: Exception) -> RunError:
-        return RunError(
-            f"shard {shard.path} cannot be read ({words_of(error)}); it was cut short or changed by hand. "
-            "Delete that file and give the same command again: only its networks are computed anew"
-        )
+    def _mistaken(shard: ShardRecord, found: list[int], group: str) -> str:
+        """Say that a file holds other networks than a shard; nothing if it does not."""
+        if found == list(shard.networks) and group == shard.group:
+            return ""
+        return f"it holds networks {found} of group '{group}', expected {list(shard.networks)} of '{shard.group}'"
+
+    def _damaged(self, shard: ShardRecord, reason: str) -> DamagedFile:
+        if self.imported:
+            cure = "Put it back from a copy, or import these networks again: spatialnets import"
+        else:
+            cure = f"`spatialnets resume {self.folder}` sets it aside and computes its networks anew"
+        return DamagedFile(shard.path, reason, f"it was cut short or changed since it was written. {cure}")
 
     def load_shard(self, shard: ShardRecord, scores_only: bool = False) -> xr.Dataset:
-        """Load one computed shard."""
+        """Load one computed shard.
+
+        Raises
+        ------
+        DamagedFile
+            If it does not match its checksum, cannot be read, or holds other networks than planned.
+        """
         try:
             check_stored(self.folder, shard.path)
-            check_hdf5(shard.path)
-            with xr.open_dataset(shard.path, engine="h5netcdf") as dataset:
+            with opened_dataset(shard.path) as dataset:
                 check_shard(dataset, shard.networks, SCORES)
+                if dataset.attrs.get("group", shard.group) != shard.group:
+                    raise ValueError(f"it is of group '{dataset.attrs['group']}', expected '{shard.group}'")
                 if scores_only:
                     errors = [name for name in ("penalty_standard_error",) if name in dataset]
                     dataset = dataset[[*SCORES, *errors, "status", "reason"]]
                 return dataset.load()
-        except RunError:
-            raise
-        except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise self._damaged(shard, error) from error
+        except DamagedFile as error:
+            raise self._damaged(shard, error.reason) from error
+        except UnfitFile as error:
+            raise self._damaged(shard, str(error)) from error
 
     def write_shard(self, shard: ShardRecord, dataset: xr.Dataset) -> None:
-        """Store one computed shard."""
-        with whole_file(shard.path) as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        """Store one computed shard and its checksum."""
+        write_dataset(shard.path, dataset)
+
+    def digest(self, shard: ShardRecord) -> str:
+        """Return the SHA-256 of a computed shard, by which its contents are known whatever its time says.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read.
+        """
+        try:
+            return digest_of(shard.path)
+        except OSError as error:
+            raise self._damaged(shard, str(error.strerror or error)) from error
 
     def _done(self, group: str) -> list[ShardRecord]:
         if group not in self.groups:
@@ -401,19 +459,16 @@ class Run:
             raise RunError(f"this run has no analysis '{name}': {nearest(name, self.measurements())}")
         try:
             check_stored(self.folder, path)
-            check_hdf5(path)
-            return xr.load_dataset(path, engine="h5netcdf")
-        except RunError:
-            raise
-        except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise RunError(
-                f"{path} cannot be read ({words_of(error)}); delete it and give the command again"
+            return read_dataset(path)
+        except (DamagedFile, UnfitFile) as error:
+            reason = error.reason if isinstance(error, DamagedFile) else str(error)
+            raise DamagedFile(
+                path, reason, f"`spatialnets report {self.folder}` measures it anew once you have deleted it"
             ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:
-        """Store an analysis."""
-        with whole_file(self.folder / "analyses" / f"{name}.nc") as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        """Store an analysis and its checksum."""
+        write_dataset(self.folder / "analyses" / f"{name}.nc", dataset)
 
     def compare(self, *others: Run | str | tuple[Run, str], out: str | Path | None = None) -> Comparison:
         """Compare groups of networks, of this run and perhaps of others.
@@ -527,7 +582,13 @@ class Run:
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Store versions, machine and times."""
-        write_text(self.folder / "provenance.json", json.dumps(provenance, indent=2) + "\n")
+        # inside the file, not beside it: what changes with every sitting must not be without its old state for a moment
+        content = {**provenance, "checksum": _digest_of_content(provenance)}
+        write_text(self.folder / "provenance.json", json.dumps(content, indent=2) + "\n")
+
+
+def _digest_of_content(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _one_after_another(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,17 @@ from scipy.spatial.distance import cdist
 
 from spatialnets.errors import RunError
 from spatialnets.files.reading import UnfitFile, words_of
-from spatialnets.files.sizes import read_arrays
+from spatialnets.files.sizes import check_file, read_arrays
 from spatialnets.protocols import PAPER_GRID, FloatArray
-from spatialnets.storage import whole_file
+from spatialnets.storage import damage, write_checked
 
 __all__ = ["SINGLE_PRECISION_UNITS", "StoredGeometry"]
 
 SINGLE_PRECISION_UNITS = 4000  # beyond, distances are kept in float32: of 10,242 units 420 MB instead of 839
+CURE = (
+    "without it nobody knows where units lived. Put it back from a copy of the run, or give another place with --out "
+    "to start anew"
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,10 @@ class StoredGeometry:
             If the file cannot be read.
         """
         try:
+            check_file(path)
+            reason = damage(path)
+            if reason:
+                raise ValueError(reason)
             content = read_arrays(path)
             known = {part.name: content[part.name] for part in fields(cls) if part.name in content}
             scalars: dict[str, Any] = {"length_unit": str(known["length_unit"])}
@@ -112,9 +121,9 @@ class StoredGeometry:
             found = cls(**{**known, **scalars})
             found.check()
         except UnfitFile as error:  # which names the file
-            raise RunError(str(error)) from error
+            raise RunError(f"{error}; {CURE}") from error
         except Exception as error:  # readers of broken files raise whatever they stumble over
-            raise RunError(f"{path} cannot be read: {words_of(error)}") from error
+            raise RunError(f"{path} cannot be read: {words_of(error)}; {CURE}") from error
         return found
 
     def check(self) -> None:
@@ -149,7 +158,7 @@ class StoredGeometry:
             raise ValueError("it has no units, or faces of vertices that are not there")
 
     def write(self, path: Path) -> None:
-        """Write it to a file (``.npz``), whole or not at all."""
-        with whole_file(path) as temporary, open(temporary, "wb") as file:
-            arrays = {part.name: np.asarray(getattr(self, part.name)) for part in fields(self)}
-            np.savez(file, **arrays)  # type: ignore[arg-type]
+        """Write it to a file (``.npz``) and its checksum, whole or not at all."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{part.name: np.asarray(getattr(self, part.name)) for part in fields(self)})  # type: ignore[arg-type]
+        write_checked(path, buffer.getvalue())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from spatialnets.noise import Noise
 from spatialnets.protocols import PerNetwork, PricedRegularizer, Regularizer, Snapshot
 from spatialnets.run import SCORES
 from spatialnets.shard import Shard, axis_values
+from spatialnets.storage import set_aside
 from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.streams import numpy_stream, torch_stream
 from spatialnets.trial_set import Batch, FreshTrials, TrialSet
@@ -69,8 +69,8 @@ def train(
         try:
             trainer.restore(checkpoint)
         except RunError as error:
-            os.replace(checkpoint, checkpoint.with_name(f"{checkpoint.name}.damaged"))
-            say(f"{error}; it was set aside, and its networks start anew")
+            aside = set_aside(checkpoint)
+            say(f"{error}; it was set aside as {aside.name}, and its networks start anew")
             trainer = Trainer(shard, geometry)
     stored = time.monotonic()
 

@@ -103,15 +103,6 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
         compute(experiment(), tmp_path / "file")
 
 
-def test_a_damaged_shard_is_named_and_nothing_else_touched(tmp_path: Path) -> None:
-    run = compute(experiment(), tmp_path, workers=1)
-    run.shards[1].path.write_bytes(run.shards[1].path.read_bytes()[:3000])
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    with pytest.raises(RunError, match="00001.nc cannot be read"):
-        compute(experiment(), tmp_path, workers=1)
-    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-
-
 def test_two_processes_do_not_compute_in_one_folder(tmp_path: Path) -> None:
     import fcntl
 

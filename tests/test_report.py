@@ -54,7 +54,7 @@ def made_up(
     """
     if experiment is None:
         experiment = Experiment.from_preset("sernn_paper").override(*SMALL, *words)
-    with open_or_create(experiment, folder) as (run, shards):
+    with open_or_create(experiment, folder, networks_per_shard=4) as (run, shards):
         for record, shard in zip(run.shards, shards, strict=True):
             if record.index in skip:
                 continue

@@ -1,11 +1,12 @@
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from spatialnets.errors import RunError
-from spatialnets.storage import remove_leftovers, whole_file, write_text
+from spatialnets.storage import damage, remove_leftovers, set_aside, whole_file, write_checked, write_text
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -44,18 +45,39 @@ def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
-    (tmp_path / "shards" / ".00001.nc.123.tmp").write_text("half")
+    process = subprocess.Popen(["true"])
+    process.wait()
+    with whole_file(tmp_path / "shards" / "00001.nc") as living:
+        living.write_text("half")
+        gone = living.with_name(living.name.replace(f"-{os.getpid()}-", f"-{process.pid}-"))
+        gone.write_text("half")
+        remove_leftovers(tmp_path)
+        assert living.exists()
+        assert not gone.exists()
+    (tmp_path / "shards" / "00001.nc").unlink()
     (tmp_path / "shards" / "00000.nc").write_text("whole")
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.rglob("*.*")] == ["00000.nc"]
 
 
-def test_leftovers_that_another_process_may_be_writing_stay(tmp_path: Path) -> None:
-    fresh, old = tmp_path / ".a.npz.1-1.tmp", tmp_path / ".b.npz.2-2.tmp"
-    for path in (fresh, old):
-        path.write_bytes(b"half")
-    os.utime(old, (0, 0))
-    remove_leftovers(tmp_path, quiet_seconds=600)
-    assert [path.name for path in tmp_path.iterdir()] == [fresh.name]
-    remove_leftovers(tmp_path)
-    assert not list(tmp_path.iterdir())
+def test_every_flipped_bit_and_every_cut_is_noticed(tmp_path: Path) -> None:
+    path, content = tmp_path / "numbers.nc", bytes(range(256)) * 2
+    write_checked(path, content)
+    for position in range(len(content)):
+        flipped = bytearray(content)
+        flipped[position] ^= 1 << position % 8
+        path.write_bytes(flipped)
+        assert damage(path)
+        path.write_bytes(content[:position])
+        assert damage(path)
+    write_checked(path, content)
+    assert damage(path) == ""
+
+
+def test_what_is_set_aside_is_neither_deleted_nor_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "00003.nc"
+    for content in ("first", "second"):
+        path.write_text(content)
+        set_aside(path)
+    kept = {each.name: each.read_text() for each in tmp_path.iterdir()}
+    assert kept == {"00003.nc.damaged": "first", "00003.nc.damaged-2": "second"}

@@ -185,7 +185,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_its_networks_start_anew(tmp_path:
     said: list[str] = []
     assert train(shard(), SMALL_GRID, checkpoint, say=said.append).identical(train(shard(), SMALL_GRID))
     assert len(said) == 1
-    assert "was set aside, and its networks start anew" in said[0]
+    assert "was set aside as checkpoint.npz.damaged, and its networks start anew" in said[0]
     assert (tmp_path / "checkpoint.npz.damaged").read_bytes() == damaged
 
 

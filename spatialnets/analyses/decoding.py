@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spatialnets.analyses.selection import Parts, Recorded, made_of, scored_epoch, varies
-from spatialnets.errors import UserError
+from spatialnets.errors import StorageError, UserError
 from spatialnets.protocols import FloatArray
+from spatialnets.storage import digest_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -219,22 +220,29 @@ def refuse_unknown(codes: Sequence[str], table: xr.Dataset) -> None:
 def decoded(decoding: Decoding, shard: xr.Dataset, parts: Parts, folder: Path) -> xr.Dataset:
     """Return the decoding of a shard: as the run has it stored, if by the same settings; else measured now."""
     path = folder / "analyses" / "decoding.nc"
-    if path.exists():
-        stored = _stored(path, path.stat().st_mtime_ns)
-        if stored.attrs.get("analysis") == repr(decoding):
-            rows = np.flatnonzero(stored["group"].to_numpy() == shard.attrs["group"])
-            numbers = stored["network"].to_numpy()[rows].tolist()
-            wanted = shard["network"].to_numpy().tolist()
-            if set(wanted) <= set(numbers):
-                epoch = [scored_epoch(shard, decoding.epoch)]
-                own = stored.isel(network=[rows[numbers.index(number)] for number in wanted]).sel(epoch=epoch)
-                return own
+    stored = _stored(path)
+    if stored is not None and stored.attrs.get("analysis") == repr(decoding):
+        rows = np.flatnonzero(stored["group"].to_numpy() == shard.attrs["group"])
+        numbers = stored["network"].to_numpy()[rows].tolist()
+        wanted = shard["network"].to_numpy().tolist()
+        if set(wanted) <= set(numbers):
+            epoch = [scored_epoch(shard, decoding.epoch)]
+            own = stored.isel(network=[rows[numbers.index(number)] for number in wanted]).sel(epoch=epoch)
+            return own
     return decoding.of_shard(shard, parts)
 
 
-@lru_cache(maxsize=1)
-def _stored(path: Path, changed: int) -> xr.Dataset:
-    """Load a stored measurement once, until its file changes."""
-    import xarray as xr
+def _stored(path: Path) -> xr.Dataset | None:
+    """Return a stored measurement; none if there is none, or a damaged one, which is measured anew."""
+    try:
+        return _loaded(path, digest_of(path))
+    except (OSError, StorageError):
+        return None
 
-    return xr.load_dataset(path, engine="h5netcdf")
+
+@lru_cache(maxsize=1)
+def _loaded(path: Path, digest: str) -> xr.Dataset:
+    """Load a stored measurement once, until its content changes."""
+    from spatialnets.netcdf import read_dataset
+
+    return read_dataset(path)

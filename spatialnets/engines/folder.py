@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,11 +23,12 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.sizing import shard_size
 from spatialnets.errors import RunError, UserError
 from spatialnets.metric import shorter_detour
+from spatialnets.netcdf import DamagedFile
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.registry import name_of
-from spatialnets.run import Run
+from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
-from spatialnets.storage import remove_leftovers, write_text
+from spatialnets.storage import remove_leftovers, set_aside, write_checked
 from spatialnets.stored_geometry import SINGLE_PRECISION_UNITS, StoredGeometry
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ __all__ = ["Session", "begin", "facts", "open_or_create", "planned_shards", "rec
 FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
 MOST_UNITS = 30_000  # whose distances take 7 GB
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
-QUIET_SECONDS = 600.0
 ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
+WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 def stored(geometry: Geometry) -> StoredGeometry:
@@ -153,7 +155,13 @@ def open_or_create(
     plan_path = folder / "plan.json"
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file; a run needs a folder")
-    if folder.is_dir() and not plan_path.exists() and _holds_something_else(folder):
+    # the plan is looked for last: another process may be creating this run, and writes it before what is not ours
+    if folder.is_dir() and _holds_something_else(folder) and not plan_path.exists():
+        if (folder / "experiment.yaml").exists() and (folder / "shards").is_dir():
+            raise RunError(
+                f"{plan_path} is gone, which says which networks are in which shard; put it back from a copy of the "
+                "run, or give another place with --out to start anew"
+            )
         raise RunError(f"{folder} holds other files and is no run folder; give another place with --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,24 +169,47 @@ def open_or_create(
     except OSError as error:
         raise RunError(f"cannot write in {folder}: {error.strerror or error}; give another place with --out") from error
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
-        # jobs that a scheduler goes on with write files under temporary names, beside us; none takes that long
-        remove_leftovers(folder, QUIET_SECONDS if (folder / "engine").is_dir() else 0)
+        _hold(lock, folder)
+        remove_leftovers(folder)
         if not plan_path.exists():
-            cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
-            origin = {"cores": cores} if cores else {}
-            write_plan(begin(experiment, folder, shard_size(experiment, networks_per_shard), **origin))
+            size = shard_size(experiment, networks_per_shard)
+            write_plan(begin(experiment, folder, size, **_origin(experiment)))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)
 
 
+def _hold(lock: int, folder: Path) -> None:
+    """Take the lock of a folder, which the system gives back whatever ends this process."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise RunError(f"cannot lock {folder}: {error.strerror or error}; give another place with --out") from error
+        # Some network file systems have no locks. To refuse them would shut out whole clusters, and nothing is at
+        # stake but time: two processes at work here would compute the same bits, and every file appears whole.
+        _say(
+            f"{folder} is on a file system without locks ({error.strerror}): nothing keeps a second process from "
+            "computing the same networks there; start one at a time"
+        )
+
+
+def _say(line: str) -> None:
+    """Tell the user what must not go by unseen, whether progress is shown or not; no bar is drawn yet or any more."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def _holds_something_else(folder: Path) -> bool:
-    ours = {"experiment.yaml", "provenance.json", "geometries", ".lock"}  # written before the plan
+    written_before = {"experiment.yaml", "provenance.json", "geometries", ".lock"}  # the plan, that is
+    ours = {*written_before, "experiment.yaml.sha256", "plan.json.sha256"}
     return any(path.name not in ours and not path.name.endswith(".tmp") for path in folder.iterdir())
+
+
+def _origin(experiment: Experiment) -> dict[str, Any]:
+    cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
+    return {"cores": cores} if cores else {}
 
 
 def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run:
@@ -215,7 +246,7 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
             for shard in experiment.shards(size)
         ],
     }
-    write_text(folder / "experiment.yaml", experiment.to_yaml())
+    write_checked(folder / "experiment.yaml", experiment.to_yaml().encode())
     run = Run(folder, {"name": experiment.name}, plan)
     for name, geometry in geometries.items():
         run.write_geometry(name, geometry)
@@ -226,7 +257,7 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
 
 def write_plan(run: Run) -> None:
     """Write a run's plan: from now on its folder can be opened."""
-    write_text(run.folder / "plan.json", json.dumps(run.plan) + "\n")
+    write_checked(run.folder / "plan.json", (json.dumps(run.plan) + "\n").encode())
 
 
 def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
@@ -249,9 +280,10 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
                 f"the geometry '{name}' is no longer what it was when {folder} was begun: its source has changed, or "
                 "the toolkit. Give another place with --out to start anew"
             )
+    _mend_provenance(experiment, run)
     for record in run.shards:
         if record.done:
-            run.check(record)
+            _check_or_set_aside(run, record)
     return run, planned_shards(run, experiment)
 
 
@@ -264,6 +296,34 @@ def planned_shards(run: Run, experiment: Experiment) -> tuple[Shard, ...]:
         return replace(shard, training=replace(shard.training, device=run.plan["device"]))
 
     return tuple(map(planned, experiment.shards(run.plan["networks_per_shard"])))
+
+
+def _check_or_set_aside(run: Run, record: ShardRecord) -> None:
+    """Keep a damaged shard under another name, so that its networks are computed anew."""
+    try:
+        run.check(record)
+    except DamagedFile as error:
+        if run.imported:  # nobody can compute them here
+            raise
+        aside = set_aside(record.path)
+        _say(
+            f"{record.path} is damaged ({error.reason}); it is set aside as {aside.name} and its networks are "
+            "computed anew"
+        )
+
+
+def _mend_provenance(experiment: Experiment, run: Run) -> None:
+    """Begin a lost provenance anew: no result depends on it."""
+    try:
+        _ = run.provenance
+    except RunError as error:
+        path = run.folder / "provenance.json"
+        kept = f"; what is left of it is in {set_aside(path).name}" if path.exists() else ""
+        known = {name: facts(run.geometry(name)) for name in experiment.geometries}
+        lost = f"an earlier provenance was lost; this one was begun at {_now()}"
+        run.write_provenance({**_provenance(), **_origin(experiment), "geometries": known, "lost": lost})
+        # what the message of `error` advises is what has just happened
+        _say(f"{error.__cause__}; {path} is begun anew{kept}")
 
 
 def _provenance() -> dict[str, Any]:
@@ -323,18 +383,21 @@ class Session:
     missing: int
 
     def close(self) -> None:
-        """Note when the sitting ended and how many shards it computed."""
-        provenance = self.run.provenance
-        provenance["sessions"].append(
-            {
-                "started": self.started,
-                "ended": _now(),
-                "engine": name_of("engine", type(self.engine)),
-                "workers": self.engine.workers,
-                "shards": self.missing - len(self.run.missing),
-            }
-        )
-        self.run.write_provenance(provenance)
+        """Note when the sitting ended and how many shards it computed; say so if it cannot be noted."""
+        try:
+            provenance = self.run.provenance
+            provenance["sessions"].append(
+                {
+                    "started": self.started,
+                    "ended": _now(),
+                    "engine": name_of("engine", type(self.engine)),
+                    "workers": self.engine.workers,
+                    "shards": self.missing - len(self.run.missing),
+                }
+            )
+            self.run.write_provenance(provenance)
+        except RunError as error:  # must not hide what ended the sitting, nor undo what it computed
+            _say(f"this sitting is not noted: {error}")
 
 
 def record_session(run: Run, engine: Engine) -> Session:

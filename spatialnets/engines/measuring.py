@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import xarray as xr
 
@@ -25,14 +24,17 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Advance
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import DeclarationError, RunError, UserError
-from spatialnets.files.sizes import check_hdf5
-from spatialnets.manifest import check_stored
+from spatialnets.manifest import check_inside
+from spatialnets.netcdf import DamagedFile, read_dataset, write_dataset
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
-from spatialnets.storage import whole_file
+from spatialnets.storage import move_checked
 
 __all__ = ["MeasureJob", "Measuring", "measure", "measure_job"]
 
+Say: TypeAlias = Callable[[str], None]
+
+OF = "sha256_of_shard"  # attribute of a kept part: the shard it was measured of, whatever files say of their time
 EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
 WORTH = 20.0  # seconds still to go for which workers, which take some seconds to start, pay
@@ -70,11 +72,11 @@ def measure(
     engine = chosen(engine, workers)
     made_by = {"analysis": repr(analysis), "version": __version__}
     for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
-        table = _stored(stored, made_by, run)
+        table = _stored(stored, made_by, run, (progress or NoProgress()).say)
         if table is not None:
             if stored.parent.name == EARLIER:
                 _put_aside(run, name)
-                os.replace(stored, run.folder / "analyses" / f"{name}.nc")
+                move_checked(stored, run.folder / "analyses" / f"{name}.nc")
             return table
     mapper = Measuring(run, name, analysis, engine, progress)
     table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
@@ -85,17 +87,13 @@ def measure(
     return table
 
 
-def _stored(path: Path, made_by: dict[str, str], run: Run) -> xr.Dataset | None:
+def _stored(path: Path, made_by: dict[str, str], run: Run, say: Say) -> xr.Dataset | None:
     """Return a stored measurement if it is what would be measured now."""
+    table = _readable(run, path, say)
     try:
-        check_stored(run.folder, path)
-        check_hdf5(path)
-        table = xr.load_dataset(path, engine="h5netcdf")
-        same = all(table.attrs.get(key) == value for key, value in made_by.items())
-        return table if same and _covers(table, run) else None
-    except RunError:
-        raise
-    except Exception:  # not there, or cut short: it can be measured again
+        same = table is not None and all(table.attrs.get(key) == value for key, value in made_by.items())
+        return table if same and table is not None and _covers(table, run) else None
+    except Exception:  # something else by that name: what is asked for is measured
         return None
 
 
@@ -107,13 +105,9 @@ def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
 def _put_aside(run: Run, name: str) -> None:
     """Keep a stored measurement by other settings, which may have taken hours, for when it is asked for again."""
     path = run.folder / "analyses" / f"{name}.nc"
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as table:
-            aside = _earlier(run, name, table.attrs)
-    except Exception:  # not there, or cut short
-        return
-    aside.parent.mkdir(exist_ok=True)
-    os.replace(path, aside)
+    table = _readable(run, path)
+    if table is not None:
+        move_checked(path, _earlier(run, name, table.attrs))
 
 
 def _covers(stored: xr.Dataset, run: Run) -> bool:
@@ -183,17 +177,16 @@ class MeasureJob:
         with claim(run, self.key, self.name):
             if not self.done(run):
                 part = run.apply(self.record, self.function or self._function(run))
-                with whole_file(self.path) as temporary:
-                    part.to_netcdf(temporary, engine="h5netcdf")
+                write_dataset(self.path, part.assign_attrs({OF: run.digest(self.record)}))
         watched(run, advance)(len(self.record.networks), self.record.group)
         return []
 
     def done(self, run: Run) -> bool:
-        return _kept(self) is not None
+        return _kept(self, run) is not None
 
     def progress(self, run: Run) -> int:
         """Return how many networks are measured: all of the shard, or none."""
-        return len(self.record.networks) if _is_fresh(self) else 0
+        return len(self.record.networks) if self.path.exists() else 0
 
     def _function(self, run: Run) -> Measure:
         """Return what the analysis maps: go through it up to that map, on what earlier ones have kept."""
@@ -207,7 +200,7 @@ class MeasureJob:
             if place == self.number:
                 raise _Reached(function)
             folder, place = self.path.parent.parent / str(place), place + 1
-            parts = ((shard, _kept(replace(self, record=shard, path=_part(folder, shard)))) for shard in shards)
+            parts = ((shard, _kept(replace(self, record=shard, path=_part(folder, shard)), run)) for shard in shards)
             # what an earlier map did not keep was quick, and is so again
             return [part if part is not None else run.apply(shard, function) for shard, part in parts]
 
@@ -284,7 +277,7 @@ class Measuring:
         jobs = [
             MeasureJob(shard, self._analysis, self._name, number, _part(folder, shard), function) for shard in shards
         ]
-        parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
+        parts = {job.record.index: part for job in jobs if (part := _kept(job, run)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
         done = total - sum(len(job.record.networks) for job in waiting)
@@ -301,7 +294,7 @@ class Measuring:
                 finally:
                     self._progress.end()
             for job in waiting:
-                parts[job.record.index] = xr.load_dataset(job.path, engine="h5netcdf")
+                parts[job.record.index] = _without_origin(read_dataset(job.path))
         return [parts[shard.index] for shard in shards]
 
     def forget(self) -> None:
@@ -317,20 +310,27 @@ class Measuring:
         return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
 
 
-def _is_fresh(job: MeasureJob) -> bool:
-    """Tell whether something is kept of a shard, as it is now."""
-    try:
-        return job.path.stat().st_mtime >= job.record.path.stat().st_mtime
-    except OSError:
-        return False
+def _kept(job: MeasureJob, run: Run) -> xr.Dataset | None:
+    """Return what an earlier, stopped call has kept of a shard, if it was measured of the shard as it is."""
+    part = _readable(run, job.path)
+    return _without_origin(part) if part is not None and part.attrs.get(OF) == run.digest(job.record) else None
 
 
-def _kept(job: MeasureJob) -> xr.Dataset | None:
-    """Return what an earlier, stopped call has kept of a shard."""
+def _quiet(line: str) -> None: ...
+
+
+def _readable(run: Run, path: Path, say: Say = _quiet) -> xr.Dataset | None:
+    """Return a stored dataset; none if it is not there, cut short or changed, as it can be measured again."""
+    check_inside(run.folder, path)
     try:
-        if not _is_fresh(job):
-            return None
-        check_hdf5(job.path)
-        return xr.load_dataset(job.path, engine="h5netcdf")
-    except Exception:  # not there, or cut short
+        return read_dataset(path)
+    except DamagedFile as error:
+        if path.exists():
+            say(f"{path} is damaged ({error.reason}); it is measured anew")
         return None
+
+
+def _without_origin(part: xr.Dataset) -> xr.Dataset:
+    """Return what a function gave, as if it had not been kept."""
+    own = {name: value for name, value in part.attrs.items() if name != OF}
+    return part.drop_attrs(deep=False).assign_attrs(own)

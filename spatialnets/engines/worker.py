@@ -53,7 +53,7 @@ def main() -> None:
 def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
     """Do one job and report."""
     from spatialnets.engines.claim import Cancelled
-    from spatialnets.errors import UserError
+    from spatialnets.errors import StorageError, UserError
 
     done, doing, last = 0, "", time.monotonic()
 
@@ -69,7 +69,7 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
     except Cancelled:
         report(event="cancelled")
     except UserError as error:
-        report(event="refused", message=str(error))
+        report(event="refused", message=str(error), storage=isinstance(error, StorageError))
     except MemoryError as error:
         report(event="refused", message=f"memory is short: {error}")
     except Exception:  # the driver raises it again, with this trace

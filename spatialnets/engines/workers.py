@@ -21,7 +21,7 @@ from spatialnets.engines.claim import INTERVAL, Cancelled, cancellation
 from spatialnets.engines.engine import ATTEMPTS
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, StorageError
 
 __all__ = ["Workers"]
 
@@ -187,6 +187,6 @@ class Workers:
             case "cancelled":
                 raise Cancelled
             case "refused":
-                raise RunError(event["message"])
+                raise (StorageError if event.get("storage") else RunError)(event["message"])
             case _:
                 raise RuntimeError(f"{job.name} failed:\n{event['message']}")

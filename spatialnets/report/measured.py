@@ -11,7 +11,8 @@ import xarray as xr
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.measuring import measure
 from spatialnets.engines.progress import Progress
-from spatialnets.errors import UserError
+from spatialnets.errors import StorageError, UserError
+from spatialnets.netcdf import DamagedFile
 from spatialnets.protocols import Analysis
 from spatialnets.run import SCORES, Run
 from spatialnets.scoring import PASS_ACCURACY, scored_among
@@ -48,6 +49,11 @@ def measured(
                 table = measure(run, name, analyses[name], workers, progress, engine)
             else:
                 table = run.measurement(name)
+        except StorageError as error:
+            if name in analyses:  # a damaged shard or a full disk says nothing of the analysis
+                raise
+            reasons.append(str(error))
+            continue
         except UserError as error:  # a task without goals has no goal code; the rest can be measured
             reasons.append(f"{name}: {error}")
             continue
@@ -78,7 +84,10 @@ def measurements(run: Run, table: xr.Dataset) -> dict[str, xr.Dataset]:
     found = {}
     wanted = _networks(table)
     for name in run.measurements():
-        stored = run.measurement(name)
+        try:
+            stored = run.measurement(name)
+        except DamagedFile:  # of an analysis that was not asked for; `measured` says so
+            continue
         places = {network: place for place, network in enumerate(_networks(stored))}
         if set(wanted) <= set(places):
             found[name] = _last(stored.isel(network=[places[network] for network in wanted]))

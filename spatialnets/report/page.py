@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from spatialnets.building import block_of, brief
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
+from spatialnets.netcdf import DamagedFile
 from spatialnets.protocols import Analysis, RecurrentCore, Task
 from spatialnets.report.cells import csv_of
 from spatialnets.report.citations import bibliography, entries, keys_of
@@ -41,7 +43,7 @@ from spatialnets.report.setup import setup
 from spatialnets.report.structure import follow_up, growth, structure
 from spatialnets.report.sweet_spot import map_picture, sweet_spot
 from spatialnets.run import Run
-from spatialnets.storage import write_text
+from spatialnets.storage import digest_of, write_text
 
 __all__ = ["is_compared", "is_current", "write_report"]
 
@@ -108,6 +110,7 @@ def write_report(
         diverged=_diverged(run),
         done=sum(len(shard.networks) for shard in run.shards if shard.done),
         total=sum(len(shard.networks) for shard in run.shards),
+        sources=_sources(run),
         provenance=run.provenance,
         command=shlex.join(run.provenance["command"]),
         references=[_reference(entries()[key]) for key in keys_of(experiment) if key in entries()],
@@ -181,19 +184,35 @@ def is_compared(run: Run) -> bool:
 
 
 def is_current(run: Run, experiment: Experiment) -> bool:
-    """Tell whether the report of a finished run was written after its last network and holds all that was asked."""
+    """Tell whether the report of a finished run was made of all that it holds now, and of all that was asked."""
     page = run.folder / "report.html"
     return (
         run.finished
         and page.exists()
         and all(_is_measured(run, name, analysis) for name, analysis in experiment.analyses.items())
-        and all(page.stat().st_mtime >= path.stat().st_mtime for path in (run.folder / "analyses").glob("*.nc"))
-        and all(page.stat().st_mtime >= shard.path.stat().st_mtime for shard in run.shards)
+        and _is_made_of(page, _sources(run))
     )
 
 
+def _sources(run: Run) -> str:
+    """Return a hash of all shards and analyses, by which a page is known to be of these, whatever clocks say."""
+    analyses = sorted((run.folder / "analyses").glob("*.nc"))
+    lines = [
+        f"{digest_of(path)} {path.name}" for path in (*(shard.path for shard in run.shards if shard.done), *analyses)
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _is_made_of(page: Path, sources: str) -> bool:
+    content = page.read_bytes()
+    return f'content="{sources}"'.encode() in content and content.rstrip().endswith(b"</html>")
+
+
 def _is_measured(run: Run, name: str, analysis: Analysis) -> bool:
-    return name in run.measurements() and run.measurement(name).attrs.get("analysis") == repr(analysis)
+    try:
+        return name in run.measurements() and run.measurement(name).attrs.get("analysis") == repr(analysis)
+    except DamagedFile:
+        return False
 
 
 def _metrics(table: xr.Dataset) -> pd.DataFrame:
