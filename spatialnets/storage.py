@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,7 +67,20 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed process left under a folder."""
+def remove_leftovers(folder: Path, quiet_seconds: float = 0) -> None:
+    """Remove temporary files that a killed process left under a folder.
+
+    Parameters
+    ----------
+    folder
+        Where to look, and in all folders below.
+    quiet_seconds
+        Leave files that were written to in the last so many seconds: other processes may be at work.
+    """
     for leftover in folder.rglob(".*.tmp"):
+        try:
+            if quiet_seconds and time.time() - leftover.stat().st_mtime < quiet_seconds:
+                continue
+        except FileNotFoundError:
+            continue
         leftover.unlink(missing_ok=True)

@@ -48,3 +48,14 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     (tmp_path / "shards" / "00000.nc").write_text("whole")
     remove_leftovers(tmp_path)
     assert [path.name for path in tmp_path.rglob("*.*")] == ["00000.nc"]
+
+
+def test_leftovers_that_another_process_may_be_writing_stay(tmp_path: Path) -> None:
+    fresh, old = tmp_path / ".a.npz.1-1.tmp", tmp_path / ".b.npz.2-2.tmp"
+    for path in (fresh, old):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    remove_leftovers(tmp_path, quiet_seconds=600)
+    assert [path.name for path in tmp_path.iterdir()] == [fresh.name]
+    remove_leftovers(tmp_path)
+    assert not list(tmp_path.iterdir())

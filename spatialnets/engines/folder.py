@@ -37,6 +37,7 @@ __all__ = ["Session", "begin", "facts", "open_or_create", "planned_shards", "rec
 FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or schedules; 3 no checkpoints within epochs
 MOST_UNITS = 30_000  # whose distances take 7 GB
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
+QUIET_SECONDS = 600.0
 ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
 
 
@@ -164,7 +165,8 @@ def open_or_create(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
-        remove_leftovers(folder)
+        # jobs that a scheduler goes on with write files under temporary names, beside us; none takes that long
+        remove_leftovers(folder, QUIET_SECONDS if (folder / "engine").is_dir() else 0)
         if not plan_path.exists():
             cores = {name: said for name, group in experiment.groups.items() if (said := group.core_facts)}
             origin = {"cores": cores} if cores else {}

@@ -17,6 +17,8 @@ from spatialnets.engines.folder import THREADS, open_or_create, record_session, 
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.engines.shard_job import ShardJob
 from spatialnets.engines.sizing import cores, shard_size
+from spatialnets.engines.slurm import Slurm
+from spatialnets.engines.slurm_submissions import refuse_beside
 from spatialnets.errors import RunError, UserError
 from spatialnets.run import Run
 
@@ -65,9 +67,13 @@ def compute(
         network of a group diverged.
     """
     progress, engine = progress or NoProgress(), chosen(engine, workers)
-    _refuse_absent_devices(experiment)
+    elsewhere = isinstance(engine, Slurm)
+    if not elsewhere:  # a login node need not have what the nodes have
+        _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
+        if missing and not elsewhere:
+            refuse_beside(run)
         if missing:
             _compute_missing(experiment, run, missing, engine, progress)
     _refuse_if_all_diverged(run)
