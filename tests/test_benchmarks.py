@@ -9,7 +9,7 @@ from typing import Any
 
 import benchmark
 import pytest
-from page import text, write
+from page import LOAD, text, write
 from targets import NO_GPU, TARGETS
 from timing import SMALLEST, peak_gibibytes, watch
 
@@ -70,6 +70,13 @@ def test_every_limit_has_a_figure_that_the_suite_measures_when_it_is_whole() -> 
             assert figure.name in FOUND["figures"][figure.benchmark] or figure.name in only_when_whole
 
 
+@pytest.mark.parametrize(("load", "busy"), [(0.2, False), (1.5, True)])
+def test_the_page_says_that_the_machine_was_busy(load: float, busy: bool) -> None:
+    found = deepcopy(FOUND)
+    found["machine it ran on"][LOAD] = load
+    assert ("The machine was busy" in text(found, "x")) is busy
+
+
 def test_the_page_is_written_with_its_pictures(tmp_path: Path) -> None:
     write(FOUND, tmp_path / "benchmarks.md")
     page = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
@@ -82,7 +89,7 @@ def test_the_memory_of_a_child_is_told_from_that_of_its_parent() -> None:
     hold = "held = bytearray(300 * 2**20); import time; time.sleep(0.3)"
     took = watch([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {hold!r}])"])
     assert took.driver < 0.1 < 0.29 < took.worker < 0.4  # 300 MiB are 0.293 GiB; a bare interpreter is 0.01
-    assert took.together == pytest.approx(took.driver + took.worker)
+    assert took.worker < took.together < took.worker + took.driver + 0.01  # both at one moment, some MiB of noise
     assert peak_gibibytes() > 0
 
 

@@ -22,7 +22,7 @@ import sizes
 import steps
 import structures
 import torch
-from page import write
+from page import LOAD, write
 from timing import SMALLEST, Effort, Figures
 
 BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
@@ -76,6 +76,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},
+        LOAD: round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).date().isoformat(),
     }
 

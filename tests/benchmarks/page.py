@@ -17,6 +17,9 @@ this one run. The baseline of training is what one would write without the toolk
 `torch.nn.RNN`, autograd, `torch.linalg.matrix_exp` and `torch.optim.Adam`.
 """
 
+LOAD = "load before it began (processes that want a core)"
+QUIET = 0.5  # what a machine with an open editor has; one more process that computes is 1
+
 
 def number(value: float) -> str:
     """Return a number with three digits, or all before the point."""
@@ -35,7 +38,15 @@ def text(found: Mapping[str, Any], pictures: str) -> str:
     pictures
         The folder of the pictures, as seen from the page.
     """
-    lines = [HEAD, "## Targets", "", "| what | to reach | reached | met |", "|---|---|---|---|"]
+    lines = [HEAD]
+    load = found["machine it ran on"][LOAD]
+    if load > QUIET:
+        lines += [
+            f"**The machine was busy when this was measured** (load {load} before it began): seconds are larger than they "
+            "are on a quiet one, and a target that is not met here may be met there.",
+            "",
+        ]
+    lines += ["## Targets", "", "| what | to reach | reached | met |", "|---|---|---|---|"]
     lines += [
         f"| {target.what} | {target.reach} | {target.reached(found['figures'])} | {target.met(found['figures'])} |"
         for target in TARGETS

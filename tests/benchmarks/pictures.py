@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 Line = tuple[str, str, str, str]
 """Which figures (with `{}` for the number), label, marker, color."""
@@ -73,7 +74,9 @@ def draw_size(figures: Mapping[str, float], path: Path) -> None:
     figure, panels = _pair(figures, SECONDS_BY_UNITS, MEMORY_BY_UNITS, "seconds per update", "units of the network")
     for axes in panels:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.minorticks_off()
+    panels[1].yaxis.set_major_locator(LogLocator(base=2))  # memory spans less than two powers of ten
     figure.savefig(path, dpi=150)
 
 

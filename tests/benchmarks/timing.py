@@ -97,8 +97,8 @@ def said(process: subprocess.Popen[str]) -> list[float]:
     return [float(word) for word in words.split()]
 
 
-def peak_gibibytes(process: int | str = "self") -> float:
-    """Return the most memory that a process has had so far; NaN where there is no /proc, or the process is gone.
+def gibibytes(field: str, process: int | str = "self") -> float:
+    """Return a field of a process's memory as the kernel has it; NaN where there is no /proc, or no such process.
 
     Not `resource.getrusage`: that counts what the parent had when it started the process.
     """
@@ -106,8 +106,13 @@ def peak_gibibytes(process: int | str = "self") -> float:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except OSError:
         return float("nan")
-    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(peaks[0]) / 2**20 if peaks else float("nan")
+    amounts = [line.split()[1] for line in status.splitlines() if line.startswith(f"{field}:")]
+    return int(amounts[0]) / 2**20 if amounts else float("nan")
+
+
+def peak_gibibytes(process: int | str = "self") -> float:
+    """Return the most memory that a process has had so far; NaN where it is not known."""
+    return gibibytes("VmHWM", process)
 
 
 def _children(process: int) -> list[int]:
@@ -119,7 +124,10 @@ def _children(process: int) -> list[int]:
 
 
 class Watched(NamedTuple):
-    """What a command took: seconds, and the peak memory of its process, of its largest child, and of all together."""
+    """What a command took: seconds, and the peak memory of its process, of its largest child, and of all together.
+
+    All together is the largest sum seen at one moment; memory that processes share counts once for each.
+    """
 
     seconds: float
     driver: float
@@ -137,6 +145,7 @@ def watch(command: Sequence[str]) -> Watched:
     """
     start = time.perf_counter()
     peaks: dict[int, float] = {}
+    together = 0.0
     # a file and not a pipe: nobody reads meanwhile, and a full pipe would stop the command
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -145,11 +154,12 @@ def watch(command: Sequence[str]) -> Watched:
                 peak = peak_gibibytes(number)
                 if not math.isnan(peak):  # gone meanwhile
                     peaks[number] = peak
+            now = [gibibytes("VmRSS", number) for number in peaks]
+            together = max(together, sum(amount for amount in now if not math.isnan(amount)))
             time.sleep(LOOK_EVERY)
         seconds = time.perf_counter() - start
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output.read()}")
     driver = peaks.pop(process.pid, float("nan"))
-    # the peaks of several processes need not fall together, so that their sum is an upper bound
-    return Watched(seconds, driver, max(peaks.values(), default=0.0), driver + sum(peaks.values()))
+    return Watched(seconds, driver, max(peaks.values(), default=0.0), together)
