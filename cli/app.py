@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from spatialnets import __version__
+from spatialnets.cli.cancel import cancel
 from spatialnets.cli.cite import cite
 from spatialnets.cli.compare import compare
 from spatialnets.cli.describe import describe
@@ -22,7 +25,9 @@ from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
 from spatialnets.cli.run import run
 from spatialnets.cli.show import show
+from spatialnets.cli.status import status
 from spatialnets.cli.validate import validate
+from spatialnets.cli.work import work
 from spatialnets.errors import UserError, printable
 
 app = typer.Typer(
@@ -32,7 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite, new):
+COMMANDS = (
+    run, resume, status, cancel, validate, geometry, compare, generative, describe, show, report, export, cite, new,
+    work,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.command("import")(import_networks)
 app.command("list")(list_parts)
@@ -53,8 +62,31 @@ def _options(
     pass
 
 
+def _stop(number: int, frame: FrameType | None) -> None:
+    _signals.append(number)
+    raise KeyboardInterrupt
+
+
+_signals: list[int] = []
+"""Those that have stopped this process."""
+
+
 def main() -> None:
-    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
+    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C.
+
+    SIGTERM and SIGUSR1, by which schedulers announce the end, stop it as Ctrl-C does: with 143 and 138, and `work`
+    with 75.
+    """
+    _signals.clear()
+    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        _main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _main() -> None:
     try:
         app(prog_name="spatialnets")
     except UserError as error:
@@ -67,6 +99,8 @@ def main() -> None:
     except SystemExit as ended:
         if ended.code == 130:  # typer's for Ctrl-C
             print("stopped", file=sys.stderr, flush=True)
+            if _signals:
+                sys.exit(75 if sys.argv[1:2] == ["work"] else 128 + _signals[0])
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from spatialnets.cli.run import WorkerCount
-from spatialnets.cli.words import Words, experiment_of
+from spatialnets.cli.words import Words, WorkerCount, experiment_of
 
 
 def validate(words: Words, workers: WorkerCount = None) -> None:
@@ -12,7 +11,7 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spatialnets.engines.here import estimate_bytes, estimate_seconds
+    from spatialnets.engines.computing import estimate_bytes, estimate_seconds
 
     table = Table(title=experiment.name)
     for column in ("group", "networks", "geometry", "core", "regularizer", "task", "epochs"):

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spatialnets.engine import Engine
     from spatialnets.errors import DeclarationError, RunError, UserError
     from spatialnets.experiment import Experiment
     from spatialnets.plain_network import to_torch
@@ -34,6 +35,7 @@ _HOME = {
     "Analysis": "protocols",
     "Constraint": "protocols",
     "DeclarationError": "errors",
+    "Engine": "engine",
     "Experiment": "experiment",
     "Geometry": "protocols",
     "PerNetwork": "protocols",
@@ -57,6 +59,7 @@ __all__ = [
     "Analysis",
     "Constraint",
     "DeclarationError",
+    "Engine",
     "Experiment",
     "Geometry",
     "PerNetwork",

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from spatialnets import registry
 from spatialnets.declaration import Node, as_block, plain
+from spatialnets.engine import Engine
 from spatialnets.errors import UserError, nearest
 from spatialnets.protocols import Analysis, Constraint, Geometry, PerNetwork, RecurrentCore, Regularizer, Task
 from spatialnets.shard import Training
@@ -27,6 +28,7 @@ FAMILY_OF = {
     Task: "task",
     Constraint: "constraint",
     Analysis: "analysis",
+    Engine: "engine",
 }
 UNTRUSTED = (
     "which is not imported because it comes with a run's folder; if you trust whoever made that, give --trust, or in "

@@ -31,11 +31,12 @@ __all__ = [
     "parse",
     "plain",
     "preset_names",
+    "word_value",
 ]
 
 Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
 
-PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis", "constraint"))
+PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis", "constraint", "engine"))
 BLOCKS = (*PART_FAMILIES, "training")
 TOP = ("name", "description", "extends", "networks", "seed", "base", "groups", "analyses")
 AXES = ("linspace", "logspace", "range", "list")
@@ -305,7 +306,7 @@ def apply_word(root: Node, word: str) -> Node:
     if not equals or not key:
         raise DeclarationError([f"{mark}: expected key=value, such as networks=16 or geometry=sphere"])
     path = key.strip().split(".")
-    value = _word_value(text, mark)
+    value = word_value(text, mark)
     assert isinstance(root.value, dict)
     content = dict(root.value)
     first = path[0]
@@ -334,7 +335,8 @@ def apply_word(root: Node, word: str) -> Node:
     return _set(root, path, value, mark)
 
 
-def _word_value(text: str, mark: str) -> Node:
+def word_value(text: str, mark: str) -> Node:
+    """Return what stands behind the equals sign of a word."""
     call = re.fullmatch(rf"\s*({'|'.join(AXES)})\((.*)\)\s*", text)
     return parse(f"{{{call[1]}: [{call[2]}]}}" if call else text, mark, lines=False)
 

@@ -29,6 +29,7 @@ from spatialnets.reading import Kinds, Reading
 from spatialnets.shard import Shard, Training
 
 if TYPE_CHECKING:
+    from spatialnets.engine import Engine
     from spatialnets.engines.progress import Progress
     from spatialnets.run import Run
 
@@ -254,6 +255,7 @@ class Experiment:
         out: str | Path | None = None,
         *,
         workers: int | None = None,
+        engine: Engine | None = None,
         progress: Progress | None = None,
         report: bool = True,
         networks_per_shard: int | None = None,
@@ -265,7 +267,10 @@ class Experiment:
         out
             The run's folder; by default ``runs/<name>-<digest>``, the same for the same experiment.
         workers
-            How many shards at a time, each in a process of its own; by default one per core.
+            How many shards at a time on this machine, each in a process of its own; by default one per core.
+        engine
+            Where networks are trained and measured, in place of this machine, such as
+            ``spatialnets.engines.slurm.Slurm(partition="gpu")``. It never changes a result.
         progress
             Where to report, such as `spatialnets.engines.progress.terminal_progress()`; by default nowhere.
         report
@@ -273,15 +278,19 @@ class Experiment:
         networks_per_shard
             How many networks are trained as one batch, if the run begins now; by default what fits the machine.
         """
-        from spatialnets.engines.here import compute
+        from spatialnets.engines.computing import compute
+        from spatialnets.engines.here import Here
 
+        if engine is not None and workers is not None:
+            raise UserError("workers is how many jobs this machine does at a time; give it to the engine instead")
+        engine = engine or Here(workers)
         place = out if out is not None else self.folder
-        run = compute(self, place, workers=workers, progress=progress, networks_per_shard=networks_per_shard)
+        run = compute(self, place, engine, progress, networks_per_shard)
         if report:
             from spatialnets.report.page import is_current, write_report
 
             if not is_current(run, self):
-                write_report(run, self, progress, workers)
+                write_report(run, self, progress, engine)
         return run
 
     @property

@@ -65,7 +65,9 @@ class Reading:
         self.content = root.value if isinstance(root.value, dict) else {}
         self.root = root
         for key, node in self.content.items():
-            if key not in TOP:
+            if key == "engine":
+                self._note(node, key, "where to compute is no part of an experiment; the command takes it: engine=NAME")
+            elif key not in TOP:
                 self._note(node, key, f"unknown key, {nearest(key, TOP)}")
         self.name = self._word("name", NAME, "experiment")
         self.description = self._text("description")

@@ -18,6 +18,7 @@ FAMILIES = {
     "constraint": "spatialnets.constraints",
     "task": "spatialnets.tasks",
     "analysis": "spatialnets.analyses",
+    "engine": "spatialnets.engines",
 }
 """Each family of parts and the entry-point group in which its members are declared."""
 

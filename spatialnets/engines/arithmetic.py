@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["arithmetic"]
+__all__ = ["arithmetic", "on_threads"]
 
 
 @contextmanager
@@ -30,3 +30,8 @@ def arithmetic(threads: int) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
+
+
+def on_threads(threads: int) -> dict[str, str]:
+    """Return the environment of a process whose libraries are to compute on so many threads, before they are loaded."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))

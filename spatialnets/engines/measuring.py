@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from spatialnets import __version__
-from spatialnets.engines.folder import THREADS
+from spatialnets.building import Builder, block_of
+from spatialnets.declaration import from_plain
+from spatialnets.engine import Advance, Engine
+from spatialnets.engines.claim import claim, watched
+from spatialnets.engines.elsewhere import importable_elsewhere
+from spatialnets.engines.here import Here
 from spatialnets.engines.progress import NoProgress, Progress
-from spatialnets.engines.sizing import cores
-from spatialnets.engines.workers import Advance, Workers, importable_elsewhere
-from spatialnets.errors import RunError
+from spatialnets.errors import RunError, UserError
 from spatialnets.files.sizes import check_hdf5
 from spatialnets.manifest import check_stored
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
 from spatialnets.storage import whole_file
 
-__all__ = ["Measuring", "measure"]
+__all__ = ["Measuring", "measure", "measure_job"]
 
 EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
@@ -33,12 +37,12 @@ WORTH = 20.0  # seconds still to go for which workers, which take some seconds t
 
 
 def measure(
-    run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+    run: Run, name: str, analysis: Analysis, engine: Engine | None = None, progress: Progress | None = None
 ) -> xr.Dataset:
     """Return an analysis of a run as it is stored, measuring what is not.
 
-    What takes long is measured in several processes and kept shard by shard, so that the same call goes on where it
-    was stopped.
+    What takes long is measured by an engine, in several processes, and kept shard by shard, so that the same call goes
+    on where it was stopped.
 
     Parameters
     ----------
@@ -49,13 +53,11 @@ def measure(
     analysis
         What to measure. A stored measurement counts if it was made by an equal analysis and has all networks that have
         been computed.
-    workers
-        How many processes; by default one per core.
+    engine
+        Where; by default on this machine.
     progress
         Where to report; by default nowhere.
     """
-    if workers is not None and workers < 1:
-        raise RunError(f"workers must be 1 or more, not {workers}")
     made_by = {"analysis": repr(analysis), "version": __version__}
     for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
         table = _stored(stored, made_by, run)
@@ -64,7 +66,7 @@ def measure(
                 _put_aside(run, name)
                 os.replace(stored, run.folder / "analyses" / f"{name}.nc")
             return table
-    mapper = Measuring(run, name, analysis, workers, progress)
+    mapper = Measuring(run, name, analysis, engine, progress)
     table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
     if analysis.heavy:
         _put_aside(run, name)
@@ -113,24 +115,142 @@ def _covers(stored: xr.Dataset, run: Run) -> bool:
 
 @dataclass(frozen=True)
 class MeasureJob:
-    """Measure one shard and store the result."""
+    """Measure one shard and store the result.
+
+    Parameters
+    ----------
+    record
+        Of what.
+    function
+        What the analysis asks of a shard; None in a process that has the order alone, which finds it again.
+    label
+        By which the measurement is stored.
+    analysis
+        What asks.
+    number
+        Which of the maps of the analysis, from 0.
+    path
+        Where the result is kept.
+    """
 
     record: ShardRecord
-    function: Measure
+    function: Measure | None
     label: str
+    analysis: Analysis
+    number: int
     path: Path
 
     @property
     def name(self) -> str:
         return f"'{self.label}' of shard {self.record.index}"
 
+    @property
+    def key(self) -> str:
+        return f"{self.label}-{self.number}-{self.record.index:05d}"
+
+    @property
+    def bytes(self) -> int:
+        return 0
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def order(self) -> Mapping[str, Any]:
+        """As `spatialnets.engine.Job`: the function cannot travel, but the analysis has it wherever it is made."""
+        if not importable_elsewhere(self.analysis):
+            raise UserError(
+                f"{self.name}: {type(self.analysis).__name__} is defined in a script or notebook, where no other "
+                "process finds it; put it into a module, or use engine=here"
+            )
+        return {
+            "measure": self.label,
+            "analysis": block_of(self.analysis, "analysis"),
+            "map": self.number,
+            "shard": self.record.index,
+        }
+
+    def done(self, run: Run) -> bool:
+        return _kept(self) is not None
+
+    def progress(self, run: Run) -> int:
+        return len(self.record.networks) if self.path.exists() else 0
+
     def work(self, run: Run, advance: Advance) -> list[str]:
         """Measure and store."""
-        part = run.apply(self.record, self.function)
+        with claim(run, self.key, self.name):
+            if not self.done(run):
+                advance = watched(run, advance)
+                advance(0, self.record.group)
+                if self.function is None:
+                    _measure_again(run, self)
+                else:
+                    self.store(run, self.function)
+                advance(len(self.record.networks), self.record.group)
+        return []
+
+    def store(self, run: Run, function: Measure) -> None:
+        """Measure with a function and store the result."""
+        part = run.apply(self.record, function)
         with whole_file(self.path) as temporary:
             part.to_netcdf(temporary, engine="h5netcdf")
-        advance(len(self.record.networks), self.record.group)
-        return []
+
+
+class _Stored(Exception):
+    """What was ordered is stored: the rest of the analysis is no business of this process."""
+
+
+def _measure_again(run: Run, job: MeasureJob) -> None:
+    """Have an analysis ask for what it asked of all shards, and measure and store the one that is ordered."""
+    maps = 0
+
+    def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+        nonlocal maps
+        shards = [shard for shard in run.shards if shard.done]
+        if scores_only:
+            return [run.apply(shard, function, scores_only) for shard in shards]
+        number, maps = maps, maps + 1
+        if number == job.number:
+            job.store(run, function)
+            raise _Stored
+        before = [replace(job, record=shard, number=number, path=_path(job.path, number, shard)) for shard in shards]
+        return [part if (part := _kept(each)) is not None else run.apply(each.record, function) for each in before]
+
+    try:
+        job.analysis.measure(run.mapped_by(mapper))
+    except _Stored:
+        return
+    raise RunError(f"{job.name}: the analysis asked {maps} times, and never what was ordered (map {job.number})")
+
+
+def _path(path: Path, number: int, shard: ShardRecord) -> Path:
+    return path.parent.parent / str(number) / f"{shard.index:05d}.nc"
+
+
+def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
+    """Return the job of an order.
+
+    Raises
+    ------
+    UserError
+        If the order is none, or its analysis is not installed.
+    """
+    label, number, index = order.get("measure"), order.get("map"), order.get("shard")
+    problems: list[str] = []
+    block = from_plain(order.get("analysis"), "order")
+    analysis = Builder(problems, {}, run.trusted).build("analysis", block, "analysis")
+    if problems:
+        raise UserError("\n".join(problems))
+    if (
+        not (isinstance(label, str) and re.fullmatch(r"\w+", label) and isinstance(number, int) and number >= 0)
+        or not isinstance(index, int)
+        or not 0 <= index < len(run.shards)
+    ):
+        raise UserError(f"{dict(order)} is no order for a measurement of {run.folder}")
+    shard = run.shards[index]
+    kept = Measuring(run, label, analysis).kept
+    return MeasureJob(shard, None, label, analysis, number, kept / str(number) / f"{index:05d}.nc")
 
 
 class Measuring:
@@ -138,18 +258,23 @@ class Measuring:
 
     Parameters
     ----------
-    run, name, analysis, workers, progress
+    run, name, analysis, engine, progress
         As in `measure`.
+
+    Attributes
+    ----------
+    kept
+        The folder of what is kept shard by shard.
     """
 
     def __init__(
-        self, run: Run, name: str, analysis: Analysis, workers: int | None = None, progress: Progress | None = None
+        self, run: Run, name: str, analysis: Analysis, engine: Engine | None = None, progress: Progress | None = None
     ) -> None:
         there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
         made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
         self._analysis, self._name = analysis, name
-        self._kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
-        self._workers = workers or cores()
+        self.kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
+        self._engine = engine or Here()
         self._progress = progress or NoProgress()
         self._maps = 0
 
@@ -158,8 +283,18 @@ class Measuring:
         shards = [shard for shard in run.shards if shard.done]
         if scores_only:
             return (run.apply(shard, function, scores_only) for shard in shards)
-        folder, self._maps = self._kept / str(self._maps), self._maps + 1
-        jobs = [MeasureJob(shard, function, self._name, folder / f"{shard.index:05d}.nc") for shard in shards]
+        number, self._maps = self._maps, self._maps + 1
+        jobs = [
+            MeasureJob(
+                shard,
+                function,
+                self._name,
+                self._analysis,
+                number,
+                self.kept / str(number) / f"{shard.index:05d}.nc",
+            )
+            for shard in shards
+        ]
         parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
@@ -172,7 +307,7 @@ class Measuring:
         if waiting:
             self._progress.begin(total, done, self._name, "networks")
             try:
-                self._measure(run, waiting)
+                self._engine.do(run, waiting, self._progress)
             finally:
                 self._progress.end()
             for job in waiting:
@@ -181,24 +316,15 @@ class Measuring:
 
     def forget(self) -> None:
         """Remove what was kept shard by shard."""
-        for kept in self._kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
+        for kept in self.kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
             shutil.rmtree(kept, ignore_errors=True)
-        if self._kept.parent.is_dir() and not any(self._kept.parent.iterdir()):
-            self._kept.parent.rmdir()
+        if self.kept.parent.is_dir() and not any(self.kept.parent.iterdir()):
+            self.kept.parent.rmdir()
 
     def _takes_long(self, elapsed: float, measured: int, waiting: int) -> bool:
         if self._analysis.heavy:
             return True
         return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
-
-    def _measure(self, run: Run, jobs: list[MeasureJob]) -> None:
-        workers = min(self._workers, len(jobs))
-        if workers > 1 and importable_elsewhere(jobs[0]):
-            with Workers(run.folder, workers, THREADS) as pool:
-                pool.compute(jobs, self._progress)
-            return
-        for job in jobs:
-            job.work(run, self._progress.advance)
 
 
 def _kept(job: MeasureJob) -> xr.Dataset | None:

@@ -1,7 +1,7 @@
 """One worker process: does the jobs it is given, one at a time, on one thread.
 
 Jobs come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
-when its input does, and dies at its next report when the process that started it is gone.
+when its input does, and dies when the process that started it does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spatialnets.engines.workers import Job
+    from spatialnets.engine import Job
     from spatialnets.run import Run
 
 
@@ -34,13 +34,14 @@ def main() -> None:
         reports.flush()
 
     source = sys.stdin.buffer
-    search_path, folder, threads = pickle.load(source)
+    search_path, folder, threads, parent, trusted = pickle.load(source)
     sys.path[:] = search_path
+    die_with(parent)
 
     from spatialnets.engines.arithmetic import arithmetic
     from spatialnets.run import Run
 
-    run = Run.open(Path(folder))
+    run = Run.open(Path(folder), trusted=trusted)
     with arithmetic(threads):
         while True:
             try:
@@ -50,8 +51,20 @@ def main() -> None:
             _serve(run, job, report)
 
 
+def die_with(parent: int) -> None:
+    """Have the system kill this process when the one that started it dies, whatever it is doing then."""
+    if sys.platform != "linux":
+        return  # it ends at its next report
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # which may have died before
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
     """Do one job and report."""
+    from spatialnets.engines.claim import Cancelled
     from spatialnets.errors import UserError
 
     done, doing, last = 0, "", time.monotonic()
@@ -65,6 +78,8 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
 
     try:
         lines = job.work(run, advance)
+    except Cancelled as error:
+        report(event="cancelled", message=str(error))
     except UserError as error:
         report(event="refused", message=str(error))
     except MemoryError as error:

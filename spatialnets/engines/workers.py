@@ -6,52 +6,23 @@ import contextlib
 import json
 import os
 import pickle
-import pickletools
 import queue
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
+from spatialnets.engine import ATTEMPTS, Job
+from spatialnets.engines.arithmetic import on_threads
+from spatialnets.engines.claim import Cancelled
 from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError
 from spatialnets.run import Run
 
-__all__ = ["Advance", "Job", "Workers", "importable_elsewhere"]
-
-ATTEMPTS = 3  # a worker may be killed from outside, for memory say; its job goes on from what it has stored
-
-Advance = Callable[[int, str], None]
-"""Called with how much was done since the last call, and with what is going on, in words."""
-
-
-class Job(Protocol):
-    """What a worker does: a value that can be pickled."""
-
-    @property
-    def name(self) -> str:
-        """What it is, for messages."""
-        ...
-
-    def work(self, run: Run, advance: Advance) -> list[str]:
-        """Do it; return what is to be said of it, one line each."""
-        ...
-
-
-def importable_elsewhere(job: Job) -> bool:
-    """Tell whether another process can do a job: nothing in it is defined in a script, notebook or function."""
-    try:
-        pickled = pickle.dumps(job)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return False
-    # what is pickled by name has its module among the words, and so has a part that holds "module:function"
-    words = {word.partition(":")[0] for _, word, _ in pickletools.genops(pickled) if isinstance(word, str)}
-    # a script, a notebook and a module made at run time have no specification to import them by
-    return "__main__" not in words and all(sys.modules[word].__spec__ is not None for word in words & {*sys.modules})
+__all__ = ["Workers"]
 
 
 class Workers:
@@ -59,17 +30,19 @@ class Workers:
 
     Parameters
     ----------
-    folder
-        The run's folder.
+    run
+        Whose jobs.
     count
         How many processes.
-    threads
-        torch threads in each.
+    devices
+        The GPUs that each process sees, in turn, as CUDA_VISIBLE_DEVICES names them; none: all see all.
     """
 
-    def __init__(self, folder: Path, count: int, threads: int) -> None:
-        self._greeting = pickle.dumps((sys.path, str(folder.resolve()), threads))
-        self._environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    def __init__(self, run: Run, count: int, devices: Sequence[str] = ()) -> None:
+        threads = run.plan["threads"]
+        self._greeting = pickle.dumps((sys.path, str(run.folder.resolve()), threads, os.getpid(), run.trusted))
+        self._environment = {**os.environ, **on_threads(threads)}
+        self._devices = devices
         self._events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -105,7 +78,7 @@ class Workers:
             [sys.executable, "-m", "spatialnets.engines.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=self._environment,
+            env={**self._environment, **self._seen(number)},
         )
         self._processes[number] = process
         self._send(number, self._greeting)
@@ -120,6 +93,9 @@ class Workers:
         threading.Thread(target=listen, daemon=True).start()
         return number
 
+    def _seen(self, number: int) -> dict[str, str]:
+        return {"CUDA_VISIBLE_DEVICES": self._devices[number % len(self._devices)]} if self._devices else {}
+
     def _send(self, number: int, content: bytes) -> None:
         stream = self._processes[number].stdin
         assert stream is not None
@@ -127,7 +103,7 @@ class Workers:
             stream.write(content)
             stream.flush()
 
-    def compute(self, jobs: Sequence[Job], progress: Progress) -> None:
+    def do(self, jobs: Sequence[Job], progress: Progress) -> None:
         """Do all jobs.
 
         Raises
@@ -192,5 +168,7 @@ class Workers:
                     progress.say(line)
             case "refused":
                 raise RunError(event["message"])
+            case "cancelled":
+                raise Cancelled(event["message"])
             case _:
                 raise RuntimeError(f"{job.name} failed:\n{event['message']}")

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from spatialnets.building import block_of, brief
+from spatialnets.engine import Engine
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.protocols import Analysis, RecurrentCore, Task
@@ -48,7 +49,7 @@ MOST_FEATURES = len(FEATURES)  # a correlation needs more networks than there ar
 
 
 def write_report(
-    run: Run, experiment: Experiment, progress: Progress | None = None, workers: int | None = None
+    run: Run, experiment: Experiment, progress: Progress | None = None, engine: Engine | None = None
 ) -> Path:
     """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
 
@@ -62,15 +63,15 @@ def write_report(
         The experiment that it holds.
     progress
         Where to report on analyses and the comparison; by default nowhere.
-    workers
-        How many processes measure; by default one per core.
+    engine
+        Where networks are measured; by default on this machine.
 
     Returns
     -------
     Path
         The page: one file that needs no other and no network.
     """
-    table = measured(run, experiment.analyses, workers, progress)
+    table = measured(run, experiment.analyses, engine, progress)
     found = measurements(run, table)
     examples = example_networks(run, table)
     pictures = _pictures(run, table, found, examples)

@@ -1,0 +1,103 @@
+"""A claim on a job: two processes never compute the same one, and a dead process claims nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from spatialnets.engine import Advance
+from spatialnets.errors import RunError
+from spatialnets.run import Run
+
+__all__ = ["Cancelled", "Claimed", "cancellation", "claim", "hold", "watched"]
+
+INTERVAL = 1.0  # seconds between two looks for a cancellation: rare enough for a shared file system
+
+
+class Claimed(RunError):
+    """Another process is at this job."""
+
+
+class Cancelled(KeyboardInterrupt):
+    """Somebody has cancelled the run: it stops as if by Ctrl-C."""
+
+
+def hold(path: Path) -> int | None:
+    """Lock a file for this process; return what keeps it locked until it is closed, or None if another holds it.
+
+    The kernel frees the lock when the process dies.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return None
+        try:
+            if os.path.samestat(os.fstat(lock), os.stat(path)):
+                return lock
+        except FileNotFoundError:
+            pass
+        os.close(lock)  # who held it before has removed it meanwhile
+
+
+@contextmanager
+def claim(run: Run, key: str, name: str) -> Iterator[None]:
+    """Claim a job for as long as this lasts.
+
+    Parameters
+    ----------
+    run
+        Whose job.
+    key, name
+        Of the job.
+
+    Raises
+    ------
+    Claimed
+        If another process has claimed it.
+    """
+    path = run.folder / "engine" / "claims" / key
+    try:
+        lock = hold(path)
+    except OSError as error:
+        raise RunError(f"cannot write in {path.parent}: {error.strerror or error}") from error
+    if lock is None:
+        raise Claimed(f"{name} is being computed by another process; wait for it or stop it")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def cancellation(run: Run) -> Path:
+    """Return the file that is there while a run is cancelled."""
+    return run.folder / "engine" / "cancelled"
+
+
+def watched(run: Run, advance: Advance) -> Advance:
+    """Return `advance` so that it looks now and then whether the run was cancelled.
+
+    Raises
+    ------
+    Cancelled
+        At a call after the cancellation.
+    """
+    path, last = cancellation(run), -INTERVAL
+
+    def look(count: int, status: str) -> None:
+        nonlocal last
+        advance(count, status)
+        if time.monotonic() - last >= INTERVAL:
+            last = time.monotonic()
+            if path.exists():
+                raise Cancelled(f"{run.folder} was cancelled")
+
+    return look

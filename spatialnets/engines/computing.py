@@ -1,0 +1,168 @@
+"""An experiment computed: what its folder lacks is done by an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatialnets.engine import Engine
+from spatialnets.engines.arithmetic import arithmetic
+from spatialnets.engines.claim import cancellation
+from spatialnets.engines.folder import THREADS, open_or_create, record_session, stored
+from spatialnets.engines.here import Here
+from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.engines.record import at_work, refuse_other_engines
+from spatialnets.engines.shard_job import ShardJob
+from spatialnets.engines.sizing import cores, shard_size
+from spatialnets.errors import RunError, UserError
+from spatialnets.run import Run
+
+if TYPE_CHECKING:
+    from spatialnets.experiment import Experiment
+
+__all__ = ["compute", "estimate_bytes", "estimate_seconds"]
+
+TIMED_UPDATES = 4
+
+
+def compute(
+    experiment: Experiment,
+    out: str | Path,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    networks_per_shard: int | None = None,
+) -> Run:
+    """Compute the shards of an experiment that are not yet in its folder.
+
+    Parameters
+    ----------
+    experiment
+        What to compute.
+    out
+        The run's folder; it is created, or continued if it holds the same experiment.
+    engine
+        Where; by default on this machine (`spatialnets.engines.here.Here`). It never changes a result.
+    progress
+        Where to report; by default nowhere.
+    networks_per_shard
+        How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
+
+    Returns
+    -------
+    Run
+        The finished run. Nothing is computed, nor written, where it was finished already.
+
+    Raises
+    ------
+    RunError
+        If the folder holds something else, is in use, cannot be written, or a shard in it is damaged; or if every
+        network of a group diverged.
+    Detached
+        If the engine has handed everything on and goes on without this process.
+    """
+    progress, engine = progress or NoProgress(), engine or Here()
+    _refuse_absent_devices(experiment)
+    with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
+        missing = [
+            ShardJob(record, shards[record.index], experiment.geometries[record.geometry].n_units)
+            for record in run.shards
+            if not record.done
+        ]
+        if missing:
+            _compute_missing(experiment, run, missing, engine, progress)
+    _refuse_if_all_diverged(run)
+    return run
+
+
+def _compute_missing(
+    experiment: Experiment, run: Run, missing: Sequence[ShardJob], engine: Engine, progress: Progress
+) -> None:
+    refuse_other_engines(run, engine)
+    cancellation(run).unlink(missing_ok=True)
+    left = sum(job.shard.updates * len(job.shard.networks) - job.progress(run) for job in missing)
+    groups = ", ".join(run.groups)
+    session = record_session(run, engine.at_a_time(missing))
+    with at_work(run, engine):
+        progress.begin(experiment.updates, experiment.updates - left, f"{run.name} ({groups})")
+        try:
+            engine.do(run, missing, progress)
+        finally:
+            progress.end()
+            session.close()
+
+
+def _refuse_absent_devices(experiment: Experiment) -> None:
+    ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
+    wanted = {ensemble.training.device_here for ensemble in ensembles} - {"cpu"}
+    if not wanted:
+        return
+    import torch
+
+    for device in sorted(wanted):
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(
+                f"training.device={device}: torch {torch.__version__} finds no such device here "
+                f"({str(error).splitlines()[0]}); write training.device=cpu"
+            ) from error
+
+
+def _refuse_if_all_diverged(run: Run) -> None:
+    for group in run.groups:
+        scores = run.scores(group)
+        if bool((scores["status"] == "diverged").all()):
+            reasons = scores["reason"].to_numpy()
+            strengths = scores["strength"].to_numpy()
+            raise RunError(
+                f"every network of group '{group}' diverged (the first one: {reasons[0]}; strength "
+                f"{strengths[0]:g}); lower regularizer.strength or training.learning_rate. "
+                f"What was computed is in {run.folder}"
+            )
+
+
+def estimate_seconds(experiment: Experiment, workers: int | None = None) -> float:
+    """Return about how long an experiment will take on this machine, from a few timed updates of each ensemble.
+
+    Parameters
+    ----------
+    experiment
+        What would be computed.
+    workers
+        How many shards at a time; by default one per core.
+    """
+    from spatialnets.training import Trainer
+
+    shards = experiment.shards(shard_size(experiment))
+    total, seconds_per_update = 0.0, {}
+    with arithmetic(THREADS):
+        for shard in shards:
+            kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
+            if kind not in seconds_per_update:
+                trainer = Trainer(shard, stored(experiment.geometries[shard.geometry]))
+                batch = trainer.training_trials.batch(0, shard.training.batch_size)
+                times = []
+                for _ in range(TIMED_UPDATES):
+                    start = time.perf_counter()
+                    trainer.update(batch)
+                    times.append(time.perf_counter() - start)
+                seconds_per_update[kind] = float(np.median(times[1:]))
+            total += seconds_per_update[kind] * shard.updates
+    return total / min(workers or cores(), max(len(shards), 1))
+
+
+def estimate_bytes(experiment: Experiment) -> float:
+    """Return about how much disk an experiment will take: every block of weights, at every epoch kept, in float32."""
+    total = 0.0
+    for group in experiment.groups.values():
+        for ensemble in group.ensembles:
+            units = ensemble.geometry.n_units
+            gates = len(ensemble.core.gates)
+            weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
+            kept = len(ensemble.numbers) * len(ensemble.training.kept_epochs)
+            total += 4 * weights * kept
+    return 1.02 * total

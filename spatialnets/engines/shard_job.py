@@ -1,0 +1,85 @@
+"""The job of training one shard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spatialnets.checkpoint import updates_in
+from spatialnets.engine import Advance
+from spatialnets.engines.claim import claim, watched
+from spatialnets.engines.elsewhere import importable_elsewhere
+from spatialnets.engines.sizing import bytes_per_network
+from spatialnets.errors import UserError
+from spatialnets.run import Run, ShardRecord
+from spatialnets.shard import Shard
+
+__all__ = ["ShardJob"]
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """Train one shard and store it."""
+
+    record: ShardRecord
+    shard: Shard
+    n_units: int
+
+    @property
+    def name(self) -> str:
+        return f"shard {self.record.index} (group '{self.shard.group}')"
+
+    @property
+    def key(self) -> str:
+        return f"shard-{self.record.index:05d}"
+
+    @property
+    def bytes(self) -> int:
+        return len(self.shard.networks) * bytes_per_network(self.shard, self.n_units)[1]
+
+    @property
+    def device(self) -> str:
+        return self.shard.training.device_here
+
+    @property
+    def order(self) -> Mapping[str, Any]:
+        if not importable_elsewhere(self):
+            raise UserError(
+                f"{self.name} has a part that is defined in a script or notebook, where no other process finds it; "
+                "put it into a module, or use engine=here"
+            )
+        return {"shard": self.record.index}
+
+    def work(self, run: Run, advance: Advance) -> list[str]:
+        """Train, store, and return one line for each network that diverged."""
+        from spatialnets.training import train
+
+        with claim(run, self.key, self.name):
+            if self.done(run):
+                return []
+            advance = watched(run, advance)
+            checkpoint = run.checkpoint(self.record.index)
+            said: list[str] = []
+            dataset = train(
+                self.shard,
+                run.geometry(self.shard.geometry),
+                checkpoint,
+                lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+                said.append,
+            )
+            run.write_shard(self.record, dataset)
+            checkpoint.unlink(missing_ok=True)
+        return said + [
+            f"network {network} of group '{self.shard.group}' was taken out: {reason}"
+            for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)
+            if reason
+        ]
+
+    def done(self, run: Run) -> bool:
+        return self.record.done
+
+    def progress(self, run: Run) -> int:
+        """Return how many updates of single networks are stored."""
+        updates = self.shard.updates if self.done(run) else updates_in(run.checkpoint(self.record.index))
+        return updates * len(self.shard.networks)
