@@ -50,7 +50,7 @@ def test_words_choose_an_engine() -> None:
         (["engine=sluurm"], "no engine is called 'sluurm'"),
         (["engine=proceses"], "did you mean 'processes'?"),
         (["engine.wrokers=2"], "unknown key, did you mean 'workers'?"),
-        (["engine.workers=many"], "expected a whole number or null, got 'many'"),
+        (["engine.workers=many"], "expected a whole number, got 'many'"),
         (["engine.workers=0"], "workers must be 1 or more, not 0"),
         (["engine"], "expected engine=NAME or engine.FIELD=VALUE"),
         (["engine.a.b=1"], "expected engine=NAME or engine.FIELD=VALUE"),
