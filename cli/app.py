@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -28,7 +26,7 @@ from spatialnets.cli.show import show
 from spatialnets.cli.status import status
 from spatialnets.cli.validate import validate
 from spatialnets.cli.work import work
-from spatialnets.errors import UserError, printable
+from spatialnets.errors import Detached, UserError, printable
 
 app = typer.Typer(
     name="spatialnets",
@@ -37,11 +35,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-COMMANDS = (
-    run, resume, status, cancel, validate, geometry, compare, generative, describe, show, report, export, cite, new,
+for command in (
+    run,
+    resume,
+    status,
+    cancel,
     work,
-)  # fmt: skip
-for command in COMMANDS:
+    validate,
+    geometry,
+    compare,
+    generative,
+    describe,
+    show,
+    report,
+    export,
+    cite,
+    new,
+):
     app.command()(command)
 app.command("import")(import_networks)
 app.command("list")(list_parts)
@@ -62,45 +72,22 @@ def _options(
     pass
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    _signals.append(number)
-    raise KeyboardInterrupt
-
-
-_signals: list[int] = []
-"""Those that have stopped this process."""
-
-
 def main() -> None:
-    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C.
-
-    SIGTERM and SIGUSR1, by which schedulers announce the end, stop it as Ctrl-C does: with 143 and 138, and `work`
-    with 75.
-    """
-    _signals.clear()
-    before = {number: signal.signal(number, _stop) for number in (signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        _main()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _main() -> None:
+    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
     try:
         app(prog_name="spatialnets")
     except UserError as error:
         for line in str(error).splitlines():
             print(f"error: {printable(line)}", file=sys.stderr)  # it may quote a stranger's file
         sys.exit(2)
+    except Detached as detached:
+        print(detached)
     except MemoryError as error:
         print(f"error: memory is short: {error}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as ended:
         if ended.code == 130:  # typer's for Ctrl-C
             print("stopped", file=sys.stderr, flush=True)
-            if _signals:
-                sys.exit(75 if sys.argv[1:2] == ["work"] else 128 + _signals[0])
         raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spatialnets.errors import RunError
+
 
 def cancel(
     folder: Annotated[Path, typer.Argument(help="The run's folder.")],
-    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for whoever computes it.")] = 60.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0, help="Seconds to wait until whoever computes it has stopped.")
+    ] = 60.0,
 ) -> None:
-    """Stop whoever computes a run, here or on another machine; what was computed is kept."""
-    from spatialnets.engines.claim import cancellation
-    from spatialnets.engines.record import engine_of_last, held
-    from spatialnets.errors import RunError
+    """Stop whatever computes a run, here or elsewhere; what is stored is kept."""
+    from spatialnets.engines.cancelling import cancel as cancel_run
+    from spatialnets.engines.driving import driver, is_driven
     from spatialnets.run import Run
-    from spatialnets.storage import write_text
 
     run = Run.open(folder)
-    engine = engine_of_last(run)
-    busy = held(run) or (engine is not None and engine.state(run) is not None)
-    if not busy:
-        print(f"nobody computes {folder}, as far as can be seen from here")
-    write_text(cancellation(run), "cancelled\n")
-    if engine is not None:
-        engine.cancel(run)
-    until = time.monotonic() + wait
-    while held(run) and time.monotonic() < until:
-        time.sleep(0.2)
-    if held(run):
+    driven = is_driven(run)
+    if run.finished and not driven:
+        print(f"{folder} is finished and nobody computes it; there is nothing to cancel")
+        return
+    note = driver(run) if driven else None
+    if note is not None:
+        print(f"waiting for process {note.get('pid')} on {note.get('host')} to stop", flush=True)
+    if not cancel_run(run, timeout):
         raise RunError(
-            f"{folder} is still being computed; it stops after its next update (spatialnets status {folder})"
+            f"whoever computes {folder} has not stopped within {timeout:g} seconds; it will at its next update, or is "
+            f"stuck: spatialnets status {folder}"
         )
-    print(f"cancelled; what was computed is kept. To go on: spatialnets resume {folder}")
+    print(f"cancelled; what was computed is kept, go on with: spatialnets resume {folder}")

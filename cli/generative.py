@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spatialnets.cli.words import EngineWords, Trust, WorkerCount, engine_of
+from spatialnets.cli.run import WorkerCount
+from spatialnets.cli.words import EngineWords, Trust, engine_of
 from spatialnets.errors import RunError, UserError
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from spatialnets.analyses.generative import Generative
-    from spatialnets.engine import Engine
     from spatialnets.run import Run
 
 
@@ -47,7 +47,7 @@ def generative(
 
     if full and networks is not None:
         raise UserError("--full means all networks that pass: leave out --networks")
-    engine = engine_of(words, workers, alone=True)
+    engine = engine_of(words, only=True)
     run = Run.open(folder, trusted=trust)
     analysis = _declared(run)
     if full or networks is not None:
@@ -57,9 +57,10 @@ def generative(
     if simulations is not None:
         levels = min(analysis.levels, simulations)
         analysis = dataclasses.replace(analysis, levels=levels, per_level=simulations // levels)
-    _announce(run, analysis, engine)
+    _announce(run, analysis, workers)
     try:
-        found = measure(run, "generative", analysis, engine, NoProgress() if quiet else terminal_progress())
+        progress = NoProgress() if quiet else terminal_progress()
+        found = measure(run, "generative", analysis, workers, progress, engine)
     except KeyboardInterrupt:
         print("\nwhat was measured is kept; the same command goes on", file=sys.stderr, flush=True)
         raise
@@ -75,7 +76,7 @@ def _declared(run: Run) -> Generative:
     return next((analysis for analysis in declared if isinstance(analysis, Generative)), Generative())
 
 
-def _announce(run: Run, analysis: Generative, engine: Engine) -> None:
+def _announce(run: Run, analysis: Generative, workers: int | None) -> None:
     """Say how much there is to do, and about how long it takes here."""
     from spatialnets.engines.progress import clock_words
     from spatialnets.engines.sizing import cores
@@ -88,7 +89,7 @@ def _announce(run: Run, analysis: Generative, engine: Engine) -> None:
         )
     groups = ", ".join(f"{chosen.count(group):,} {group}" for group in run.groups if group in chosen)
     n_units = max(len(run.geometry_of(group).distances) for group in run.groups if group in chosen)
-    busy = min(engine.workers or cores(), len(chosen))
+    busy = min(workers or cores(), len(chosen))
     seconds = analysis.estimated_seconds(len(chosen), n_units) / busy
     print(
         f"{len(chosen):,} networks ({groups}) x {len(analysis.rules)} rules, "

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from spatialnets.cli.run import compute
-from spatialnets.cli.words import EngineWords, Trust, WorkerCount, engine_of
+from spatialnets.cli.run import WorkerCount, compute
+from spatialnets.cli.words import EngineWords, Trust, engine_of
 
 
 def resume(
@@ -17,8 +17,9 @@ def resume(
     workers: WorkerCount = None,
     trust: Trust = False,
 ) -> None:
-    """Go on with a run that was stopped, here or with another engine; its results do not depend on it."""
+    """Go on with a run that was stopped."""
     from spatialnets.run import Run
 
-    engine = engine_of(words, workers, alone=True)
-    compute(Run.open(folder, trusted=trust).experiment(), folder, engine, report=True, quiet=False)
+    engine = engine_of(words, only=True)
+    experiment = Run.open(folder, trusted=trust).experiment()
+    compute(experiment, folder, workers, report=True, quiet=False, engine=engine)

@@ -10,11 +10,16 @@ import typer
 
 from spatialnets.cli.compare import print_claims
 from spatialnets.cli.tables import rows_of
-from spatialnets.cli.words import Words, WorkerCount, engine_of, experiment_of
+from spatialnets.cli.words import Words, engine_of, experiment_of
 
 if TYPE_CHECKING:
-    from spatialnets.engine import Engine
+    from spatialnets.engines.engine import Engine
     from spatialnets.experiment import Experiment
+
+WorkerCount = Annotated[
+    int | None,
+    typer.Option("--workers", help="Jobs at a time, as engine.workers=N; by default one per core."),
+]
 
 
 def run(
@@ -26,44 +31,24 @@ def run(
     workers: WorkerCount = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Train only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    networks_per_shard: Annotated[
-        int | None,
-        typer.Option("--networks-per-shard", help="Networks trained as one batch; by default what fits the machine."),
-    ] = None,
 ) -> None:
     """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
-    experiment, engine = experiment_of(words), engine_of(words, workers)
-    compute(experiment, out or experiment.folder, engine, not no_report, quiet, networks_per_shard)
+    engine, experiment = engine_of(words), experiment_of(words)
+    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine)
 
 
 def compute(
-    experiment: Experiment,
-    out: Path,
-    engine: Engine,
-    report: bool,
-    quiet: bool,
-    networks_per_shard: int | None = None,
+    experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool, engine: Engine | None
 ) -> None:
     """Train, report, and print what came of it."""
-    from spatialnets.engine import Detached
     from spatialnets.engines.progress import NoProgress, terminal_progress
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
     try:
-        run = experiment.run(
-            out,
-            engine=engine,
-            progress=NoProgress() if quiet else terminal_progress(),
-            report=report,
-            networks_per_shard=networks_per_shard,
-        )
-    except Detached as detached:
-        print(detached)
-        return
-    except KeyboardInterrupt as interrupt:
-        if str(interrupt):
-            print(f"\n{interrupt}", file=sys.stderr, flush=True)
+        progress = NoProgress() if quiet else terminal_progress()
+        run = experiment.run(out, workers=workers, progress=progress, report=report, engine=engine)
+    except KeyboardInterrupt:
         if (out / "plan.json").exists():  # not while geometries are measured
             hint = f"what was computed is kept; go on with: spatialnets resume {out}"
             print(f"\n{hint}", file=sys.stderr, flush=True)

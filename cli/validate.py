@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spatialnets.cli.words import Words, WorkerCount, experiment_of
+from spatialnets.cli.run import WorkerCount
+from spatialnets.cli.words import Words, experiment_of
 
 
 def validate(words: Words, workers: WorkerCount = None) -> None:
@@ -11,7 +12,7 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spatialnets.engines.computing import estimate_bytes, estimate_seconds
+    from spatialnets.engines.here import estimate_bytes, estimate_seconds
 
     table = Table(title=experiment.name)
     for column in ("group", "networks", "geometry", "core", "regularizer", "task", "epochs"):

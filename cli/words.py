@@ -1,4 +1,4 @@
-"""The words of a command line that name an experiment, and where it is computed."""
+"""The words of a command line that name an experiment."""
 
 from __future__ import annotations
 
@@ -11,30 +11,24 @@ import typer
 from spatialnets.errors import UserError
 
 if TYPE_CHECKING:
-    from spatialnets.engine import Engine
+    from spatialnets.engines.engine import Engine
     from spatialnets.experiment import Experiment
 
-__all__ = ["EngineWords", "Trust", "Words", "WorkerCount", "engine_of", "experiment_of"]
+__all__ = ["EngineWords", "Trust", "Words", "engine_of", "experiment_of", "without_engine"]
 
 Words = Annotated[
     list[str],
     typer.Argument(
-        help="A file such as my.yaml, or preset=NAME; then any key=value, such as networks=16 or geometry=sphere; and "
-        "where to compute, such as engine=processes engine.workers=8.",
+        help="A file such as my.yaml, or preset=NAME; then any key=value, such as networks=16 or geometry=sphere.",
         show_default=False,
     ),
 ]
 
+
 EngineWords = Annotated[
     list[str] | None,
-    typer.Argument(help="Where to compute, such as engine=processes engine.workers=8; by default here."),
+    typer.Argument(help="Where it is computed, such as engine=processes engine.workers=2.", show_default=False),
 ]
-
-WorkerCount = Annotated[
-    int | None,
-    typer.Option("--workers", help="Jobs at work at the same time; by default one per core."),
-]
-
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import code that the run's folder names (module:Class); it can do all that you can."),
@@ -42,11 +36,10 @@ Trust = Annotated[
 
 
 def experiment_of(words: Sequence[str]) -> Experiment:
-    """Return the experiment that the words declare; those about the engine are left out."""
-    from spatialnets.engines.choosing import is_of_engine
+    """Return the experiment that the words declare."""
     from spatialnets.experiment import Experiment
 
-    words = [word for word in words if not is_of_engine(word)]
+    words = without_engine(words)
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise UserError(f"expected one file at most, got {' and '.join(files)}; other words are key=value")
@@ -58,21 +51,27 @@ def experiment_of(words: Sequence[str]) -> Experiment:
     return Experiment.from_command(Path(files[0]) if files else None, [word for word in words if word not in files])
 
 
-def engine_of(words: Sequence[str] | None, workers: int | None, alone: bool = False) -> Engine:
-    """Return the engine that words ask for.
+def without_engine(words: Sequence[str]) -> list[str]:
+    """Return the words that are not about the engine, which is no part of an experiment."""
+    from spatialnets.engines.choosing import is_engine_word
+
+    return [word for word in words if not is_engine_word(word)]
+
+
+def engine_of(words: Sequence[str] | None, only: bool = False) -> Engine | None:
+    """Return the engine that the words name, or None.
 
     Parameters
     ----------
     words
         Of a command line.
-    workers
-        What ``--workers`` says.
-    alone
-        Whether words can be about nothing else.
+    only
+        Whether no other words are expected.
     """
-    from spatialnets.engines.choosing import engine_from, is_of_engine
+    from spatialnets.engines.choosing import engine_of, is_engine_word
 
-    others = [word for word in words or () if not is_of_engine(word)]
-    if alone and others:
-        raise UserError(f"'{others[0]}' is not about the engine: expected engine=NAME or engine.FIELD=VALUE")
-    return engine_from([word for word in words or () if is_of_engine(word)], workers)
+    words = words or []
+    others = without_engine(words)
+    if only and others:
+        raise UserError(f"'{others[0]}': expected words about the engine alone, such as engine=processes")
+    return engine_of([word for word in words if is_engine_word(word)])

@@ -6,7 +6,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialnets.engine import Engine
     from spatialnets.errors import DeclarationError, RunError, UserError
     from spatialnets.experiment import Experiment
     from spatialnets.plain_network import to_torch
@@ -35,7 +34,6 @@ _HOME = {
     "Analysis": "protocols",
     "Constraint": "protocols",
     "DeclarationError": "errors",
-    "Engine": "engine",
     "Experiment": "experiment",
     "Geometry": "protocols",
     "PerNetwork": "protocols",
@@ -59,7 +57,6 @@ __all__ = [
     "Analysis",
     "Constraint",
     "DeclarationError",
-    "Engine",
     "Experiment",
     "Geometry",
     "PerNetwork",

@@ -14,21 +14,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from spatialnets import registry
 from spatialnets.declaration import Node, as_block, plain
-from spatialnets.engine import Engine
 from spatialnets.errors import UserError, nearest
 from spatialnets.protocols import Analysis, Constraint, Geometry, PerNetwork, RecurrentCore, Regularizer, Task
 from spatialnets.shard import Training
 
-__all__ = ["Builder", "block_of", "brief", "is_per_network", "take"]
+__all__ = ["FAMILY_OF", "Builder", "block_of", "brief", "is_per_network", "take"]
 
-FAMILY_OF = {
+FAMILY_OF: Mapping[type[Any], str] = {
     Geometry: "geometry",
     Regularizer: "regularizer",
     RecurrentCore: "core",
     Task: "task",
     Constraint: "constraint",
     Analysis: "analysis",
-    Engine: "engine",
 }
 UNTRUSTED = (
     "which is not imported because it comes with a run's folder; if you trust whoever made that, give --trust, or in "
@@ -77,9 +75,18 @@ class Builder:
         Classes that are known here and perhaps nowhere else, by kind.
     trusted
         Whether code that a block names, such as ``module:Class``, is imported; otherwise it is a mistake.
+    families
+        The families of parts, by the class that their members extend.
     """
 
-    def __init__(self, problems: list[str], classes: Mapping[str, type[Any]], trusted: bool = True) -> None:
+    def __init__(
+        self,
+        problems: list[str],
+        classes: Mapping[str, type[Any]],
+        trusted: bool = True,
+        families: Mapping[type[Any], str] = FAMILY_OF,
+    ) -> None:
+        self.families = families
         self.problems = problems
         self.noted = 0  # also those already known from another group
         self.classes = classes
@@ -118,7 +125,7 @@ class Builder:
         except UserError as error:
             self.note(kind, f"{path}.kind", str(error))
             return None
-        base = next(base for base, name in FAMILY_OF.items() if name == family)
+        base = next(base for base, name in self.families.items() if name == family)
         if not (issubclass(found, base) and dataclasses.is_dataclass(found)):
             self.note(
                 kind,

@@ -18,6 +18,7 @@ from spatialnets.registry import FAMILIES
 
 __all__ = [
     "BLOCKS",
+    "ENGINE",
     "PART_FAMILIES",
     "TOP",
     "Node",
@@ -31,7 +32,6 @@ __all__ = [
     "parse",
     "plain",
     "preset_names",
-    "word_value",
 ]
 
 Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
@@ -40,6 +40,10 @@ PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis"
 BLOCKS = (*PART_FAMILIES, "training")
 TOP = ("name", "description", "extends", "networks", "seed", "base", "groups", "analyses")
 AXES = ("linspace", "logspace", "range", "list")
+ENGINE = (
+    "where networks are computed is no part of an experiment; it belongs on the command line, as in "
+    "`spatialnets run my.yaml engine=processes`"
+)
 
 # Beyond these somebody is playing with the reader: YAML can say in ten lines what would take a year to write out.
 MOST_TEXT = 4 * 2**20
@@ -306,7 +310,7 @@ def apply_word(root: Node, word: str) -> Node:
     if not equals or not key:
         raise DeclarationError([f"{mark}: expected key=value, such as networks=16 or geometry=sphere"])
     path = key.strip().split(".")
-    value = word_value(text, mark)
+    value = _word_value(text, mark)
     assert isinstance(root.value, dict)
     content = dict(root.value)
     first = path[0]
@@ -323,6 +327,8 @@ def apply_word(root: Node, word: str) -> Node:
                 mark,
             )
         return Node(content, root.mark)
+    if first == "engine":
+        raise DeclarationError([f"{mark}: {ENGINE}"])
     if first not in TOP or first == "extends":
         valid = [*BLOCKS, *(name for name in TOP if name != "extends")]
         raise DeclarationError([f"{mark}: unknown key '{first}': {nearest(first, valid)}"])
@@ -335,8 +341,7 @@ def apply_word(root: Node, word: str) -> Node:
     return _set(root, path, value, mark)
 
 
-def word_value(text: str, mark: str) -> Node:
-    """Return what stands behind the equals sign of a word."""
+def _word_value(text: str, mark: str) -> Node:
     call = re.fullmatch(rf"\s*({'|'.join(AXES)})\((.*)\)\s*", text)
     return parse(f"{{{call[1]}: [{call[2]}]}}" if call else text, mark, lines=False)
 

@@ -29,7 +29,7 @@ from spatialnets.reading import Kinds, Reading
 from spatialnets.shard import Shard, Training
 
 if TYPE_CHECKING:
-    from spatialnets.engine import Engine
+    from spatialnets.engines.engine import Engine
     from spatialnets.engines.progress import Progress
     from spatialnets.run import Run
 
@@ -178,6 +178,11 @@ class Experiment:
         return Experiment(Node(content, root.mark), classes, self._trusted)
 
     @property
+    def trusted(self) -> bool:
+        """Whether code that the declaration names (``module:Class``) may be imported."""
+        return self._trusted
+
+    @property
     def networks(self) -> int:
         """How many networks in all groups together."""
         return sum(group.networks for group in self.groups.values())
@@ -255,10 +260,10 @@ class Experiment:
         out: str | Path | None = None,
         *,
         workers: int | None = None,
-        engine: Engine | None = None,
         progress: Progress | None = None,
         report: bool = True,
         networks_per_shard: int | None = None,
+        engine: Engine | None = None,
     ) -> Run:
         """Train all networks that the folder does not hold yet, measure them and write the report.
 
@@ -267,30 +272,26 @@ class Experiment:
         out
             The run's folder; by default ``runs/<name>-<digest>``, the same for the same experiment.
         workers
-            How many shards at a time on this machine, each in a process of its own; by default one per core.
-        engine
-            Where networks are trained and measured, in place of this machine, such as
-            ``spatialnets.engines.slurm.Slurm(partition="gpu")``. It never changes a result.
+            How many shards at a time; by default as the engine finds best.
         progress
             Where to report, such as `spatialnets.engines.progress.terminal_progress()`; by default nowhere.
         report
             Whether to measure and to write ``report.html``.
         networks_per_shard
             How many networks are trained as one batch, if the run begins now; by default what fits the machine.
+        engine
+            Where networks are trained and measured, such as `spatialnets.engines.local.Processes()`; by default on
+            this machine. It is no part of the experiment, and changes nothing in the result.
         """
-        from spatialnets.engines.computing import compute
-        from spatialnets.engines.here import Here
+        from spatialnets.engines.here import compute
 
-        if engine is not None and workers is not None:
-            raise UserError("workers is how many jobs this machine does at a time; give it to the engine instead")
-        engine = engine or Here(workers)
         place = out if out is not None else self.folder
-        run = compute(self, place, engine, progress, networks_per_shard)
+        run = compute(self, place, workers, progress, networks_per_shard, engine)
         if report:
             from spatialnets.report.page import is_current, write_report
 
             if not is_current(run, self):
-                write_report(run, self, progress, engine)
+                write_report(run, self, progress, workers, engine)
         return run
 
     @property

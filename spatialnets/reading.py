@@ -13,6 +13,7 @@ from spatialnets.axes import MOST_NETWORKS, Axis, network_values, read_axis
 from spatialnets.building import Builder, block_of, is_per_network
 from spatialnets.declaration import (
     BLOCKS,
+    ENGINE,
     PART_FAMILIES,
     TOP,
     Node,
@@ -65,10 +66,8 @@ class Reading:
         self.content = root.value if isinstance(root.value, dict) else {}
         self.root = root
         for key, node in self.content.items():
-            if key == "engine":
-                self._note(node, key, "where to compute is no part of an experiment; the command takes it: engine=NAME")
-            elif key not in TOP:
-                self._note(node, key, f"unknown key, {nearest(key, TOP)}")
+            if key not in TOP:
+                self._note(node, key, ENGINE if key == "engine" else f"unknown key, {nearest(key, TOP)}")
         self.name = self._word("name", NAME, "experiment")
         self.description = self._text("description")
         self.networks = self._whole("networks", 1, least=1)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from spatialnets import Experiment, Geometry, Run, RunError
-from spatialnets.engines.computing import compute, estimate_seconds
-from spatialnets.engines.here import Here
+from spatialnets.engines.here import compute, estimate_seconds
 from spatialnets.protocols import FloatArray
 
 WORDS = (
@@ -57,8 +56,8 @@ class Recorder:
 
 def test_workers_and_one_process_give_the_same_bits(tmp_path: Path) -> None:
     alone, together = Recorder(), Recorder()
-    one = compute(experiment(), tmp_path / "one", engine=Here(1), progress=alone)
-    two = compute(experiment(), tmp_path / "two", engine=Here(2), progress=together)
+    one = compute(experiment(), tmp_path / "one", workers=1, progress=alone)
+    two = compute(experiment(), tmp_path / "two", workers=2, progress=together)
     assert same_weights(one, two)
     for recorder in (alone, together):
         assert recorder.done == recorder.total == 2 * 6 * 2 * 2
@@ -67,28 +66,28 @@ def test_workers_and_one_process_give_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
-    compute(experiment(), tmp_path, engine=Here(1))
+    compute(experiment(), tmp_path, workers=1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    compute(experiment(), tmp_path, engine=Here(1))
+    compute(experiment(), tmp_path, workers=1)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
 
 
 def test_only_missing_shards_are_computed(tmp_path: Path) -> None:
-    run = compute(experiment(), tmp_path, engine=Here(1))
+    run = compute(experiment(), tmp_path, workers=1)
     kept, lost = run.shards[0].path, run.shards[1].path
     before, content = kept.stat().st_mtime_ns, run.load_shard(run.shards[1])
     lost.unlink()
     recorder = Recorder()
-    compute(experiment(), tmp_path, engine=Here(1), progress=recorder)
+    compute(experiment(), tmp_path, workers=1, progress=recorder)
     assert kept.stat().st_mtime_ns == before
     assert run.load_shard(run.shards[1]).identical(content)
     assert recorder.done == recorder.total
 
 
 def test_a_folder_with_another_experiment_is_refused(tmp_path: Path) -> None:
-    compute(experiment(), tmp_path, engine=Here(1))
+    compute(experiment(), tmp_path, workers=1)
     with pytest.raises(RunError, match="holds another experiment"):
-        compute(experiment("seed=5"), tmp_path, engine=Here(1))
+        compute(experiment("seed=5"), tmp_path, workers=1)
 
 
 def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path) -> None:
@@ -105,33 +104,33 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_shard_is_named_and_nothing_else_touched(tmp_path: Path) -> None:
-    run = compute(experiment(), tmp_path, engine=Here(1))
+    run = compute(experiment(), tmp_path, workers=1)
     run.shards[1].path.write_bytes(run.shards[1].path.read_bytes()[:3000])
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     with pytest.raises(RunError, match="00001.nc cannot be read"):
-        compute(experiment(), tmp_path, engine=Here(1))
+        compute(experiment(), tmp_path, workers=1)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
 
 
 def test_two_processes_do_not_compute_in_one_folder(tmp_path: Path) -> None:
     import fcntl
 
-    compute(experiment(), tmp_path, engine=Here(1))
+    compute(experiment(), tmp_path, workers=1)
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another process is computing"):
-            compute(experiment(), tmp_path, engine=Here(1))
+            compute(experiment(), tmp_path, workers=1)
 
 
 def test_a_group_that_diverges_altogether_is_an_error_that_teaches(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="every network of group 'sernn' diverged.*lower regularizer.strength"):
-        compute(experiment("groups.sernn.regularizer.strength=1e38"), tmp_path, engine=Here(1))
+        compute(experiment("groups.sernn.regularizer.strength=1e38"), tmp_path, workers=1)
 
 
 def test_a_network_that_diverges_is_reported_and_the_others_finish(tmp_path: Path) -> None:
     recorder = Recorder()
     words = "groups.sernn.regularizer.strength={list: [0.1, 1e38, 0.1, 0.1, 0.1, 0.1]}"
-    run = compute(experiment(words, "networks=1"), tmp_path, engine=Here(2), progress=recorder)
+    run = compute(experiment(words, "networks=1"), tmp_path, workers=2, progress=recorder)
     assert (run["sernn"]["status"] == "diverged").to_numpy().tolist() == [False, True] + [False] * 4
     assert any("was taken out" in line for line in recorder.said)
 
@@ -155,7 +154,7 @@ class OneWay(Line):
 
 
 def test_a_geometry_of_ones_own_needs_no_registration(tmp_path: Path) -> None:
-    run = experiment().replace(geometry=Line()).run(out=tmp_path, engine=Here(2), report=False)
+    run = experiment().replace(geometry=Line()).run(out=tmp_path, workers=2, report=False)
     assert run["sernn"].attrs["length_unit"] == "mm"
     assert run["sernn"]["weights"].shape[2:] == (10, 10)
 
@@ -225,9 +224,9 @@ def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> Non
                 raise Stop
 
     with pytest.raises(Stop):
-        compute(experiment(), tmp_path, engine=Here(1), progress=Impatient(), networks_per_shard=4)
+        compute(experiment(), tmp_path, workers=1, progress=Impatient(), networks_per_shard=4)
     recorder = Recorder()
-    run = compute(experiment(), tmp_path, engine=Here(1), progress=recorder)
+    run = compute(experiment(), tmp_path, workers=1, progress=recorder)
     assert recorder.done == recorder.total
     assert recorder.begun == 4 * 2  # four networks had one epoch of two updates behind them
     assert run.plan["threads"] == 1

@@ -32,7 +32,6 @@ from tiny import CUBE, tiny
 
 from spatialnets import Experiment, Run, RunError, UserError
 from spatialnets.declaration import parse, plain
-from spatialnets.engines.here import Here
 from spatialnets.errors import DeclarationError
 from spatialnets.files import sizes
 from spatialnets.files.matrix import read_matrix
@@ -733,7 +732,7 @@ def reported(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     reasons[0] = MARKUP
     data.assign(reason=("network", reasons)).to_netcdf(path, engine="h5netcdf")
     run = Run.open(folder)
-    write_report(run, run.experiment(), engine=Here(1))
+    write_report(run, run.experiment(), workers=1)
     run.compare(out=folder / "comparison")
     return folder
 

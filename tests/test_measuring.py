@@ -13,7 +13,7 @@ import xarray as xr
 
 from spatialnets import Analysis, Experiment, Run, UserError
 from spatialnets.engines import measuring
-from spatialnets.engines.here import Here
+from spatialnets.engines.local import Here
 from spatialnets.engines.measuring import measure
 from spatialnets.report.measured import measured
 
@@ -71,7 +71,7 @@ def notes(tmp_path: Path) -> Path:
 
 def test_workers_measure_what_one_process_does(run: Run, notes: Path) -> None:
     analysis = Weighed(notes)
-    together, alone = measure(run, "weighed", analysis, engine=Here(2)), analysis.measure(run)
+    together, alone = measure(run, "weighed", analysis, workers=2), analysis.measure(run)
     xr.testing.assert_identical(together.drop_attrs(deep=False), alone.drop_attrs(deep=False))
     np.testing.assert_array_equal(together["network"], np.tile(np.arange(NETWORKS), 2))
     assert not (run.folder / "analyses" / "parts").exists()
@@ -81,9 +81,9 @@ def test_workers_measure_what_one_process_does(run: Run, notes: Path) -> None:
 def test_a_measurement_that_was_stopped_goes_on_where_it_was(run: Run, notes: Path, workers: int) -> None:
     analysis = Weighed(notes, "refused")
     with pytest.raises(UserError, match="this shard is refused"):
-        measure(run, "weighed", analysis, Here(workers))
+        measure(run, "weighed", analysis, workers)
     assert "weighed" not in run.measurements()
-    found = measure(run, "weighed", analysis, Here(workers))
+    found = measure(run, "weighed", analysis, workers)
     assert np.isfinite(found["weight"]).all()
     # with two workers, one may have been at work on a shard when the other's was refused
     assert analysis.times() in ([1] * 6, [1] * 5 + [2]) if workers == 2 else analysis.times() == [1] * 6
@@ -91,18 +91,18 @@ def test_a_measurement_that_was_stopped_goes_on_where_it_was(run: Run, notes: Pa
 
 def test_a_worker_that_is_killed_costs_its_shard_alone(run: Run, notes: Path) -> None:
     analysis = Weighed(notes, "killed")
-    found = measure(run, "weighed", analysis, engine=Here(2))
+    found = measure(run, "weighed", analysis, workers=2)
     assert np.isfinite(found["weight"]).all()
     assert (notes / "happened").exists()
     assert analysis.times() == [1] * 6
 
 
 def test_a_stored_measurement_counts_if_it_was_made_by_an_equal_analysis(run: Run, notes: Path) -> None:
-    first = measure(run, "weighed", Weighed(notes), engine=Here(1))
-    again = measure(run, "weighed", Weighed(notes), engine=Here(1))
+    first = measure(run, "weighed", Weighed(notes), workers=1)
+    again = measure(run, "weighed", Weighed(notes), workers=1)
     xr.testing.assert_identical(first, again)
     assert Weighed(notes).times() == [1] * 6
-    squared = measure(run, "weighed", Weighed(notes, power=2.0), engine=Here(1))
+    squared = measure(run, "weighed", Weighed(notes, power=2.0), workers=1)
     assert not np.allclose(squared["weight"], first["weight"])
     assert Weighed(notes).times() == [2] * 6
 
@@ -110,10 +110,10 @@ def test_a_stored_measurement_counts_if_it_was_made_by_an_equal_analysis(run: Ru
 def test_a_shard_that_was_computed_anew_is_measured_anew(run: Run, notes: Path) -> None:
     analysis = Weighed(notes, "refused")
     with pytest.raises(UserError):
-        measure(run, "weighed", analysis, engine=Here(1))
+        measure(run, "weighed", analysis, workers=1)
     later = run.shards[0].path.stat().st_mtime + 1000
     os.utime(run.shards[0].path, (later, later))
-    measure(run, "weighed", analysis, engine=Here(1))
+    measure(run, "weighed", analysis, workers=1)
     assert analysis.times() == [1, 1, 1, 1, 1, 2]
 
 
@@ -141,7 +141,7 @@ def test_the_table_of_a_run_has_what_is_over_networks_and_epochs_alone(run: Run,
         def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
             return super().of_shard(shard).isel(epoch=[1]).assign(out=abs(shard["weights"]).sum("post"))
 
-    table = measured(run, {"by_unit": ByUnit(notes)}, engine=Here(1))
+    table = measured(run, {"by_unit": ByUnit(notes)}, workers=1)
     assert set(table.dims) == {"network", "epoch"}
     assert np.isnan(table["weight"].sel(epoch=0)).all()
     assert np.isfinite(table["weight"].sel(epoch=1)).all()
@@ -150,19 +150,19 @@ def test_the_table_of_a_run_has_what_is_over_networks_and_epochs_alone(run: Run,
 
 
 def test_what_took_long_is_kept_when_other_settings_are_asked_for(run: Run, notes: Path) -> None:
-    first = measure(run, "weighed", Weighed(notes), engine=Here(1))
-    squared = measure(run, "weighed", Weighed(notes, power=2.0), engine=Here(1))
+    first = measure(run, "weighed", Weighed(notes), workers=1)
+    squared = measure(run, "weighed", Weighed(notes, power=2.0), workers=1)
     assert Weighed(notes).times() == [2] * 6
     for power, known in ((1.0, first), (2.0, squared), (1.0, first)):
-        xr.testing.assert_identical(measure(run, "weighed", Weighed(notes, power=power), engine=Here(1)), known)
+        xr.testing.assert_identical(measure(run, "weighed", Weighed(notes, power=power), workers=1), known)
     assert Weighed(notes).times() == [2] * 6  # nothing was measured again
     assert run.measurements() == ("weighed",)
 
 
 def test_a_measurement_by_another_version_is_made_anew(run: Run, notes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    measure(run, "weighed", Weighed(notes), engine=Here(1))
+    measure(run, "weighed", Weighed(notes), workers=1)
     monkeypatch.setattr(measuring, "__version__", "99")
-    measure(run, "weighed", Weighed(notes), engine=Here(1))
+    measure(run, "weighed", Weighed(notes), workers=1)
     assert Weighed(notes).times() == [2] * 6
 
 
@@ -172,11 +172,11 @@ def test_an_analysis_that_cannot_be_made_leaves_the_others(run: Run, notes: Path
         def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
             raise UserError("there is no goal")
 
-    table = measured(run, {"refusing": Refusing(notes), "weighed": Weighed(notes)}, engine=Here(1))
+    table = measured(run, {"refusing": Refusing(notes), "weighed": Weighed(notes)}, workers=1)
     assert "weight" in table
     assert table.attrs["not_measured"] == ["refusing: there is no goal"]
 
 
 def test_what_was_measured_before_is_in_the_table_unasked(run: Run, notes: Path) -> None:
-    measure(run, "weighed", Weighed(notes), engine=Here(1))
-    assert "weight" in measured(run, {}, engine=Here(1))
+    measure(run, "weighed", Weighed(notes), workers=1)
+    assert "weight" in measured(run, {}, workers=1)

@@ -8,10 +8,8 @@ import torch
 from spatialnets import Experiment
 from spatialnets.engines import sizing
 from spatialnets.engines.folder import open_or_create
-from spatialnets.engines.shard_job import ShardJob
 from spatialnets.engines.sizing import bytes_per_network, cache_bytes, cores, fitting_workers, memory_bytes, shard_size
 from spatialnets.errors import UserError
-from spatialnets.run import ShardRecord
 
 PAPER = Experiment.from_preset("sernn_paper")
 MEGABYTE = 2**20
@@ -66,17 +64,15 @@ def test_what_is_asked_for_counts_and_nonsense_is_refused(machine: pytest.Monkey
 
 def test_workers_and_shards_fit_the_memory(machine: pytest.MonkeyPatch) -> None:
     shard = PAPER.shards(4)[0]
-    job = ShardJob(ShardRecord(0, "sernn", shard.networks, Path("0.nc")), shard, 100)
     states, needed = bytes_per_network(shard, 100)
     assert states == 4 * 128 * 50 * 100
     assert needed > 4 * states
-    assert job.bytes == 4 * needed
-    assert fitting_workers([job]) == 2
+    assert fitting_workers([shard], [100]) == 2
     machine.setattr(sizing, "memory_bytes", lambda: 6 * needed)  # of which a part stays free: less than eight networks
-    assert fitting_workers([job]) == 1
+    assert fitting_workers([shard], [100]) == 1
     assert shard_size(PAPER) == 1
     machine.setattr(sizing, "memory_bytes", lambda: None)
-    assert fitting_workers([job]) == 2
+    assert fitting_workers([shard], [100]) == 2
 
 
 def test_what_auto_means_is_decided_once_and_written_into_the_plan(

@@ -21,7 +21,6 @@ from spatialnets.ensemble import Ensemble
 from spatialnets.protocols import RecurrentCore, Snapshot
 from spatialnets.recording import rebuild, record
 from spatialnets.regularizers import Both
-from spatialnets.run import ShardRecord
 from spatialnets.testing import check_core
 
 HERE = __name__
@@ -344,8 +343,7 @@ def test_a_factory_that_does_not_import_is_named_with_its_line(tmp_path: Path) -
 
 def test_a_module_of_a_script_is_trained_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
     def job(core: Wrapped) -> Any:
-        shard = dataclasses.replace(_shard(experiment(NORMED))[0], core=core)
-        return ShardJob(ShardRecord(0, "x", (0,), Path("x")), shard, 8)
+        return ShardJob(None, dataclasses.replace(_shard(experiment(NORMED))[0], core=core))  # type: ignore[arg-type]
 
     assert importable_elsewhere(job(NORMED))
     monkeypatch.setattr(sys.modules["__main__"], "made_here", relu_rnn, raising=False)

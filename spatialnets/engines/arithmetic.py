@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["arithmetic", "on_threads"]
+__all__ = ["arithmetic", "thread_variables"]
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Return the environment variables that hold the libraries below torch and NumPy to some threads."""
+    return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 @contextmanager
@@ -30,8 +35,3 @@ def arithmetic(threads: int) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
-
-
-def on_threads(threads: int) -> dict[str, str]:
-    """Return the environment of a process whose libraries are to compute on so many threads, before they are loaded."""
-    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))

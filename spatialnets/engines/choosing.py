@@ -1,62 +1,95 @@
-"""The engine that words of a command line ask for."""
+"""The engine that is asked for, in words or in Python."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
-from spatialnets.building import Builder
-from spatialnets.declaration import Node, word_value
-from spatialnets.engine import Engine
-from spatialnets.errors import DeclarationError
+from spatialnets import registry
+from spatialnets.building import FAMILY_OF, Builder
+from spatialnets.declaration import Node, from_plain, parse
+from spatialnets.engines.engine import Engine
+from spatialnets.engines.local import Here
+from spatialnets.errors import DeclarationError, RunError
 
-__all__ = ["engine_from", "is_of_engine"]
+__all__ = ["chosen", "engine_noted", "engine_of", "is_engine_word"]
 
 
-def is_of_engine(word: str) -> bool:
-    """Tell whether a word is about the engine.
+def chosen(engine: Engine | None, workers: int | None) -> Engine:
+    """Return an engine, by default this machine, with so many jobs at a time if that is said.
+
+    Raises
+    ------
+    RunError
+        If `workers` is less than 1.
+    """
+    engine = engine or Here()
+    if workers is None:
+        return engine
+    try:
+        return replace(engine, workers=workers)
+    except ValueError as error:
+        raise RunError(str(error)) from error
+
+
+def is_engine_word(word: str) -> bool:
+    """Tell whether a word of a command line is about the engine.
 
     Examples
     --------
-    >>> is_of_engine("engine=slurm"), is_of_engine("engine.workers=8"), is_of_engine("geometry=sphere")
+    >>> is_engine_word("engine=dask"), is_engine_word("engine.workers=2"), is_engine_word("geometry=sphere")
     (True, True, False)
     """
-    return word.partition("=")[0].strip().partition(".")[0] == "engine"
+    key, equals, _ = word.partition("=")
+    return bool(equals) and key.strip().partition(".")[0] == "engine"
 
 
-def engine_from(words: Sequence[str], workers: int | None = None) -> Engine:
-    """Return an engine: ``engine=NAME`` says which, by default ``here``, and ``engine.FIELD=VALUE`` how.
-
-    Parameters
-    ----------
-    words
-        Those about the engine.
-    workers
-        Jobs at a time, unless a word says so.
+def engine_of(words: Sequence[str]) -> Engine | None:
+    """Return the engine that words such as ``engine=processes engine.workers=2`` name; None if there are no words.
 
     Raises
     ------
     DeclarationError
-        With every mistake in the words.
+        With every mistake in them.
 
     Examples
     --------
-    >>> engine_from(["engine=processes", "engine.workers=2"])
+    >>> engine_of(["engine=processes", "engine.workers=2"])
     Processes(workers=2)
     """
-    content = {} if workers is None else {"workers": Node(workers, "--workers")}
-    kind = Node("here", "engine")
+    if not words:
+        return None
+    problems: list[str] = []
+    block: dict[str, Node] = {"kind": Node("here", "by default")}
     for word in words:
         key, equals, text = word.partition("=")
-        mark, path = f"word '{word}'", key.strip().split(".")
-        if not equals or len(path) > 2 or not path[-1]:
-            raise DeclarationError([f"{mark}: expected engine=NAME or engine.FIELD=VALUE, such as engine.workers=8"])
-        if len(path) == 1:
-            kind = Node(word_value(text, mark).value, mark)
-        else:
-            content[path[1]] = word_value(text, mark)
-    problems: list[str] = []
-    engine = Builder(problems, {}).build("engine", Node({"kind": kind, **content}, kind.mark), "engine")
+        path, mark = key.strip().split("."), f"word '{word}'"
+        if not equals or path[0] != "engine" or len(path) > 2 or path[-1] in ("", "kind"):
+            problems.append(f"{mark}: expected engine=NAME or engine.FIELD=VALUE, such as engine.workers=2")
+            continue
+        try:
+            value = parse(text, mark, lines=False)
+        except DeclarationError as error:
+            problems.extend(error.problems)
+            continue
+        block[path[1] if len(path) == 2 else "kind"] = Node(value.value, mark)
+    builder = Builder(problems, {}, families={**FAMILY_OF, Engine: "engine"})
+    marks = ", ".join(f"word '{word}'" for word in words)
+    made = builder.build("engine", Node(dict(block), marks), "engine") if not problems else None
     if problems:
         raise DeclarationError(problems)
-    assert isinstance(engine, Engine)
-    return engine
+    assert isinstance(made, Engine)
+    return made
+
+
+def engine_noted(note: Mapping[str, Any] | None) -> Engine | None:
+    """Return the engine of a note in a run's folder (`spatialnets.engines.driving.driver`).
+
+    None if there is no note, or the engine is not installed here: no other code that a folder names is imported.
+    """
+    if note is None or note.get("engine") not in registry.names("engine") or not isinstance(note.get("fields"), dict):
+        return None
+    block = from_plain({"kind": note["engine"], **note["fields"]}, "engine.json")
+    made = Builder([], {}, families={**FAMILY_OF, Engine: "engine"}).build("engine", block, "engine")
+    return made if isinstance(made, Engine) else None

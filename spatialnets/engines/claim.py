@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from spatialnets.engine import Advance
+from spatialnets.engines.job import Advance
 from spatialnets.errors import RunError
 from spatialnets.run import Run
 
-__all__ = ["Cancelled", "Claimed", "cancellation", "claim", "hold", "watched"]
+__all__ = ["INTERVAL", "Cancelled", "Claimed", "cancellation", "claim", "hold", "watched"]
 
 INTERVAL = 1.0  # seconds between two looks for a cancellation: rare enough for a shared file system
 
@@ -77,9 +77,9 @@ def claim(run: Run, key: str, name: str) -> Iterator[None]:
         os.close(lock)
 
 
-def cancellation(run: Run) -> Path:
-    """Return the file that is there while a run is cancelled."""
-    return run.folder / "engine" / "cancelled"
+def cancellation(folder: Path) -> Path:
+    """Return the file that is there while the run in a folder is cancelled."""
+    return folder / "engine" / "cancelled"
 
 
 def watched(run: Run, advance: Advance) -> Advance:
@@ -90,7 +90,7 @@ def watched(run: Run, advance: Advance) -> Advance:
     Cancelled
         At a call after the cancellation.
     """
-    path, last = cancellation(run), -INTERVAL
+    path, last = cancellation(run.folder), -INTERVAL
 
     def look(count: int, status: str) -> None:
         nonlocal last

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.sizing import shard_size
 from spatialnets.errors import RunError, UserError
 from spatialnets.metric import shorter_detour
 from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.registry import name_of
 from spatialnets.run import Run
 from spatialnets.shard import Shard
 from spatialnets.storage import remove_leftovers, write_text
@@ -314,7 +316,7 @@ class Session:
     """One sitting of work on a run, noted in its provenance when it ends."""
 
     run: Run
-    workers: int
+    engine: Engine
     started: str
     missing: int
 
@@ -325,13 +327,14 @@ class Session:
             {
                 "started": self.started,
                 "ended": _now(),
-                "workers": self.workers,
+                "engine": name_of("engine", type(self.engine)),
+                "workers": self.engine.workers,
                 "shards": self.missing - len(self.run.missing),
             }
         )
         self.run.write_provenance(provenance)
 
 
-def record_session(run: Run, workers: int) -> Session:
+def record_session(run: Run, engine: Engine) -> Session:
     """Begin a sitting."""
-    return Session(run, workers, _now(), len(run.missing))
+    return Session(run, engine, _now(), len(run.missing))

@@ -1,4 +1,4 @@
-"""Analyses of many networks: shard by shard, on all cores where that is worth it, and never twice."""
+"""Analyses of many networks: shard by shard, by an engine where that is worth it, and never twice."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ import xarray as xr
 from spatialnets import __version__
 from spatialnets.building import Builder, block_of
 from spatialnets.declaration import from_plain
-from spatialnets.engine import Advance, Engine
+from spatialnets.engines.choosing import chosen
 from spatialnets.engines.claim import claim, watched
+from spatialnets.engines.driving import driving
 from spatialnets.engines.elsewhere import importable_elsewhere
-from spatialnets.engines.here import Here
+from spatialnets.engines.engine import Engine
+from spatialnets.engines.job import Advance
 from spatialnets.engines.progress import NoProgress, Progress
-from spatialnets.errors import RunError, UserError
+from spatialnets.errors import DeclarationError, RunError, UserError
 from spatialnets.files.sizes import check_hdf5
 from spatialnets.manifest import check_stored
 from spatialnets.protocols import Analysis
 from spatialnets.run import Measure, Run, ShardRecord
 from spatialnets.storage import whole_file
 
-__all__ = ["Measuring", "measure", "measure_job"]
+__all__ = ["MeasureJob", "Measuring", "measure", "measure_job"]
 
 EARLIER = "earlier"  # folder of measurements by other settings
 PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
@@ -37,12 +39,17 @@ WORTH = 20.0  # seconds still to go for which workers, which take some seconds t
 
 
 def measure(
-    run: Run, name: str, analysis: Analysis, engine: Engine | None = None, progress: Progress | None = None
+    run: Run,
+    name: str,
+    analysis: Analysis,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> xr.Dataset:
     """Return an analysis of a run as it is stored, measuring what is not.
 
-    What takes long is measured by an engine, in several processes, and kept shard by shard, so that the same call goes
-    on where it was stopped.
+    What takes long is measured by an engine and kept shard by shard, so that the same call goes on where it
+    was stopped.
 
     Parameters
     ----------
@@ -53,11 +60,14 @@ def measure(
     analysis
         What to measure. A stored measurement counts if it was made by an equal analysis and has all networks that have
         been computed.
-    engine
-        Where; by default on this machine.
+    workers
+        How many shards at a time; by default as the engine finds best.
     progress
         Where to report; by default nowhere.
+    engine
+        Where shards are measured, which changes nothing in the result; by default on this machine (`Here`).
     """
+    engine = chosen(engine, workers)
     made_by = {"analysis": repr(analysis), "version": __version__}
     for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
         table = _stored(stored, made_by, run)
@@ -113,32 +123,37 @@ def _covers(stored: xr.Dataset, run: Run) -> bool:
     )
 
 
+class _Reached(BaseException):
+    """An analysis has come to the map that was asked for."""
+
+    def __init__(self, function: Measure) -> None:
+        self.function = function
+
+
 @dataclass(frozen=True)
 class MeasureJob:
-    """Measure one shard and store the result.
+    """Measure one shard, in one of the maps of an analysis, and store the result.
 
     Parameters
     ----------
     record
-        Of what.
-    function
-        What the analysis asks of a shard; None in a process that has the order alone, which finds it again.
-    label
-        By which the measurement is stored.
-    analysis
-        What asks.
+        The shard.
+    analysis, label
+        What is measured, and its name in the run.
     number
-        Which of the maps of the analysis, from 0.
+        Which of the analysis's maps.
     path
         Where the result is kept.
+    function
+        What the analysis maps, where it is known. In another process the analysis is asked for it again.
     """
 
     record: ShardRecord
-    function: Measure | None
-    label: str
     analysis: Analysis
+    label: str
     number: int
     path: Path
+    function: Measure | None = None
 
     @property
     def name(self) -> str:
@@ -146,86 +161,61 @@ class MeasureJob:
 
     @property
     def key(self) -> str:
-        return f"{self.label}-{self.number}-{self.record.index:05d}"
-
-    @property
-    def bytes(self) -> int:
-        return 0
-
-    @property
-    def device(self) -> str:
-        return "cpu"
+        return f"{re.sub(r'[^0-9A-Za-z_]', '_', self.label)}-{self.number}-{self.record.index:05d}"
 
     @property
     def order(self) -> Mapping[str, Any]:
-        """As `spatialnets.engine.Job`: the function cannot travel, but the analysis has it wherever it is made."""
         if not importable_elsewhere(self.analysis):
             raise UserError(
-                f"{self.name}: {type(self.analysis).__name__} is defined in a script or notebook, where no other "
-                "process finds it; put it into a module, or use engine=here"
+                f"{self.name}: the analysis is defined in a script or notebook, where no other process finds it; put "
+                "it into a module, or use engine=here"
             )
         return {
-            "measure": self.label,
-            "analysis": block_of(self.analysis, "analysis"),
+            "analysis": self.label,
+            "declaration": block_of(self.analysis, "analysis"),
+            "parts": self.path.parent.parent.name,
             "map": self.number,
             "shard": self.record.index,
         }
-
-    def done(self, run: Run) -> bool:
-        return _kept(self) is not None
-
-    def progress(self, run: Run) -> int:
-        return len(self.record.networks) if self.path.exists() else 0
 
     def work(self, run: Run, advance: Advance) -> list[str]:
         """Measure and store."""
         with claim(run, self.key, self.name):
             if not self.done(run):
-                advance = watched(run, advance)
-                advance(0, self.record.group)
-                if self.function is None:
-                    _measure_again(run, self)
-                else:
-                    self.store(run, self.function)
-                advance(len(self.record.networks), self.record.group)
+                part = run.apply(self.record, self.function or self._function(run))
+                with whole_file(self.path) as temporary:
+                    part.to_netcdf(temporary, engine="h5netcdf")
+        watched(run, advance)(len(self.record.networks), self.record.group)
         return []
 
-    def store(self, run: Run, function: Measure) -> None:
-        """Measure with a function and store the result."""
-        part = run.apply(self.record, function)
-        with whole_file(self.path) as temporary:
-            part.to_netcdf(temporary, engine="h5netcdf")
+    def done(self, run: Run) -> bool:
+        return _kept(self) is not None
 
+    def progress(self, run: Run) -> int:
+        """Return how many networks are measured: all of the shard, or none."""
+        return len(self.record.networks) if _is_fresh(self) else 0
 
-class _Stored(Exception):
-    """What was ordered is stored: the rest of the analysis is no business of this process."""
+    def _function(self, run: Run) -> Measure:
+        """Return what the analysis maps: go through it up to that map, on what earlier ones have kept."""
+        place = 0
 
+        def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+            nonlocal place
+            shards = [shard for shard in run.shards if shard.done]
+            if scores_only:
+                return (run.apply(shard, function, scores_only) for shard in shards)
+            if place == self.number:
+                raise _Reached(function)
+            folder, place = self.path.parent.parent / str(place), place + 1
+            parts = ((shard, _kept(replace(self, record=shard, path=_part(folder, shard)))) for shard in shards)
+            # what an earlier map did not keep was quick, and is so again
+            return [part if part is not None else run.apply(shard, function) for shard, part in parts]
 
-def _measure_again(run: Run, job: MeasureJob) -> None:
-    """Have an analysis ask for what it asked of all shards, and measure and store the one that is ordered."""
-    maps = 0
-
-    def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
-        nonlocal maps
-        shards = [shard for shard in run.shards if shard.done]
-        if scores_only:
-            return [run.apply(shard, function, scores_only) for shard in shards]
-        number, maps = maps, maps + 1
-        if number == job.number:
-            job.store(run, function)
-            raise _Stored
-        before = [replace(job, record=shard, number=number, path=_path(job.path, number, shard)) for shard in shards]
-        return [part if (part := _kept(each)) is not None else run.apply(each.record, function) for each in before]
-
-    try:
-        job.analysis.measure(run.mapped_by(mapper))
-    except _Stored:
-        return
-    raise RunError(f"{job.name}: the analysis asked {maps} times, and never what was ordered (map {job.number})")
-
-
-def _path(path: Path, number: int, shard: ShardRecord) -> Path:
-    return path.parent.parent / str(number) / f"{shard.index:05d}.nc"
+        try:
+            self.analysis.measure(run.mapped_by(mapper))
+        except _Reached as reached:
+            return reached.function
+        raise RunError(f"the analysis '{self.label}' has no map {self.number}; the order is of another")
 
 
 def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
@@ -234,23 +224,37 @@ def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
     Raises
     ------
     UserError
-        If the order is none, or its analysis is not installed.
+        If the analysis cannot be had here, or the run holds other networks than when the order was written.
     """
-    label, number, index = order.get("measure"), order.get("map"), order.get("shard")
+    label, number, index = order.get("analysis"), order.get("map"), order.get("shard")
+    if not (isinstance(label, str) and isinstance(number, int) and isinstance(index, int)):
+        raise RunError(f"this is no order to measure: {dict(order)}")
+    if not 0 <= index < len(run.shards):
+        raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; there is no shard {index}")
     problems: list[str] = []
-    block = from_plain(order.get("analysis"), "order")
+    block = from_plain(order.get("declaration"), "order")
     analysis = Builder(problems, {}, run.trusted).build("analysis", block, "analysis")
     if problems:
-        raise UserError("\n".join(problems))
-    if (
-        not (isinstance(label, str) and re.fullmatch(r"\w+", label) and isinstance(number, int) and number >= 0)
-        or not isinstance(index, int)
-        or not 0 <= index < len(run.shards)
-    ):
-        raise UserError(f"{dict(order)} is no order for a measurement of {run.folder}")
+        raise DeclarationError(problems)
+    kept = _kept_folder(run, label, analysis)
+    if kept.name != order.get("parts") or Path(label).name != label:
+        raise RunError(
+            f"'{label}' of shard {index}: the order was written by another version, or when {run.folder} held other "
+            "networks; give the command that wrote it again"
+        )
     shard = run.shards[index]
-    kept = Measuring(run, label, analysis).kept
-    return MeasureJob(shard, None, label, analysis, number, kept / str(number) / f"{index:05d}.nc")
+    return MeasureJob(shard, analysis, label, number, _part(kept / str(number), shard))
+
+
+def _kept_folder(run: Run, name: str, analysis: Analysis) -> Path:
+    """Return where the parts of a measurement are kept until all of them are there."""
+    there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
+    made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
+    return run.folder / "analyses" / "parts" / f"{name}-{made_by}"
+
+
+def _part(folder: Path, shard: ShardRecord) -> Path:
+    return folder / f"{shard.index:05d}.nc"
 
 
 class Measuring:
@@ -260,21 +264,13 @@ class Measuring:
     ----------
     run, name, analysis, engine, progress
         As in `measure`.
-
-    Attributes
-    ----------
-    kept
-        The folder of what is kept shard by shard.
     """
 
     def __init__(
-        self, run: Run, name: str, analysis: Analysis, engine: Engine | None = None, progress: Progress | None = None
+        self, run: Run, name: str, analysis: Analysis, engine: Engine, progress: Progress | None = None
     ) -> None:
-        there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
-        made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
-        self._analysis, self._name = analysis, name
-        self.kept = run.folder / "analyses" / "parts" / f"{name}-{made_by}"
-        self._engine = engine or Here()
+        self._analysis, self._name, self._engine = analysis, name, engine
+        self._kept = _kept_folder(run, name, analysis)
         self._progress = progress or NoProgress()
         self._maps = 0
 
@@ -284,16 +280,9 @@ class Measuring:
         if scores_only:
             return (run.apply(shard, function, scores_only) for shard in shards)
         number, self._maps = self._maps, self._maps + 1
+        folder = self._kept / str(number)
         jobs = [
-            MeasureJob(
-                shard,
-                function,
-                self._name,
-                self._analysis,
-                number,
-                self.kept / str(number) / f"{shard.index:05d}.nc",
-            )
-            for shard in shards
+            MeasureJob(shard, self._analysis, self._name, number, _part(folder, shard), function) for shard in shards
         ]
         parts = {job.record.index: part for job in jobs if (part := _kept(job)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
@@ -305,21 +294,22 @@ class Measuring:
             parts[job.record.index] = run.apply(job.record, function)
             measured, done = measured + 1, done + len(job.record.networks)
         if waiting:
-            self._progress.begin(total, done, self._name, "networks")
-            try:
-                self._engine.do(run, waiting, self._progress)
-            finally:
-                self._progress.end()
+            with driving(run, self._engine, total, done, "networks"):
+                self._progress.begin(total, done, self._name, "networks")
+                try:
+                    self._engine.do(run, waiting, self._progress)
+                finally:
+                    self._progress.end()
             for job in waiting:
                 parts[job.record.index] = xr.load_dataset(job.path, engine="h5netcdf")
         return [parts[shard.index] for shard in shards]
 
     def forget(self) -> None:
         """Remove what was kept shard by shard."""
-        for kept in self.kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
+        for kept in self._kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
             shutil.rmtree(kept, ignore_errors=True)
-        if self.kept.parent.is_dir() and not any(self.kept.parent.iterdir()):
-            self.kept.parent.rmdir()
+        if self._kept.parent.is_dir() and not any(self._kept.parent.iterdir()):
+            self._kept.parent.rmdir()
 
     def _takes_long(self, elapsed: float, measured: int, waiting: int) -> bool:
         if self._analysis.heavy:
@@ -327,10 +317,18 @@ class Measuring:
         return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
 
 
+def _is_fresh(job: MeasureJob) -> bool:
+    """Tell whether something is kept of a shard, as it is now."""
+    try:
+        return job.path.stat().st_mtime >= job.record.path.stat().st_mtime
+    except OSError:
+        return False
+
+
 def _kept(job: MeasureJob) -> xr.Dataset | None:
     """Return what an earlier, stopped call has kept of a shard."""
     try:
-        if job.path.stat().st_mtime < job.record.path.stat().st_mtime:
+        if not _is_fresh(job):
             return None
         check_hdf5(job.path)
         return xr.load_dataset(job.path, engine="h5netcdf")

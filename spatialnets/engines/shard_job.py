@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatialnets.checkpoint import updates_in
-from spatialnets.engine import Advance
 from spatialnets.engines.claim import claim, watched
 from spatialnets.engines.elsewhere import importable_elsewhere
-from spatialnets.engines.sizing import bytes_per_network
+from spatialnets.engines.job import Advance
 from spatialnets.errors import UserError
 from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
@@ -24,7 +23,6 @@ class ShardJob:
 
     record: ShardRecord
     shard: Shard
-    n_units: int
 
     @property
     def name(self) -> str:
@@ -33,14 +31,6 @@ class ShardJob:
     @property
     def key(self) -> str:
         return f"shard-{self.record.index:05d}"
-
-    @property
-    def bytes(self) -> int:
-        return len(self.shard.networks) * bytes_per_network(self.shard, self.n_units)[1]
-
-    @property
-    def device(self) -> str:
-        return self.shard.training.device_here
 
     @property
     def order(self) -> Mapping[str, Any]:
@@ -77,7 +67,7 @@ class ShardJob:
         ]
 
     def done(self, run: Run) -> bool:
-        return self.record.done
+        return run.shards[self.record.index].done
 
     def progress(self, run: Run) -> int:
         """Return how many updates of single networks are stored."""

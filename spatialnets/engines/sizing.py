@@ -13,7 +13,6 @@ import numpy as np
 from spatialnets.errors import UserError
 
 if TYPE_CHECKING:
-    from spatialnets.engine import Job
     from spatialnets.experiment import Experiment
     from spatialnets.group import Networks
     from spatialnets.shard import Shard
@@ -137,9 +136,20 @@ def _accelerator_bytes(device: str) -> float | None:
     return SHARE * free
 
 
-def fitting_workers(jobs: Sequence[Job]) -> int:
-    """Return how many of some jobs may be at work at a time: one a core, if the memory is enough; at least one."""
-    free, largest = memory_bytes(), max((job.bytes for job in jobs), default=0)
-    if free is None or not largest:
+def fitting_workers(shards: Sequence[Shard], units: Sequence[int]) -> int:
+    """Return for how many of the largest shards at a time the memory is enough; at least one.
+
+    Parameters
+    ----------
+    shards
+        What is trained.
+    units
+        How many units their networks have.
+    """
+    free = memory_bytes()
+    if free is None or not shards:
         return cores()
+    largest = max(
+        len(shard.networks) * bytes_per_network(shard, count)[1] for shard, count in zip(shards, units, strict=True)
+    )
     return max(1, min(cores(), int(SHARE * free / largest)))

@@ -1,7 +1,7 @@
 """One worker process: does the jobs it is given, one at a time, on one thread.
 
 Jobs come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
-when its input does, and dies when the process that started it does.
+when its input does, and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import sys
 import time
 import traceback
@@ -19,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spatialnets.engine import Job
+    from spatialnets.engines.job import Job
     from spatialnets.run import Run
 
 
 def main() -> None:
     """Serve until the input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver decides
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a chatty part must not spoil the reports
 
@@ -34,14 +32,15 @@ def main() -> None:
         reports.flush()
 
     source = sys.stdin.buffer
-    search_path, folder, threads, parent, trusted = pickle.load(source)
+    search_path, folder, threads, parent = pickle.load(source)
     sys.path[:] = search_path
-    die_with(parent)
 
     from spatialnets.engines.arithmetic import arithmetic
+    from spatialnets.engines.parent import die_with_parent
     from spatialnets.run import Run
 
-    run = Run.open(Path(folder), trusted=trusted)
+    die_with_parent(parent)
+    run = Run.open(Path(folder))
     with arithmetic(threads):
         while True:
             try:
@@ -49,17 +48,6 @@ def main() -> None:
             except EOFError:
                 return
             _serve(run, job, report)
-
-
-def die_with(parent: int) -> None:
-    """Have the system kill this process when the one that started it dies, whatever it is doing then."""
-    if sys.platform != "linux":
-        return  # it ends at its next report
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # which may have died before
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
@@ -78,8 +66,8 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
 
     try:
         lines = job.work(run, advance)
-    except Cancelled as error:
-        report(event="cancelled", message=str(error))
+    except Cancelled:
+        report(event="cancelled")
     except UserError as error:
         report(event="refused", message=str(error))
     except MemoryError as error:
@@ -93,5 +81,5 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except BrokenPipeError:
-        os._exit(1)  # nobody listens any more
+    except (BrokenPipeError, EOFError):
+        os._exit(1)  # nobody listens, or speaks, any more

@@ -12,15 +12,16 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from spatialnets.engine import ATTEMPTS, Job
-from spatialnets.engines.arithmetic import on_threads
-from spatialnets.engines.claim import Cancelled
+from spatialnets.engines.arithmetic import thread_variables
+from spatialnets.engines.claim import INTERVAL, Cancelled, cancellation
+from spatialnets.engines.engine import ATTEMPTS
+from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError
-from spatialnets.run import Run
 
 __all__ = ["Workers"]
 
@@ -30,19 +31,22 @@ class Workers:
 
     Parameters
     ----------
-    run
-        Whose jobs.
+    folder
+        The run's folder.
     count
         How many processes.
-    devices
-        The GPUs that each process sees, in turn, as CUDA_VISIBLE_DEVICES names them; none: all see all.
+    threads
+        torch threads in each.
+    gpus
+        The GPUs that they share, as ``CUDA_VISIBLE_DEVICES`` names them; each process sees one of them.
     """
 
-    def __init__(self, run: Run, count: int, devices: Sequence[str] = ()) -> None:
-        threads = run.plan["threads"]
-        self._greeting = pickle.dumps((sys.path, str(run.folder.resolve()), threads, os.getpid(), run.trusted))
-        self._environment = {**os.environ, **on_threads(threads)}
-        self._devices = devices
+    def __init__(self, folder: Path, count: int, threads: int, gpus: Sequence[str] = ()) -> None:
+        self._greeting = pickle.dumps((sys.path, str(folder.resolve()), threads, os.getpid()))
+        self._cancelled = cancellation(folder)
+        self._gpus = dict.fromkeys(gpus, 0)  # how many processes are on each
+        self._gpu_of: dict[int, str] = {}
+        self._environment = {**os.environ, **thread_variables(threads)}
         self._events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -74,11 +78,17 @@ class Workers:
     def _start(self) -> int:
         """Start a process, and a thread that passes its reports on; return its number."""
         number, self._started = self._started, self._started + 1
+        environment = self._environment
+        if self._gpus:
+            gpu = self._gpu_of[number] = min(self._gpus, key=lambda gpu: self._gpus[gpu])
+            self._gpus[gpu] += 1
+            environment = {**environment, "CUDA_VISIBLE_DEVICES": gpu}
         process = subprocess.Popen(
             [sys.executable, "-m", "spatialnets.engines.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**self._environment, **self._seen(number)},
+            env=environment,
+            process_group=0,  # Ctrl-C is for the driver, which ends them
         )
         self._processes[number] = process
         self._send(number, self._greeting)
@@ -93,9 +103,6 @@ class Workers:
         threading.Thread(target=listen, daemon=True).start()
         return number
 
-    def _seen(self, number: int) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": self._devices[number % len(self._devices)]} if self._devices else {}
-
     def _send(self, number: int, content: bytes) -> None:
         stream = self._processes[number].stdin
         assert stream is not None
@@ -103,7 +110,7 @@ class Workers:
             stream.write(content)
             stream.flush()
 
-    def do(self, jobs: Sequence[Job], progress: Progress) -> None:
+    def compute(self, jobs: Sequence[Job], progress: Progress) -> None:
         """Do all jobs.
 
         Raises
@@ -125,7 +132,11 @@ class Workers:
         for number in list(self._processes):
             hand_out(number)
         while working:
-            number, event = self._events.get()
+            try:
+                number, event = self._events.get(timeout=INTERVAL)
+            except queue.Empty:
+                self._refuse_if_cancelled()
+                continue
             if number not in working:
                 continue
             job = working[number]
@@ -147,10 +158,17 @@ class Workers:
                     del working[number]
                     hand_out(number)
 
+    def _refuse_if_cancelled(self) -> None:
+        """Look from here: a worker that reports nothing for long, in a long analysis say, does not see it itself."""
+        if self._cancelled.exists():
+            raise Cancelled
+
     def _bury(self, number: int) -> int:
         """Close what is left of a dead process; return its exit status."""
         process = self._processes.pop(number)
         code = process.wait()
+        if number in self._gpu_of:
+            self._gpus[self._gpu_of.pop(number)] -= 1
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
@@ -166,9 +184,9 @@ class Workers:
                 progress.advance(event["amount"], event["status"])
                 for line in event["lines"]:
                     progress.say(line)
+            case "cancelled":
+                raise Cancelled
             case "refused":
                 raise RunError(event["message"])
-            case "cancelled":
-                raise Cancelled(event["message"])
             case _:
                 raise RuntimeError(f"{job.name} failed:\n{event['message']}")

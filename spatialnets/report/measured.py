@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from spatialnets.engine import Engine
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.measuring import measure
 from spatialnets.engines.progress import Progress
 from spatialnets.errors import UserError
@@ -20,7 +20,11 @@ __all__ = ["at_scored", "measured", "measurements", "pass_accuracy", "passing", 
 
 
 def measured(
-    run: Run, analyses: Mapping[str, Analysis], engine: Engine | None = None, progress: Progress | None = None
+    run: Run,
+    analyses: Mapping[str, Analysis],
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> xr.Dataset:
     """Return the scores and all analyses of a run over ``(network, epoch)``, measuring what is not yet stored.
 
@@ -33,14 +37,17 @@ def measured(
         A run, finished or not.
     analyses
         By name.
-    engine, progress
+    workers, progress, engine
         As in `spatialnets.engines.measuring.measure`.
     """
     tables = [run.map(lambda shard: shard[list(SCORES)], scores_only=True)]
     reasons, stored = [], [name for name in run.measurements() if name not in analyses]
     for name in (*analyses, *stored):
         try:
-            table = measure(run, name, analyses[name], engine, progress) if name in analyses else run.measurement(name)
+            if name in analyses:
+                table = measure(run, name, analyses[name], workers, progress, engine)
+            else:
+                table = run.measurement(name)
         except UserError as error:  # a task without goals has no goal code; the rest can be measured
             reasons.append(f"{name}: {error}")
             continue

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from spatialnets.building import block_of, brief
-from spatialnets.engine import Engine
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.progress import Progress
 from spatialnets.experiment import Experiment
 from spatialnets.protocols import Analysis, RecurrentCore, Task
@@ -49,7 +49,11 @@ MOST_FEATURES = len(FEATURES)  # a correlation needs more networks than there ar
 
 
 def write_report(
-    run: Run, experiment: Experiment, progress: Progress | None = None, engine: Engine | None = None
+    run: Run,
+    experiment: Experiment,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    engine: Engine | None = None,
 ) -> Path:
     """Measure what is not yet measured and write ``report.html``, ``figures/``, ``metrics.csv`` and ``scorecard.csv``.
 
@@ -63,15 +67,17 @@ def write_report(
         The experiment that it holds.
     progress
         Where to report on analyses and the comparison; by default nowhere.
+    workers
+        How many shards are measured at a time; by default as the engine finds best.
     engine
-        Where networks are measured; by default on this machine.
+        Where analyses that take long are measured; by default on this machine.
 
     Returns
     -------
     Path
         The page: one file that needs no other and no network.
     """
-    table = measured(run, experiment.analyses, engine, progress)
+    table = measured(run, experiment.analyses, workers, progress, engine)
     found = measurements(run, table)
     examples = example_networks(run, table)
     pictures = _pictures(run, table, found, examples)
