@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spatialnets import __version__
+from spatialnets.cli.cancel import cancel
 from spatialnets.cli.cite import cite
 from spatialnets.cli.compare import compare
 from spatialnets.cli.describe import describe
@@ -22,9 +23,10 @@ from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
 from spatialnets.cli.run import run
 from spatialnets.cli.show import show
+from spatialnets.cli.status import status
 from spatialnets.cli.validate import validate
 from spatialnets.cli.work import work
-from spatialnets.errors import UserError, printable
+from spatialnets.errors import Detached, UserError, printable
 
 app = typer.Typer(
     name="spatialnets",
@@ -33,7 +35,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
 )
-for command in (run, resume, validate, geometry, compare, generative, describe, show, report, export, cite, new, work):
+for command in (
+    run,
+    resume,
+    status,
+    cancel,
+    work,
+    validate,
+    geometry,
+    compare,
+    generative,
+    describe,
+    show,
+    report,
+    export,
+    cite,
+    new,
+):
     app.command()(command)
 app.command("import")(import_networks)
 app.command("list")(list_parts)
@@ -62,6 +80,8 @@ def main() -> None:
         for line in str(error).splitlines():
             print(f"error: {printable(line)}", file=sys.stderr)  # it may quote a stranger's file
         sys.exit(2)
+    except Detached as detached:
+        print(detached)
     except MemoryError as error:
         print(f"error: memory is short: {error}", file=sys.stderr)
         sys.exit(2)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spatialnets.cli.tables import rows_of
+from spatialnets.cli.words import engine_of, without_engine
 from spatialnets.errors import RunError, nearest, printable
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def compare(
     from spatialnets.report.comparison_page import write_comparison
     from spatialnets.report.samples import samples_of
 
-    chosen = [_source(word) for word in sources]
-    found = compare_samples(samples_of(chosen), NoProgress() if quiet else terminal_progress())
+    engine = engine_of(sources)
+    chosen = [_source(word) for word in without_engine(sources)]
+    progress = NoProgress() if quiet else terminal_progress()
+    found = compare_samples(samples_of(chosen, progress, engine), progress)
     page = write_comparison(found, out or _folder(chosen))
     print_claims(page.parent)
     _print_effects(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spatialnets.cli.run import WorkerCount
-from spatialnets.cli.words import Trust
+from spatialnets.cli.words import EngineWords, Trust, engine_of
 from spatialnets.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 def generative(
     folder: Annotated[Path, typer.Argument(help="The run's folder.")],
+    words: EngineWords = None,
     networks: Annotated[
         int | None, typer.Option("--networks", min=1, help="How many of each group, of those that pass; by default 20.")
     ] = None,
@@ -46,6 +47,7 @@ def generative(
 
     if full and networks is not None:
         raise UserError("--full means all networks that pass: leave out --networks")
+    engine = engine_of(words, only=True)
     run = Run.open(folder, trusted=trust)
     analysis = _declared(run)
     if full or networks is not None:
@@ -57,7 +59,8 @@ def generative(
         analysis = dataclasses.replace(analysis, levels=levels, per_level=simulations // levels)
     _announce(run, analysis, workers)
     try:
-        found = measure(run, "generative", analysis, workers, NoProgress() if quiet else terminal_progress())
+        progress = NoProgress() if quiet else terminal_progress()
+        found = measure(run, "generative", analysis, workers, progress, engine)
     except KeyboardInterrupt:
         print("\nwhat was measured is kept; the same command goes on", file=sys.stderr, flush=True)
         raise

@@ -10,11 +10,12 @@ import typer
 
 from spatialnets.cli.compare import print_claims
 from spatialnets.cli.run import WorkerCount, print_scorecard
-from spatialnets.cli.words import Trust
+from spatialnets.cli.words import EngineWords, Trust, engine_of
 
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The run's folder.")],
+    words: EngineWords = None,
     analyses: Annotated[
         str | None,
         typer.Option(
@@ -29,6 +30,7 @@ def report(
     from spatialnets.report.page import is_compared, write_report
     from spatialnets.run import Run
 
+    engine = engine_of(words, only=True)
     run = Run.open(folder, trusted=trust)
     experiment = run.experiment()
     if analyses is not None:
@@ -36,7 +38,7 @@ def report(
         more = [name for word in analyses.split(",") if (name := word.strip()) not in declared]
         blocks = [*run.declaration.get("analyses", []), *({"kind": name} for name in more)]
         experiment = experiment.override(f"analyses={json.dumps(blocks)}")
-    path = write_report(run, experiment, terminal_progress(), workers)
+    path = write_report(run, experiment, terminal_progress(), workers, engine)
     print_scorecard(folder)
     if is_compared(run):
         print_claims(folder / "comparison")

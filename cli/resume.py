@@ -8,13 +8,18 @@ from typing import Annotated
 import typer
 
 from spatialnets.cli.run import WorkerCount, compute
-from spatialnets.cli.words import Trust
+from spatialnets.cli.words import EngineWords, Trust, engine_of
 
 
 def resume(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")], workers: WorkerCount = None, trust: Trust = False
+    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
+    words: EngineWords = None,
+    workers: WorkerCount = None,
+    trust: Trust = False,
 ) -> None:
     """Go on with a run that was stopped."""
     from spatialnets.run import Run
 
-    compute(Run.open(folder, trusted=trust).experiment(), folder, workers, report=True, quiet=False)
+    engine = engine_of(words, only=True)
+    experiment = Run.open(folder, trusted=trust).experiment()
+    compute(experiment, folder, workers, report=True, quiet=False, engine=engine)

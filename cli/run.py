@@ -10,14 +10,15 @@ import typer
 
 from spatialnets.cli.compare import print_claims
 from spatialnets.cli.tables import rows_of
-from spatialnets.cli.words import Words, experiment_of
+from spatialnets.cli.words import Words, engine_of, experiment_of
 
 if TYPE_CHECKING:
+    from spatialnets.engines.engine import Engine
     from spatialnets.experiment import Experiment
 
 WorkerCount = Annotated[
     int | None,
-    typer.Option("--workers", help="Processes at work at the same time; by default one per core."),
+    typer.Option("--workers", help="Jobs at a time, as engine.workers=N; by default one per core."),
 ]
 
 
@@ -32,20 +33,21 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
-    experiment = experiment_of(words)
-    compute(experiment, out or experiment.folder, workers, not no_report, quiet)
+    engine, experiment = engine_of(words), experiment_of(words)
+    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine)
 
 
-def compute(experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool) -> None:
+def compute(
+    experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool, engine: Engine | None
+) -> None:
     """Train, report, and print what came of it."""
     from spatialnets.engines.progress import NoProgress, terminal_progress
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
     try:
-        run = experiment.run(
-            out, workers=workers, progress=NoProgress() if quiet else terminal_progress(), report=report
-        )
+        progress = NoProgress() if quiet else terminal_progress()
+        run = experiment.run(out, workers=workers, progress=progress, report=report, engine=engine)
     except KeyboardInterrupt:
         if (out / "plan.json").exists():  # not while geometries are measured
             hint = f"what was computed is kept; go on with: spatialnets resume {out}"

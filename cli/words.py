@@ -11,9 +11,10 @@ import typer
 from spatialnets.errors import UserError
 
 if TYPE_CHECKING:
+    from spatialnets.engines.engine import Engine
     from spatialnets.experiment import Experiment
 
-__all__ = ["Trust", "Words", "experiment_of"]
+__all__ = ["EngineWords", "Trust", "Words", "engine_of", "experiment_of", "without_engine"]
 
 Words = Annotated[
     list[str],
@@ -24,6 +25,10 @@ Words = Annotated[
 ]
 
 
+EngineWords = Annotated[
+    list[str] | None,
+    typer.Argument(help="Where it is computed, such as engine=processes engine.workers=2.", show_default=False),
+]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Import code that the run's folder names (module:Class); it can do all that you can."),
@@ -34,6 +39,7 @@ def experiment_of(words: Sequence[str]) -> Experiment:
     """Return the experiment that the words declare."""
     from spatialnets.experiment import Experiment
 
+    words = without_engine(words)
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise UserError(f"expected one file at most, got {' and '.join(files)}; other words are key=value")
@@ -43,3 +49,29 @@ def experiment_of(words: Sequence[str]) -> Experiment:
         hint = f"; did you mean preset={files[0]}?" if files[0] in preset_names() else ""
         raise UserError(f"'{files[0]}' is no file and no key=value{hint}")
     return Experiment.from_command(Path(files[0]) if files else None, [word for word in words if word not in files])
+
+
+def without_engine(words: Sequence[str]) -> list[str]:
+    """Return the words that are not about the engine, which is no part of an experiment."""
+    from spatialnets.engines.choosing import is_engine_word
+
+    return [word for word in words if not is_engine_word(word)]
+
+
+def engine_of(words: Sequence[str] | None, only: bool = False) -> Engine | None:
+    """Return the engine that the words name, or None.
+
+    Parameters
+    ----------
+    words
+        Of a command line.
+    only
+        Whether no other words are expected.
+    """
+    from spatialnets.engines.choosing import engine_of, is_engine_word
+
+    words = words or []
+    others = without_engine(words)
+    if only and others:
+        raise UserError(f"'{others[0]}': expected words about the engine alone, such as engine=processes")
+    return engine_of([word for word in words if is_engine_word(word)])

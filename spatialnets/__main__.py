@@ -1,6 +1,6 @@
 """``python -m spatialnets``."""
 
-from spatialnets.cli.app import main
+from spatialnets.cli.start import main
 
 if __name__ == "__main__":
     main()

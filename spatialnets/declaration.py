@@ -18,6 +18,7 @@ from spatialnets.registry import FAMILIES
 
 __all__ = [
     "BLOCKS",
+    "ENGINE",
     "PART_FAMILIES",
     "TOP",
     "Node",
@@ -39,6 +40,10 @@ PART_FAMILIES = tuple(family for family in FAMILIES if family not in ("analysis"
 BLOCKS = (*PART_FAMILIES, "training")
 TOP = ("name", "description", "extends", "networks", "seed", "base", "groups", "analyses")
 AXES = ("linspace", "logspace", "range", "list")
+ENGINE = (
+    "where networks are computed is no part of an experiment; it belongs on the command line, as in "
+    "`spatialnets run my.yaml engine=processes`"
+)
 
 # Beyond these somebody is playing with the reader: YAML can say in ten lines what would take a year to write out.
 MOST_TEXT = 4 * 2**20
@@ -322,6 +327,8 @@ def apply_word(root: Node, word: str) -> Node:
                 mark,
             )
         return Node(content, root.mark)
+    if first == "engine":
+        raise DeclarationError([f"{mark}: {ENGINE}"])
     if first not in TOP or first == "extends":
         valid = [*BLOCKS, *(name for name in TOP if name != "extends")]
         raise DeclarationError([f"{mark}: unknown key '{first}': {nearest(first, valid)}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["DeclarationError", "RunError", "UserError", "nearest", "printable"]
+__all__ = ["DeclarationError", "Detached", "RunError", "UserError", "nearest", "printable"]
 
 
 MOST_SAID = 19  # mistakes that fit on a screen
@@ -31,6 +31,13 @@ class DeclarationError(UserError):
         short = [line if len(line) <= LONGEST else f"{line[:LONGEST]} …" for line in self.problems[:MOST_SAID]]
         said = [*short, *([f"and {more} more mistakes"] if more > 0 else [])]
         super().__init__("\n".join(said))
+
+
+class Detached(Exception):
+    """An engine has handed jobs to a scheduler that goes on with them; the message says how to look, wait and stop.
+
+    Nothing is wrong: the run is not finished yet, and nothing more is to be done here for now.
+    """
 
 
 class RunError(UserError):

@@ -21,14 +21,14 @@ GROUP = r"[A-Za-z][\w-]{0,99}"
 """How a group may be called."""
 
 MOST_INDEX = 10**6
-FOLDERS = ("geometries", "shards", "checkpoints", "analyses", "figures", "comparison", "exports")
+FOLDERS = ("geometries", "shards", "checkpoints", "analyses", "figures", "comparison", "exports", "engine")
 
 PROVENANCE: dict[str, Any] = {
     "created": str,
     "command": [str],
     "versions": {"*": str},
     "machine": {"system": str, "processor": str, "cores": (int, type(None))},
-    "sessions": [{"started": str, "ended": str, "workers": (int, type(None)), "shards": int}],
+    "sessions": [{"started": str, "ended": str, "engine?": str, "workers": (int, type(None)), "shards": int}],
     "commit?": (str, type(None)),
     "cores?": {"*": {"*": str}},
     "geometries?": {"*": {"*": (str, int, float)}},

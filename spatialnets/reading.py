@@ -13,6 +13,7 @@ from spatialnets.axes import MOST_NETWORKS, Axis, network_values, read_axis
 from spatialnets.building import Builder, block_of, is_per_network
 from spatialnets.declaration import (
     BLOCKS,
+    ENGINE,
     PART_FAMILIES,
     TOP,
     Node,
@@ -66,7 +67,7 @@ class Reading:
         self.root = root
         for key, node in self.content.items():
             if key not in TOP:
-                self._note(node, key, f"unknown key, {nearest(key, TOP)}")
+                self._note(node, key, ENGINE if key == "engine" else f"unknown key, {nearest(key, TOP)}")
         self.name = self._word("name", NAME, "experiment")
         self.description = self._text("description")
         self.networks = self._whole("networks", 1, least=1)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from spatialnets import registry
 from spatialnets.building import FAMILY_OF, Builder
-from spatialnets.declaration import Node, parse
+from spatialnets.declaration import Node, from_plain, parse
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.local import Here
 from spatialnets.errors import DeclarationError, RunError
 
-__all__ = ["chosen", "engine_of", "is_engine_word"]
+__all__ = ["chosen", "engine_noted", "engine_of", "is_engine_word"]
 
 
 def chosen(engine: Engine | None, workers: int | None) -> Engine:
@@ -79,3 +81,15 @@ def engine_of(words: Sequence[str]) -> Engine | None:
         raise DeclarationError(problems)
     assert isinstance(made, Engine)
     return made
+
+
+def engine_noted(note: Mapping[str, Any] | None) -> Engine | None:
+    """Return the engine of a note in a run's folder (`spatialnets.engines.driving.driver`).
+
+    None if there is no note, or the engine is not installed here: no other code that a folder names is imported.
+    """
+    if note is None or note.get("engine") not in registry.names("engine") or not isinstance(note.get("fields"), dict):
+        return None
+    block = from_plain({"kind": note["engine"], **note["fields"]}, "engine.json")
+    made = Builder([], {}, families={**FAMILY_OF, Engine: "engine"}).build("engine", block, "engine")
+    return made if isinstance(made, Engine) else None

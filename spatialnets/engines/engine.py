@@ -5,21 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
+from spatialnets.errors import Detached
 from spatialnets.run import Run
 
 __all__ = ["ATTEMPTS", "Detached", "Engine"]
 
 ATTEMPTS = 3  # a process may be killed from outside, for memory say; its job goes on from what it has stored
-
-
-class Detached(Exception):
-    """An engine has handed jobs to a scheduler that goes on with them; the message says how to look, wait and stop.
-
-    Nothing is wrong: the run is not finished yet, and nothing more is to be done here for now.
-    """
 
 
 @dataclass(frozen=True)
@@ -31,6 +26,8 @@ class Engine(ABC):
     workers
         Jobs at a time; by default as the engine finds best.
     """
+
+    references: ClassVar[tuple[str, ...]] = ()
 
     workers: int | None = None
 
@@ -46,6 +43,8 @@ class Engine(ABC):
         ------
         RunError
             If a job is refused, its process died too often, or nobody is there to do it.
+        Detached
+            If a scheduler goes on without this process, as was asked for.
         """
 
     def state(self, run: Run) -> str | None:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from spatialnets.building import Builder, brief
 from spatialnets.declaration import BLOCKS, from_plain
+from spatialnets.engines.engine import Engine
+from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError, UserError
 from spatialnets.protocols import Analysis, FloatArray
 from spatialnets.registry import name_of
@@ -102,13 +104,17 @@ LEFT_OUT = {
 }  # fmt: skip
 
 
-def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
+def samples_of(
+    sources: Sequence[tuple[Run, str | None]], progress: Progress | None = None, engine: Engine | None = None
+) -> list[Sample]:
     """Return the groups to compare; a group whose networks live on several geometries is one sample for each.
 
     Parameters
     ----------
     sources
         Runs, each with the name of a group, or None for all of its groups.
+    progress, engine
+        Where to report on what is still to be measured, and where that is done; by default on this machine.
 
     Groups of which nothing is computed yet are left out where a run stands for all of its groups.
 
@@ -120,7 +126,7 @@ def samples_of(sources: Sequence[tuple[Run, str | None]]) -> list[Sample]:
     several = len({run.folder.resolve() for run, _ in sources}) > 1
     samples: list[Sample] = []
     for run, wanted in sources:
-        table = measured(run, _analyses(run))
+        table = measured(run, _analyses(run), progress=progress, engine=engine)
         table = table.drop_vars([name for name in LEFT_OUT if name in table])
         for group in run.groups if wanted is None else (wanted,):
             if any(sample.run.folder.samefile(run.folder) and sample.group == group for sample in samples):

@@ -23,6 +23,7 @@ CHOSEN = {
     "constraint": "'core.constraints=[{kind: $name}]'",
     "task": "task=$name",
     "analysis": "'analyses=[$name]'",
+    "engine": "engine=$name",
 }
 """How a part of each family is asked for, once it is installed."""
 

@@ -1,4 +1,4 @@
-"""Public contracts that every geometry, regularizer, core, constraint, task and analysis must keep.
+"""Public contracts that every geometry, regularizer, core, constraint, task, analysis and engine must keep.
 
 A package with parts of its own calls them in its tests: ``check_geometry(Helix())``.
 """
@@ -6,8 +6,17 @@ A package with parts of its own calls them in its tests: ``check_geometry(Helix(
 from spatialnets.testing.analysis import check_analysis
 from spatialnets.testing.constraint import check_constraint
 from spatialnets.testing.core import check_core
+from spatialnets.testing.engine import check_engine
 from spatialnets.testing.geometry import check_geometry
 from spatialnets.testing.regularizer import check_regularizer
 from spatialnets.testing.task import check_task
 
-__all__ = ["check_analysis", "check_constraint", "check_core", "check_geometry", "check_regularizer", "check_task"]
+__all__ = [
+    "check_analysis",
+    "check_constraint",
+    "check_core",
+    "check_engine",
+    "check_geometry",
+    "check_regularizer",
+    "check_task",
+]
