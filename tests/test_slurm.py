@@ -12,8 +12,9 @@ from slurm_daemons import Cluster, needs_slurm, slurm_cluster, wait_until, works
 
 from spatialnets import Experiment, Run, RunError
 from spatialnets.checkpoint import updates_in
-from spatialnets.engines.engine import Detached
 from spatialnets.engines.slurm import Slurm
+from spatialnets.errors import Detached
+from spatialnets.testing import check_engine
 
 pytestmark = [pytest.mark.slurm, needs_slurm]
 
@@ -322,3 +323,40 @@ def test_what_slurm_refuses_is_said_in_its_words(
 ) -> None:
     with pytest.raises(RunError, match=f"Slurm refused the job: .*{message}"):
         experiment(*QUICK).run(tmp_path, engine=Slurm(**fields), report=False)  # type: ignore[arg-type]
+
+
+def spatialnets(*words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "spatialnets", *map(str, words)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+SLURM = ("engine=slurm", "engine.poll_seconds=0.2")
+
+
+def test_words_submit_detached_and_others_look_and_finish(cluster: Cluster, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    said = spatialnets(
+        "run", "preset=sernn_demo", *QUICK, *SLURM, "engine.detach=true", "--no-report", "--quiet", "--out", out
+    )
+    assert "goes on without this process" in said
+    assert "Slurm job" in spatialnets("status", out)
+    spatialnets("resume", out, *SLURM)
+    assert Run.open(out).finished
+    assert (out / "report.html").exists()
+    assert len(list((out / "engine" / "slurm").glob("*.sh"))) == 1
+
+
+def test_words_cancel_what_was_detached(cluster: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(Detached):
+        experiment(*LONG).run(tmp_path, engine=Slurm(detach=True), report=False)
+    wait_for_checkpoint(tmp_path)
+    assert "go on with: spatialnets resume" in spatialnets("cancel", tmp_path)
+    wait_until(lambda: not cluster.ask("squeue", "-h"), "the queue to be empty")
+    assert not workers(tmp_path)
+
+
+def test_slurm_keeps_what_every_engine_promises(cluster: Cluster, tmp_path: Path) -> None:
+    check_engine(Slurm(poll_seconds=0.2), tmp_path)

@@ -63,7 +63,8 @@ def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Itera
         write_text(note, json.dumps(content, indent=2) + "\n")
         yield
     finally:
-        note.unlink(missing_ok=True)
+        if engine.state(run) is None:  # otherwise a scheduler goes on, and whoever looks or cancels must find it
+            note.unlink(missing_ok=True)
         os.close(lock)
 
 

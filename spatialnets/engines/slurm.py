@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spatialnets.engines import slurm_commands
-from spatialnets.engines.engine import Detached, Engine
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
 from spatialnets.engines.slurm_commands import Silence
 from spatialnets.engines.slurm_queue import SlurmQueue
 from spatialnets.engines.slurm_submissions import counted, living, remembered
-from spatialnets.errors import RunError
+from spatialnets.errors import Detached, RunError
 from spatialnets.run import Run
 
 __all__ = ["Slurm"]
