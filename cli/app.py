@@ -27,6 +27,7 @@ from spatialnets.cli.status import status
 from spatialnets.cli.validate import validate
 from spatialnets.cli.work import work
 from spatialnets.errors import Detached, UserError, printable
+from spatialnets.storage import reason_of
 
 app = typer.Typer(
     name="spatialnets",
@@ -75,7 +76,10 @@ def _options(
 def main() -> None:
     """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
     try:
-        app(prog_name="spatialnets")
+        try:
+            app(prog_name="spatialnets")
+        finally:
+            sys.stdout.flush()  # a full disk is met here, where it can be said, not when Python ends
     except UserError as error:
         for line in str(error).splitlines():
             print(f"error: {printable(line)}", file=sys.stderr)  # it may quote a stranger's file
@@ -92,6 +96,19 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough
         sys.exit(0)
+    except OSError as error:  # of what no part has words for
+        _drop_unwritable_output()
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {printable(where + reason_of(error))}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _drop_unwritable_output() -> None:
+    """Leave nothing that Python would fail to write when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

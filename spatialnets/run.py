@@ -463,7 +463,7 @@ class Run:
         except (DamagedFile, UnfitFile) as error:
             reason = error.reason if isinstance(error, DamagedFile) else str(error)
             raise DamagedFile(
-                path, reason, f"`spatialnets report {self.folder}` measures it anew once you have deleted it"
+                path, reason, f"`spatialnets report {self.folder}` measures it anew if the experiment asks for it"
             ) from error
 
     def write_measurement(self, name: str, dataset: xr.Dataset) -> None:

@@ -63,8 +63,8 @@ def compute(
     Raises
     ------
     RunError
-        If the folder holds something else, is in use, cannot be written, or a shard in it is damaged; or if every
-        network of a group diverged.
+        If the folder holds something else, is in use, cannot be written, or what cannot be computed again in it is
+        damaged; or if every network of a group diverged.
     """
     progress, engine = progress or NoProgress(), chosen(engine, workers)
     elsewhere = isinstance(engine, Slurm)
