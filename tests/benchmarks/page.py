@@ -42,8 +42,8 @@ def text(found: Mapping[str, Any], pictures: str) -> str:
     load = found["machine it ran on"][LOAD]
     if load > QUIET:
         lines += [
-            f"**The machine was busy when this was measured** (load {load} before it began): seconds are larger than they "
-            "are on a quiet one, and a target that is not met here may be met there.",
+            f"**The machine was busy when this was measured** (load {load} before it began): seconds are larger than "
+            "they are on a quiet one, and a target that is not met here may be met there.",
             "",
         ]
     lines += ["## Targets", "", "| what | to reach | reached | met |", "|---|---|---|---|"]
