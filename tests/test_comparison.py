@@ -504,6 +504,8 @@ def as_first_format(run: Run, folder: Path) -> Run:
     for shard in plan["shards"]:
         del shard["geometry"]
     (folder / "plan.json").write_text(json.dumps({**plan, "format": 1}))
+    for checksum in folder.rglob("*.sha256"):  # there were none
+        checksum.unlink()
     text = (folder / "experiment.yaml").read_text()
     (folder / "experiment.yaml").write_text(re.sub(r"^ *rescale: .*\n", "", text, flags=re.MULTILINE))
     return Run.open(folder)
