@@ -42,8 +42,8 @@ docs: $(VENV)/.installed ## the documentation, into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-benchmark: $(VENV)/.installed ## measure speed against one network at a time, into benchmark.json
-	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --picture benchmark_size.png
+benchmark: $(VENV)/.installed ## measure speed and memory and write docs/benchmarks.md with it
+	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --page docs/benchmarks.md
 
 clean: ## remove what was built (not .venv, not runs/)
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -164,7 +164,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     ((*RUN, "regularizer.strength=1e38", "--workers", "1"), "every network of group 'sernn' diverged"),
     ((*RUN, "task.delay_steps=-5"), "delay_steps must be 0 or more"),
     ((*RUN, "analyses=[wring]"), "did you mean 'wiring'"),
-    ((*RUN, "training.device=warp"), "device must be cpu"),
+    ((*RUN, "training.device=warp"), "device must be auto, cpu"),
     ((*RUN, "training.device=mps"), "finds no such device here"),
     ((*RUN, "--workers", "0"), "workers must be 1 or more"),
     ((*RUN, "--out", "notes"), "holds other files and is no run folder"),

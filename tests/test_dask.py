@@ -30,7 +30,7 @@ class Daemons:
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen[str]] = []
-        self.workers: list[subprocess.Popen[str]] = []
+        self._readers: list[threading.Thread] = []
         module = "distributed.cli.dask_scheduler"
         words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show"]
         self.scheduler = self._start(module, *words)
@@ -38,7 +38,7 @@ class Daemons:
         self.address = next(
             line.split()[-1] for line in self.scheduler.stderr if "Scheduler at:" in line and "tcp://" in line
         )
-        threading.Thread(target=self.scheduler.stderr.read, daemon=True).start()  # or it would stop at a full pipe
+        self._drain(self.scheduler)
 
     def _start(self, module: str, *words: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
@@ -50,16 +50,27 @@ class Daemons:
     def add_worker(self) -> "subprocess.Popen[str]":
         words = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
         worker = self._start("distributed.cli.dask_worker", self.address, *words)
-        assert worker.stderr is not None
-        threading.Thread(target=worker.stderr.read, daemon=True).start()
-        self.workers.append(worker)
+        self._drain(worker)
         return worker
+
+    def _drain(self, process: "subprocess.Popen[str]") -> None:
+        """Read what a process says: it would stop at a full pipe."""
+
+        def read() -> None:
+            assert process.stderr is not None
+            with process.stderr:
+                process.stderr.read()
+
+        self._readers.append(threading.Thread(target=read, daemon=True))
+        self._readers[-1].start()
 
     def stop(self) -> None:
         for process in self.processes:
             process.kill()
         for process in self.processes:
             process.wait()
+        for reader in self._readers:
+            reader.join()
 
 
 @pytest.fixture
@@ -188,9 +199,7 @@ def _below(pid: int) -> set[int]:
 
 def test_a_scheduler_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spatialnets.engines.dask.SILENCE", 1.0)
-    with pytest.raises(
-        RunError, match="no Dask scheduler answers at tcp://127.0.0.1:9; start one with `dask scheduler`"
-    ):
+    with pytest.raises(RunError, match="no Dask scheduler answers at tcp://127.0.0.1:9; start one with"):
         compute(experiment(), tmp_path / "run", engine=Dask(scheduler="tcp://127.0.0.1:9"))
 
 

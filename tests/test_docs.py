@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from spatialnets import DeclarationError, Experiment, registry
+from spatialnets.engines.choosing import engine_of, is_engine_word
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -134,7 +135,8 @@ def test_an_experiment_in_a_command_is_valid(words: list[str]) -> None:
     presets = [word.removeprefix("preset=") for word in changes if word.startswith("preset=")]
     if not presets:
         pytest.skip("starts from a file of the reader's")
-    others = [word for word in changes if not word.startswith("preset=")]
+    engine_of([word for word in changes if is_engine_word(word)])
+    others = [word for word in changes if not word.startswith("preset=") and not is_engine_word(word)]
     experiment = Experiment.from_preset(presets[0]).override(*others)
     assert experiment.groups
 

@@ -1,5 +1,6 @@
 """What can be seen of a run from elsewhere, and jobs done by hand."""
 
+import errno
 import json
 import os
 import shutil
@@ -98,6 +99,17 @@ def test_a_job_that_another_process_is_at_is_left_for_later(command: Callable[..
     assert "is being computed by another process" in outcome.err
     assert not (run.folder / "engine" / "refused").exists()
     assert command("work", str(run.folder), "1").code == 0
+
+
+def test_where_there_are_no_locks_jobs_are_done_all_the_same(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    run.shards[1].path.unlink()
+    (job,) = shard_jobs(run, [1])
+    monkeypatch.setattr("fcntl.flock", refuse)
+    job.work(run, lambda count, status: None)
+    assert job.done(run)
 
 
 def test_a_cancelled_run_stays_so_until_somebody_goes_on(command: Callable[..., Outcome], run: Run) -> None:

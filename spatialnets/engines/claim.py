@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -16,6 +17,8 @@ from spatialnets.run import Run
 __all__ = ["INTERVAL", "Cancelled", "Claimed", "cancellation", "claim", "hold", "watched"]
 
 INTERVAL = 1.0  # seconds between two looks for a cancellation: rare enough for a shared file system
+
+WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # said by some network file systems
 
 
 class Claimed(RunError):
@@ -36,9 +39,14 @@ def hold(path: Path) -> int | None:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(lock)
             return None
+        except OSError as error:
+            if error.errno not in WITHOUT_LOCKS:
+                os.close(lock)
+                raise
+            return lock  # nothing is at stake but time: two processes would compute the same bits
         try:
             if os.path.samestat(os.fstat(lock), os.stat(path)):
                 return lock

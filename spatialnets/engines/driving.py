@@ -77,8 +77,10 @@ def is_driven(run: Run) -> bool:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return True
+    except OSError:  # a file system without locks: the note is all there is
+        return (run.folder / "engine" / "engine.json").exists()
     finally:
         os.close(lock)
     return False

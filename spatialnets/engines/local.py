@@ -12,7 +12,7 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
 from spatialnets.engines.shard_job import ShardJob
-from spatialnets.engines.sizing import cores
+from spatialnets.engines.sizing import fitting_workers
 from spatialnets.engines.workers import Workers
 from spatialnets.errors import UserError
 from spatialnets.run import Run
@@ -27,11 +27,12 @@ class Here(Engine):
     Parameters
     ----------
     workers
-        Jobs at a time; by default one per core, or one on an accelerator. 1 stays in this process.
+        Jobs at a time; by default one per core, if the memory is enough, or one on an accelerator. 1 stays in this
+        process.
     """
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
-        count = min(self.workers or (1 if _devices(jobs) else cores()), len(jobs))
+        count = min(self.workers or (1 if _devices(jobs) else _fitting(run, jobs)), len(jobs))
         if count > 1 and all(map(importable_elsewhere, jobs)):
             with Workers(run.folder, count, run.plan["threads"]) as pool:
                 pool.compute(jobs, progress)
@@ -62,9 +63,16 @@ class Processes(Engine):
             )
         devices = _devices(jobs)
         gpus = _gpus() if "cuda" in devices else ()
-        count = min(self.workers or (max(len(gpus), 1) if devices else cores()), len(jobs))
+        count = min(self.workers or (max(len(gpus), 1) if devices else _fitting(run, jobs)), len(jobs))
         with Workers(run.folder, count, run.plan["threads"], gpus) as pool:
             pool.compute(jobs, progress)
+
+
+def _fitting(run: Run, jobs: Sequence[Job]) -> int:
+    """Return how many jobs at a time use all cores and fit the memory."""
+    shards = [job.shard for job in jobs if isinstance(job, ShardJob)]
+    units = {name: len(run.geometry(name).positions) for name in {shard.geometry for shard in shards}}
+    return fitting_workers(shards, [units[shard.geometry] for shard in shards])
 
 
 def _devices(jobs: Sequence[Job]) -> set[str]:

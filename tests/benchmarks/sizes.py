@@ -1,0 +1,94 @@
+"""What is timed of size: networks of many units, and surfaces."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from typing import Literal
+
+import numpy as np
+from timing import Effort, Figures, child, peak_gibibytes, said, taking_turns
+
+from spatialnets.cores import RNN
+from spatialnets.engines.folder import stored
+from spatialnets.geometries import Cortex, Sphere
+from spatialnets.regularizers import Both
+from spatialnets.shard import Shard, Training
+from spatialnets.tasks import OneChoice
+from spatialnets.training import Trainer
+
+
+def surface(effort: Effort) -> Figures:
+    """Distances of 400 units on fsaverage5 (10,242 vertices), against the exact algorithm from some of them."""
+    from pygeodesic.geodesic import PyGeodesicAlgorithmExact
+
+    exact_sources = min(8, effort.surface_units)
+    before = os.environ.get("SPATIALNETS_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["SPATIALNETS_CACHE"] = folder
+        start = time.perf_counter()
+        cortex = Cortex(source="fsaverage5_pial", n=effort.surface_units)
+        distances = cortex.distances()
+        first = time.perf_counter() - start
+        cached = taking_turns(
+            {"x": lambda: Cortex(source="fsaverage5_pial", n=effort.surface_units).distances()}, effort.repeats
+        )["x"]
+    del os.environ["SPATIALNETS_CACHE"]
+    if before is not None:
+        os.environ["SPATIALNETS_CACHE"] = before
+    vertices, faces = cortex.surface()
+    units = [int((vertices == position).all(axis=1).argmax()) for position in cortex.positions()]
+    algorithm = PyGeodesicAlgorithmExact(np.array(vertices), faces.astype(np.int32))
+    start = time.perf_counter()
+    exact = np.array(
+        [algorithm.geodesicDistances(np.array([unit], np.int32), None)[0][units] for unit in units[:exact_sources]]
+    )
+    exactly = (time.perf_counter() - start) * len(units) / exact_sources
+    ratio = distances[:exact_sources][exact > 0] / exact[exact > 0]
+    return {
+        "seconds, first time": first,
+        "seconds, cached": cached,
+        "seconds, exact algorithm (from 8 units, scaled to all)": exactly,
+        "ratio, exact algorithm to first time": exactly / first,
+        "mean error, %": 100 * float(ratio.mean() - 1),
+        "largest error, %": 100 * float(ratio.max() - 1),
+    }
+
+
+def size(effort: Effort) -> Figures:
+    """An update of one network of so many units, one thread: seconds and peak memory of its process."""
+    found = {}
+    runs = [(method, n_units) for n_units in effort.sizes for method in ("exact", "stochastic")]
+    if effort.largest is not None:
+        runs.append(("stochastic", effort.largest))
+    for method, n_units in runs:
+        seconds, gibibytes = said(child(f"size-{method}-{n_units}-{min(effort.repeats, 3)}"))
+        found[f"seconds per update: {method}, {n_units} units"] = seconds
+        found[f"peak memory, GiB: {method}, {n_units} units"] = gibibytes
+    for n_units in effort.sizes:
+        if n_units >= 1000:
+            exact, stochastic = (
+                found[f"seconds per update: {how}, {n_units} units"] for how in ("exact", "stochastic")
+            )
+            found[f"ratio, {n_units} units"] = exact / stochastic
+    return found
+
+
+def print_size(method: Literal["exact", "stochastic"], n_units: int, updates: int) -> None:
+    """Print the seconds of an update of a network of so many units on a sphere, and the process's peak memory."""
+    training = Training(trials_per_epoch=32, batch_size=32, validation_trials=8)
+    task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), stored(Sphere(n_units))
+    # what is kept before training is estimated for both, so that the exact one is timed once and not twice
+    shard = Shard(0, "x", (0,), (0,), "x", RNN(), Both(0.001, method="stochastic"), task, training)
+    trainer = Trainer(shard, sphere)
+    trainer.terms = {"both": Both(0.001, method=method)}
+    batch = trainer.training_trials.batch(0, 32)
+    slow = n_units > (1000 if method == "exact" else 4000)  # an update takes so long that a first one changes little
+    times = []
+    for _ in range(1 if slow else updates + 1):
+        start = time.perf_counter()
+        trainer.update(batch)
+        times.append(time.perf_counter() - start)
+    print(statistics.median(times[-updates:]), peak_gibibytes())

@@ -1,0 +1,217 @@
+"""What is timed of training: cores, penalties and whole updates, with the baselines.
+
+The baseline is what one would write without this toolkit: one network at a time, `torch.nn.RNN`, autograd,
+`torch.linalg.matrix_exp` and `torch.optim.Adam`.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from timing import Effort, Figures, child, said, taking_turns
+
+from spatialnets import Snapshot, registry
+from spatialnets.cores import RNN
+from spatialnets.engines.folder import stored
+from spatialnets.geometries import Grid
+from spatialnets.graph.communicability import communicability
+from spatialnets.regularizers import L1, Both
+from spatialnets.shard import Shard, Training
+from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.tasks import OneChoice
+from spatialnets.training import Trainer
+
+TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
+UPDATES_PER_EPOCH = 40
+NETWORKS_PER_SHARD = 4  # as for the paper on two cores that share 32 MB of cache
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in range(count)]
+
+
+def one_by_one_step(regularizer: str) -> Callable[[], None]:
+    """Return an update of one network as one would write it without this toolkit."""
+    network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
+    readout = torch.nn.Linear(UNITS, OUTPUTS)
+    recurrent: Any = network.weight_hh_l0
+    torch.nn.init.orthogonal_(recurrent)
+    distances = torch.tensor(Grid().distances(), dtype=torch.float32)
+    optimizer = torch.optim.Adam([*network.parameters(), *readout.parameters()], lr=0.001, eps=1e-7)
+    inputs, labels = torch.randn(TRIALS, STEPS, INPUTS), torch.randint(OUTPUTS, (TRIALS,))
+    off_diagonal = 1 - torch.eye(UNITS)
+
+    def penalty() -> torch.Tensor:
+        weights = recurrent.T.abs()
+        if regularizer == "l1":
+            return 0.01 * weights.sum()
+        root = weights.sum(dim=1).sqrt()
+        price = torch.linalg.matrix_exp(weights / root[:, None] / root[None, :]) * off_diagonal
+        return 0.3 * (weights * distances * price).sum()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        states, _ = network(inputs + 0.05 * torch.randn_like(inputs))
+        loss = torch.nn.functional.cross_entropy(readout(states[:, -1]), labels) + penalty()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def geometry() -> StoredGeometry:
+    return stored(Grid())
+
+
+def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callable[[], None]:
+    """Return an update of a shard as the toolkit makes it, noise and all."""
+    seeds = tuple(range(count))
+    training = Training(trials_per_epoch=TRIALS, validation_trials=8)  # one update is an epoch without its evaluation
+    shard = Shard(0, "x", seeds, seeds, "grid", RNN(), regularizer, OneChoice(), training)
+    trainer = Trainer(shard, geometry())
+    batch = trainer.training_trials.batch(0, TRIALS)
+    noise = generators(count)
+
+    def step() -> None:
+        drawn = torch.stack([torch.randn(batch.inputs.shape[1:], generator=generator) for generator in noise])
+        trainer.update(batch._replace(inputs=batch.inputs + 0.05 * drawn))
+
+    return step
+
+
+def core(effort: Effort) -> Figures:
+    """The rnn core, forward and backward, against torch.nn.RNN with autograd, one network and one epoch, one thread."""
+    network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
+    single = torch.randn(TRIALS, STEPS, INPUTS)
+
+    def baseline() -> None:
+        network.zero_grad()
+        network(single)[0][:, -1].square().sum().backward()
+
+    programs: dict[str, Callable[[], Any]] = {"torch.nn.RNN": baseline}
+    for count in (1, 2, 4, 8, 16):
+        module: Any = RNN().build(INPUTS, UNITS, generators(count))
+        inputs = torch.randn(count, TRIALS, STEPS, INPUTS)
+
+        def ours(module: Any = module, inputs: torch.Tensor = inputs) -> None:
+            module.zero_grad()
+            module(inputs)[:, :, -1].square().sum().backward()
+
+        programs[f"rnn, {count} networks"] = ours
+    seconds = taking_turns(programs, effort.repeats)
+    epoch = {
+        name: UPDATES_PER_EPOCH * value / (1 if name == "torch.nn.RNN" else int(name.split()[1]))
+        for name, value in seconds.items()
+    }
+    return {
+        **{f"seconds per network and epoch: {name}": value for name, value in epoch.items()},
+        "ratio at the shard size": epoch["torch.nn.RNN"] / epoch[f"rnn, {NETWORKS_PER_SHARD} networks"],
+    }
+
+
+def cores(effort: Effort) -> Figures:
+    """Every core, forward and backward, over a shard of networks; torch's own one by one; milliseconds, one thread."""
+    inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
+    programs: dict[str, Callable[[], Any]] = {}
+    for name in (name for name in registry.names("core") if name not in ("imported", "wrapped")):
+        blueprint = registry.load("core", name)()
+        module: Any = blueprint.build(INPUTS, UNITS, generators(NETWORKS_PER_SHARD))
+
+        def ours(blueprint: Any = blueprint, module: Any = module) -> None:
+            module.zero_grad()
+            blueprint.trace(module(inputs))[:, :, -1].square().sum().backward()
+
+        programs[name] = ours
+    for name in ("RNN", "GRU", "LSTM"):
+        kind = getattr(torch.nn, name)
+        networks = [kind(INPUTS, UNITS, batch_first=True) for _ in range(NETWORKS_PER_SHARD)]
+
+        def theirs(networks: Any = networks) -> None:
+            for network, own in zip(networks, inputs, strict=True):
+                network.zero_grad()
+                network(own)[0][:, -1].square().sum().backward()
+
+        programs[f"torch.nn.{name}"] = theirs
+    return {name: 1000 * seconds for name, seconds in taking_turns(programs, effort.repeats).items()}
+
+
+def series(effort: Effort) -> Figures:
+    """Communicability forward and backward against autograd through matrix_exp, one thread."""
+    found = {}
+    for size in effort.series:
+        count = NETWORKS_PER_SHARD if size <= 100 else 2 if size < 1000 else 1
+        weights = torch.rand(count, size, size).requires_grad_()
+        price = torch.rand(size, size)
+
+        def ours(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
+            torch.autograd.grad((price * communicability(weights)).sum(), weights)
+
+        def exponential(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
+            root = weights.sum(dim=-1).sqrt()
+            torch.autograd.grad(
+                (price * torch.linalg.matrix_exp(weights / root[..., :, None] / root[..., None, :])).sum(), weights
+            )
+
+        seconds = taking_turns({"ours": ours, "matrix_exp": exponential}, min(effort.repeats, 5 if size < 1000 else 3))
+        found[f"milliseconds per network: series, {size} units"] = 1000 * seconds["ours"] / count
+        found[f"milliseconds per network: matrix_exp, {size} units"] = 1000 * seconds["matrix_exp"] / count
+        found[f"ratio, {size} units"] = seconds["matrix_exp"] / seconds["ours"]
+    return found
+
+
+def penalty(effort: Effort) -> Figures:
+    """The share of a training step that goes into the `both` penalty, one thread."""
+    weights = torch.rand(NETWORKS_PER_SHARD, UNITS, UNITS).requires_grad_()
+    distances = torch.tensor(Grid().distances(), dtype=torch.float32)
+    regularizer = Both(0.3)
+
+    def alone() -> None:
+        torch.autograd.grad(regularizer.penalty(Snapshot(weights, distances)).sum(), weights)
+
+    seconds = taking_turns({"penalty": alone, "step": our_step(Both(0.3))}, effort.repeats)
+    return {"share of a step": seconds["penalty"] / seconds["step"]}
+
+
+def step(effort: Effort) -> Figures:
+    """A whole update, both groups, against one network at a time, one thread."""
+    programs = {
+        "both": our_step(Both(0.3)),
+        "l1": our_step(L1(0.01)),
+        "one by one, both": one_by_one_step("both"),
+        "one by one, l1": one_by_one_step("l1"),
+    }
+    seconds = taking_turns(programs, effort.repeats)
+    found = {}
+    for group in ("both", "l1"):
+        ours = UPDATES_PER_EPOCH * seconds[group] / NETWORKS_PER_SHARD
+        theirs = UPDATES_PER_EPOCH * seconds[f"one by one, {group}"]
+        found[f"seconds per network and epoch: {group}"] = ours
+        found[f"seconds per network and epoch: one by one, {group}"] = theirs
+        found[f"ratio, one thread, {group}"] = theirs / ours
+    return found
+
+
+def machine(effort: Effort) -> Figures:
+    """Both cores: two of our processes with a thread each against one baseline process with two threads."""
+    found = {}
+    for group in ("both", "l1"):
+        ours = [child(f"ours-{group}-{effort.alone}") for _ in range(2)]
+        per_process = [said(process)[0] for process in ours]
+        baseline = said(child(f"baseline-{group}-{effort.alone}"))[0]
+        ours_seconds = statistics.mean(per_process) * UPDATES_PER_EPOCH / NETWORKS_PER_SHARD / 2
+        baseline_seconds = baseline * UPDATES_PER_EPOCH
+        found[f"seconds per network and epoch, two processes: {group}"] = ours_seconds
+        found[f"seconds per network and epoch, one by one on two threads: {group}"] = baseline_seconds
+        found[f"ratio, {group}"] = baseline_seconds / ours_seconds
+    return found
+
+
+def print_step(kind: str, group: str, repeats: int) -> None:
+    """Print the seconds of an update: of a shard of ours on one thread, or of the baseline on two."""
+    torch.set_num_threads(1 if kind == "ours" else 2)
+    regularizer: Both | L1 = Both(0.3) if group == "both" else L1(0.01)
+    program = our_step(regularizer) if kind == "ours" else one_by_one_step(group)
+    print(taking_turns({"x": program}, repeats)["x"])
