@@ -528,7 +528,7 @@ def test_runs_of_the_first_format_are_read_compared_and_reported(run: Run, tmp_p
     assert command("show", str(old.folder)).code == 0
     done = command("resume", str(old.folder))
     assert done.code == 2
-    assert "was begun by another version (format 1, not 3) and cannot go on" in done.err
+    assert "was begun by another version (format 1, not 4) and cannot go on" in done.err
 
 
 def test_an_unfinished_run_of_the_first_format_is_reported(run: Run, tmp_path: Path, command: Any) -> None:
