@@ -125,6 +125,9 @@ def declaration_of(folder: Path) -> dict[str, Any]:
 
 
 def _is_part(block: Any, family: str = "") -> bool:
+    if isinstance(block, dict) and len(block) == 1 and "list" in block:  # an axis of whole parts
+        items = block["list"]
+        return isinstance(items, list) and all(isinstance(item, str) or _is_part(item, family) for item in items)
     if not isinstance(block, dict) or (family != "training" and not isinstance(block.get("kind"), str)):
         return False
     inner = [block[key] for key in ("factors", "terms") if key in block]

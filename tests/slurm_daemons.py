@@ -19,7 +19,7 @@ __all__ = ["NODES", "Cluster", "needs_slurm", "slurm_cluster", "wait_until", "wo
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))  # rarely in a user's PATH
-PATIENCE = 20.0  # seconds for daemons to come and go; they take about one
+PATIENCE = 60.0  # seconds for daemons to come and go; they take about one, but machines are busy
 
 needs_slurm = pytest.mark.skipif(
     any(shutil.which(name, path=SBIN) is None for name in DAEMONS),
@@ -74,11 +74,18 @@ NODE = (
 
 
 def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+    """Return ports that nobody listens on, below those that the kernel lends for a moment to whoever connects."""
+    found: list[int] = []
+    while len(found) < count:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as each:
+            try:
+                each.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in found:
+            found.append(port)
+    return found
 
 
 class Cluster:
@@ -215,7 +222,7 @@ class Cluster:
             except RuntimeError:  # the controller is not up yet
                 return False
 
-        wait_until(idle, "both nodes to be idle", lambda: self.ask("sinfo", "-N") + self.ask("squeue"), 3 * PATIENCE)
+        wait_until(idle, "both nodes to be idle", lambda: self.ask("sinfo", "-N") + self.ask("squeue"))
 
     def hurry(self) -> None:
         """Let tasks that are back in the queue start now; Slurm would wait for their old credentials to expire."""

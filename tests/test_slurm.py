@@ -127,7 +127,7 @@ def farthest(out: Path) -> int:
 
 
 def wait_for_checkpoint(out: Path) -> None:
-    wait_until(lambda: has_checkpoint(out), "a checkpoint", seconds=40)
+    wait_until(lambda: has_checkpoint(out), "a checkpoint", seconds=90)
 
 
 def finish(cluster: Cluster, driver: "subprocess.Popen[bytes]", out: Path) -> str:
@@ -138,7 +138,7 @@ def finish(cluster: Cluster, driver: "subprocess.Popen[bytes]", out: Path) -> st
         return driver.poll() is not None
 
     try:
-        wait_until(over, "the driver to end", seconds=90)
+        wait_until(over, "the driver to end", seconds=150)
     finally:
         if driver.poll() is None:
             driver.kill()
@@ -284,7 +284,7 @@ def test_a_run_that_changes_engines_and_is_killed_in_each_ends_with_the_same_bit
 
     def wait_for_epochs() -> None:
         before = farthest(out)
-        wait_until(lambda: farthest(out) > before, "more updates", seconds=40)
+        wait_until(lambda: farthest(out) > before, "more updates", seconds=90)
 
     for count in ("1", "2"):
         process = subprocess.Popen([sys.executable, "-c", HERE, str(out), count, *LONG], start_new_session=True)
@@ -300,6 +300,7 @@ def test_a_run_that_changes_engines_and_is_killed_in_each_ends_with_the_same_bit
     assert same_weights(whole, Run.open(out))
 
 
+@pytest.mark.slow
 def test_a_controller_that_restarts_is_waited_for(cluster: Cluster, tmp_path: Path, whole: Run) -> None:
     driver = drive(tmp_path / "run", *LONG)
     wait_for_checkpoint(tmp_path / "run")
@@ -358,5 +359,6 @@ def test_words_cancel_what_was_detached(cluster: Cluster, tmp_path: Path) -> Non
     assert not workers(tmp_path)
 
 
+@pytest.mark.slow
 def test_slurm_keeps_what_every_engine_promises(cluster: Cluster, tmp_path: Path) -> None:
     check_engine(Slurm(poll_seconds=0.2), tmp_path)
