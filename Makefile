@@ -24,7 +24,7 @@ run: $(VENV)/.installed ## train 16 + 16 of the paper's networks and print where
 	$(BIN)/spatialnets run preset=sernn_paper networks=16
 
 test: $(VENV)/.plugin ## the quick tests
-	$(PYTEST) -m "not slow and not paper and not gpu" -n 2 $(ARGS)
+	$(PYTEST) -m "not slow and not paper and not gpu" -n 2 --dist loadgroup $(ARGS)
 
 test-slow: $(VENV)/.plugin ## the tests that take more than a few seconds each
 	$(PYTEST) -m "slow and not paper and not gpu" $(ARGS)

@@ -32,7 +32,7 @@ def work(
     Leaves with 0 done, 2 refused, 75 stopped by SIGTERM or SIGUSR1 or at work elsewhere, 130 cancelled.
     """
     from spatialnets.cli.signals import Signalled
-    from spatialnets.engines.arithmetic import arithmetic
+    from spatialnets.engines.arithmetic import arithmetic, keep_memory
     from spatialnets.engines.claim import Cancelled, Claimed
     from spatialnets.engines.parent import die_with_parent
     from spatialnets.run import Run
@@ -42,6 +42,7 @@ def work(
     try:
         run = Run.open(folder, trusted=trust)
         jobs = _jobs(run, shards or [], orders, line)
+        keep_memory()
         with arithmetic(run.plan["threads"]):
             for job in jobs:
                 _do(run, job)

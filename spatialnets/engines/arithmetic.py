@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["arithmetic", "thread_variables"]
+__all__ = ["arithmetic", "keep_memory", "thread_variables"]
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 
 
 def thread_variables(threads: int) -> dict[str, str]:
     """Return the environment variables that hold the libraries below torch and NumPy to some threads."""
     return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def keep_memory() -> None:
+    """Have this process keep the memory that it frees, instead of giving it back to the system between two updates.
+
+    Each update needs the same tens of megabytes again; to get them from the system anew, page by page, takes up to a
+    third of its time. For processes that do nothing else; where the C library is not GNU's, nothing is changed.
+    """
+    import ctypes
+    import sys
+
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for option in (TRIM_THRESHOLD, MMAP_THRESHOLD):
+            mallopt(option, 2**30)
 
 
 @contextmanager

@@ -35,11 +35,12 @@ def main() -> None:
     search_path, folder, threads, parent = pickle.load(source)
     sys.path[:] = search_path
 
-    from spatialnets.engines.arithmetic import arithmetic
+    from spatialnets.engines.arithmetic import arithmetic, keep_memory
     from spatialnets.engines.parent import die_with_parent
     from spatialnets.run import Run
 
     die_with_parent(parent)
+    keep_memory()
     run = Run.open(Path(folder))
     with arithmetic(threads):
         while True:
