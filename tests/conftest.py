@@ -18,14 +18,6 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["SPATIALNETS_CACHE"] = tempfile.mkdtemp(prefix="spatialnets-cache-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one worker do the tests of Slurm, first: they share its daemons, and mostly wait."""
-    for item in items:
-        if item.get_closest_marker("slurm") is not None:
-            item.add_marker(pytest.mark.xdist_group("slurm"))
-    items.sort(key=lambda item: item.get_closest_marker("slurm") is None)
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ["SPATIALNETS_CACHE"], ignore_errors=True)
