@@ -13,7 +13,7 @@ PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow test-paper check docs benchmark clean
+.PHONY: help install run test test-slurm test-slow test-paper check docs benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,13 +24,10 @@ run: $(VENV)/.installed ## train 16 + 16 of the paper's networks and print where
 	$(BIN)/spatialnets run preset=sernn_paper networks=16
 
 test: $(VENV)/.plugin ## the quick tests
-	@set -e; said=$$(mktemp); trap 'rm -f "$$said"' EXIT; \
-	$(PYTEST) -m "slurm and not slow" $(ARGS) >"$$said" 2>&1 & slurm=$$!; \
-	code=0; $(PYTEST) -m "not slow and not paper and not gpu and not slurm" -n 2 $(ARGS) || code=$$?; \
-	of_slurm=0; wait $$slurm || of_slurm=$$?; echo "The tests of Slurm, which mostly wait, went on beside these:"; cat "$$said"; \
-	if [ $$code = 5 ]; then code=0; fi; if [ $$of_slurm = 5 ]; then of_slurm=0; fi; \
-	if [ $$of_slurm != 0 ]; then code=$$of_slurm; fi; \
-	exit $$code
+	$(PYTEST) -m "not slow and not paper and not gpu and not slurm" -n 2 $(ARGS)
+
+test-slurm: $(VENV)/.plugin ## the tests that submit jobs to a private Slurm cluster, on a machine that does nothing else
+	$(PYTEST) -m "slurm and not slow" $(ARGS)
 
 test-slow: $(VENV)/.plugin ## the tests that take more than a few seconds each
 	$(PYTEST) -m "slow and not paper and not gpu" $(ARGS)
