@@ -31,14 +31,24 @@ def run(
     workers: WorkerCount = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Train only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    networks_per_shard: Annotated[
+        int | None,
+        typer.Option("--networks-per-shard", help="Networks trained as one batch; by default what fits the machine."),
+    ] = None,
 ) -> None:
     """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
     engine, experiment = engine_of(words), experiment_of(words)
-    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine)
+    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine, networks_per_shard)
 
 
 def compute(
-    experiment: Experiment, out: Path, workers: int | None, report: bool, quiet: bool, engine: Engine | None
+    experiment: Experiment,
+    out: Path,
+    workers: int | None,
+    report: bool,
+    quiet: bool,
+    engine: Engine | None,
+    networks_per_shard: int | None = None,
 ) -> None:
     """Train, report, and print what came of it."""
     from spatialnets.engines.progress import NoProgress, terminal_progress
@@ -47,7 +57,14 @@ def compute(
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
     try:
         progress = NoProgress() if quiet else terminal_progress()
-        run = experiment.run(out, workers=workers, progress=progress, report=report, engine=engine)
+        run = experiment.run(
+            out,
+            workers=workers,
+            progress=progress,
+            report=report,
+            engine=engine,
+            networks_per_shard=networks_per_shard,
+        )
     except KeyboardInterrupt:
         if (out / "plan.json").exists():  # not while geometries are measured
             hint = f"what was computed is kept; go on with: spatialnets resume {out}"

@@ -283,7 +283,7 @@ class Experiment:
             Where networks are trained and measured, such as `spatialnets.engines.local.Processes()`; by default on
             this machine. It is no part of the experiment, and changes nothing in the result.
         """
-        from spatialnets.engines.here import compute
+        from spatialnets.engines.computing import compute
 
         place = out if out is not None else self.folder
         run = compute(self, place, workers, progress, networks_per_shard, engine)

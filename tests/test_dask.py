@@ -16,8 +16,8 @@ from test_signals import are_gone, children
 
 from spatialnets import Run, RunError
 from spatialnets.engines.claim import Cancelled, cancellation
+from spatialnets.engines.computing import compute
 from spatialnets.engines.dask import Dask
-from spatialnets.engines.here import compute
 from spatialnets.testing import check_engine
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install 'spatialnets[dask]'")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spatialnets import Experiment, Geometry, Run, RunError
-from spatialnets.engines.here import compute, estimate_seconds
+from spatialnets.engines.computing import compute, estimate_seconds
 from spatialnets.protocols import FloatArray
 
 WORDS = (

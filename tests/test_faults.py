@@ -17,8 +17,8 @@ import pytest
 
 from spatialnets import Experiment, Run, RunError
 from spatialnets.analyses import Wiring
+from spatialnets.engines.computing import compute
 from spatialnets.engines.folder import open_or_create
-from spatialnets.engines.here import compute
 from spatialnets.engines.measuring import MeasureJob, measure
 from spatialnets.netcdf import DamagedFile
 from spatialnets.storage import checksum_path, damage

@@ -1,11 +1,14 @@
 """How many networks are trained as one batch, and how many batches at a time."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import Outcome
+from tiny import WORDS
 
-from spatialnets import Experiment
+from spatialnets import Experiment, Run
 from spatialnets.engines import sizing
 from spatialnets.engines.folder import open_or_create
 from spatialnets.engines.sizing import bytes_per_network, cache_bytes, cores, fitting_workers, memory_bytes, shard_size
@@ -85,3 +88,12 @@ def test_what_auto_means_is_decided_once_and_written_into_the_plan(
     assert auto.groups["l1"].ensembles[0].training.device_here != run.plan["device"]  # it would now mean another
     with open_or_create(auto, tmp_path / "run") as (_, again):
         assert again == shards
+
+
+def test_a_command_says_how_many_networks_are_trained_as_one(command: Callable[..., Outcome], tmp_path: Path) -> None:
+    words = ("run", "preset=sernn_demo", *WORDS, "networks=3", "--workers", "1", "--no-report", "--quiet")
+    assert command(*words, "--out", "run", "--networks-per-shard", "2").code == 0
+    assert [len(shard.networks) for shard in Run.open(tmp_path / "run").shards] == [2, 1, 2, 1]
+    refused = command(*words, "--out", "other", "--networks-per-shard", "0")
+    assert refused.code == 2
+    assert "networks per shard must be 1 or more, not 0" in refused.err

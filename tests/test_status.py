@@ -18,8 +18,8 @@ from spatialnets import Experiment, Run, RunError, UserError
 from spatialnets.analyses import Wiring
 from spatialnets.engines.choosing import engine_of
 from spatialnets.engines.claim import Cancelled, Claimed, claim
+from spatialnets.engines.computing import compute
 from spatialnets.engines.driving import driving, is_driven
-from spatialnets.engines.here import compute
 from spatialnets.engines.local import Here, Processes
 from spatialnets.engines.measuring import Measuring, measure
 from spatialnets.engines.orders import job_from, read_order, shard_jobs, write_orders

@@ -53,6 +53,10 @@ class Dask(Engine):
 
     scheduler: str | None = None
 
+    @property
+    def elsewhere(self) -> bool:
+        return self.scheduler is not None
+
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         orders = write_orders(run, jobs)
         with _token(run) as token, _quiet(), self._client(len(jobs)) as client:

@@ -47,6 +47,11 @@ class Engine(ABC):
             If a scheduler goes on without this process, as was asked for.
         """
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs may be done on machines that have other devices than this one."""
+        return False
+
     def state(self, run: Run) -> str | None:
         """Say in one line what a scheduler knows of a run, if there is one."""
         return None

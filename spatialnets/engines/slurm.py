@@ -139,6 +139,10 @@ class Slurm(Engine):
                 )
             raise
 
+    @property
+    def elsewhere(self) -> bool:
+        return True
+
     def state(self, run: Run) -> str | None:
         """Say what Slurm has of a run: "Slurm job 12: 3 running, 4 waiting"; None if it has nothing."""
         submissions = remembered(run)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialnets.engines.computing import compute
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.here import compute
 from spatialnets.engines.job import Job
 from spatialnets.engines.local import Here
 from spatialnets.engines.progress import NoProgress, Progress

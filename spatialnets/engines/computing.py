@@ -67,12 +67,11 @@ def compute(
         damaged; or if every network of a group diverged.
     """
     progress, engine = progress or NoProgress(), chosen(engine, workers)
-    elsewhere = isinstance(engine, Slurm)
-    if not elsewhere:  # a login node need not have what the nodes have
+    if not engine.elsewhere:  # a login node need not have what the nodes have
         _refuse_absent_devices(experiment)
     with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
         missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
-        if missing and not elsewhere:
+        if missing and not isinstance(engine, Slurm):
             refuse_beside(run)
         if missing:
             _compute_missing(experiment, run, missing, engine, progress)
