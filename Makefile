@@ -10,10 +10,11 @@ PLUGIN := $(wildcard tests/plugin/pyproject.toml tests/plugin/*.py tests/plugin/
 
 # Tests run two at a time, so one thread each unless the environment says otherwise.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
+QUICK = not slow and not paper and not gpu
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slurm test-slow test-paper check docs benchmark clean
+.PHONY: help install run test test-slow test-paper check docs benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,11 +24,18 @@ install: $(VENV)/.installed ## create .venv and install into it
 run: $(VENV)/.installed ## train 16 + 16 of the paper's networks and print where the report is
 	$(BIN)/spatialnets run preset=sernn_paper networks=16
 
-test: $(VENV)/.plugin ## the quick tests
-	$(PYTEST) -m "not slow and not paper and not gpu and not slurm" -n 2 $(ARGS)
-
-test-slurm: $(VENV)/.plugin ## the tests that submit jobs to a private Slurm cluster, on a machine that does nothing else
-	$(PYTEST) -m "slurm and not slow" $(ARGS)
+# Exit status 5 of pytest: ARGS choose none of these tests.
+test: $(VENV)/.plugin ## the quick tests; those of Slurm, which mostly wait, go on beside the others
+	@said=$$(mktemp); \
+	$(PYTEST) -m "$(QUICK) and slurm" $(ARGS) >"$$said" 2>&1 & slurm=$$!; \
+	trap 'kill $$slurm 2>/dev/null; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
+	$(PYTEST) -m "$(QUICK) and not slurm" -n 2 $(ARGS); code=$$?; \
+	wait $$slurm; code_of_slurm=$$?; \
+	echo; echo "With Slurm:"; cat "$$said"; \
+	case $$code$$code_of_slurm in \
+		00 | 05 | 50) ;; \
+		*) exit 1 ;; \
+	esac
 
 test-slow: $(VENV)/.plugin ## the tests that take more than a few seconds each
 	$(PYTEST) -m "slow and not paper and not gpu" $(ARGS)

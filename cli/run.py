@@ -10,7 +10,7 @@ import typer
 
 from spatialnets.cli.compare import print_claims
 from spatialnets.cli.tables import rows_of
-from spatialnets.cli.words import Words, engine_of, experiment_of
+from spatialnets.cli.words import Detach, Words, engine_of, experiment_of
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
@@ -35,9 +35,10 @@ def run(
         int | None,
         typer.Option("--networks-per-shard", help="Networks trained as one batch; by default what fits the machine."),
     ] = None,
+    detach: Detach = False,
 ) -> None:
     """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
-    engine, experiment = engine_of(words), experiment_of(words)
+    engine, experiment = engine_of(words, detach=detach), experiment_of(words)
     compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine, networks_per_shard)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
     from spatialnets.experiment import Experiment
 
-__all__ = ["EngineWords", "Trust", "Words", "engine_of", "experiment_of", "without_engine"]
+__all__ = ["Detach", "EngineWords", "Trust", "Words", "engine_of", "experiment_of", "without_engine"]
 
 Words = Annotated[
     list[str],
@@ -28,6 +29,9 @@ Words = Annotated[
 EngineWords = Annotated[
     list[str] | None,
     typer.Argument(help="Where it is computed, such as engine=processes engine.workers=2.", show_default=False),
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Submit jobs and leave, as engine.detach=true: with engine=slurm.")
 ]
 Trust = Annotated[
     bool,
@@ -58,7 +62,7 @@ def without_engine(words: Sequence[str]) -> list[str]:
     return [word for word in words if not is_engine_word(word)]
 
 
-def engine_of(words: Sequence[str] | None, only: bool = False) -> Engine | None:
+def engine_of(words: Sequence[str] | None, only: bool = False, detach: bool = False) -> Engine | None:
     """Return the engine that the words name, or None.
 
     Parameters
@@ -67,6 +71,8 @@ def engine_of(words: Sequence[str] | None, only: bool = False) -> Engine | None:
         Of a command line.
     only
         Whether no other words are expected.
+    detach
+        Whether --detach was given.
     """
     from spatialnets.engines.choosing import engine_of, is_engine_word
 
@@ -74,4 +80,9 @@ def engine_of(words: Sequence[str] | None, only: bool = False) -> Engine | None:
     others = without_engine(words)
     if only and others:
         raise UserError(f"'{others[0]}': expected words about the engine alone, such as engine=processes")
-    return engine_of([word for word in words if is_engine_word(word)])
+    engine = engine_of([word for word in words if is_engine_word(word)])
+    if not detach:
+        return engine
+    if not hasattr(engine, "detach"):
+        raise UserError("--detach: jobs go on by themselves only where a scheduler has them; add engine=slurm")
+    return dataclasses.replace(engine, detach=True)  # type: ignore[type-var]

@@ -19,6 +19,9 @@ __all__ = ["NODES", "Cluster", "needs_slurm", "slurm_cluster", "wait_until", "wo
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))  # rarely in a user's PATH
+# Seconds between a task's return and its start. A node takes a credential for revoked that is of the second in which
+# the task ended, or earlier, and Slurm then ends the task for good.
+RESPITE = 2.5
 PATIENCE = 60.0  # seconds for daemons to come and go; they take about one, but machines are busy
 
 needs_slurm = pytest.mark.skipif(
@@ -102,7 +105,7 @@ class Cluster:
         self.configuration = folder / "slurm.conf"
         self.environment = {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": SBIN}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._hurried: dict[str, float] = {}
+        self._seen: dict[str, float] = {}  # when a task was first seen waiting to begin again
         self._write()
 
     def _write(self) -> None:
@@ -225,12 +228,18 @@ class Cluster:
         wait_until(idle, "both nodes to be idle", lambda: self.ask("sinfo", "-N") + self.ask("squeue"))
 
     def hurry(self) -> None:
-        """Let tasks that are back in the queue start now; Slurm would wait for their old credentials to expire."""
+        """Let tasks that are back in the queue start soon; Slurm would wait for their old credentials to expire."""
+        back = set()
         for line in self.ask("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i %r").splitlines():
             task, _, reason = line.partition(" ")
-            if reason == "BeginTime" and time.monotonic() - self._hurried.get(task, 0) > 1.5:  # again would begin anew
-                self._hurried[task] = time.monotonic()
+            if reason != "BeginTime":
+                continue
+            back.add(task)
+            if time.monotonic() - self._seen.setdefault(task, time.monotonic()) > RESPITE:
+                self._seen[task] = time.monotonic()
                 self.answers("scontrol", "update", f"JobId={task}", "StartTime=now")
+        for task in set(self._seen) - back:
+            del self._seen[task]
 
     def clear(self) -> None:
         """Cancel what a test has left, bring back dead daemons, and wait until all is quiet."""
@@ -246,6 +255,11 @@ class Cluster:
         for job in set(self.ask("squeue", "-h", "-o", "%A").split()):
             self.answers("scancel", job)
         self.wait_idle()
+
+    def logged(self, word: str) -> str:
+        """Return what the controller has logged about something, to be shown where a test fails."""
+        lines = (self.folder / "slurmctld.log").read_text(errors="replace").splitlines()
+        return "\n".join(line for line in lines if word in line)
 
     def answers(self, *words: str) -> bool:
         try:

@@ -105,6 +105,12 @@ def test_show_and_resume_take_an_unfinished_run(
     assert "2 of 2 networks" in command("show", "half").out
 
 
+def test_only_a_scheduler_can_be_left_alone(command: Callable[..., Outcome]) -> None:
+    outcome = command("run", "preset=sernn_demo", "engine=processes", "--detach")
+    assert outcome.code == 2
+    assert "--detach: jobs go on by themselves only where a scheduler has them; add engine=slurm" in outcome.err
+
+
 def test_validate_says_time_and_disk_and_trains_nothing(command: Callable[..., Outcome]) -> None:
     outcome = command("validate", "preset=sernn_demo", *SMALL)
     assert outcome.code == 0

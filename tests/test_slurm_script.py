@@ -42,7 +42,9 @@ class Trial:
         return self.cluster.ask("squeue", "-h", "-r", "-t", "all", "-o", "%T", "-j", self.job)
 
     def how_it_stands(self) -> str:
-        return f"{self.state}\n{self.said}"
+        known = self.cluster.answers("squeue", "-j", self.job)  # Slurm forgets what has ended some seconds ago
+        state = self.state if known else "forgotten"
+        return f"{state}\n{self.said}\n{self.cluster.logged(f'JobId={self.job}')}"
 
     def wait_for(self, states: str) -> None:
         wait_until(lambda: self.state in states.split(), states, self.how_it_stands)
