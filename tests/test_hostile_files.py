@@ -808,6 +808,14 @@ def test_a_geometry_page_holds_nothing_of_the_names_of_its_units(tmp_path: Path)
 def test_numbers_in_tables_stay_numbers() -> None:
     for cell in ("-3", "-0.25", "+1e-5", "-0.25 [-0.4, 0.1]", "-", "3 + 4", "sernn - l1"):
         assert harmless(cell) == cell
+    for cell in (
+        "-0.33 (-0.34 to -0.32), n = 399",
+        "-0.25 (t = 21.4, CI -0.27 to -0.23); below 0",
+        "-0.06; within 0.1 of 0",
+    ):
+        assert harmless(cell) == cell
+    for cell in ("-1 +HYPERLINK(2)", "-1 LOG10(2)", "-2 cmd|' /C calc'!A0", "+1 Sheet!A1", "-left", "-1+A1"):
+        assert harmless(cell) == f"'{cell}"
 
 
 def test_plans_of_real_runs_pass(made: Path) -> None:

@@ -14,7 +14,8 @@ from spatialnets.files.sizes import plain_text
 __all__ = ["ENDINGS", "Row", "distinct", "harmless", "read_rows"]
 
 ENDINGS = (".csv", ".tsv", ".txt")
-NUMBERS = r"-|[+-](?:[\d.,:;%\[\] -]|[eE][+-]?\d|to|inf|nan)+"  # and words around them
+# A number, or several, and words after the first: no call of a function, and nothing that starts a program.
+NUMBERS = r"-|[+-](?:[\d.,:;%\[\] -]|[eE][+-]?\d|to|inf|nan)+|[+-][\d.]+[ ;](?:(?![\w.]\()[^|!\t\r\n])*"
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def harmless(cell: str) -> str:
 
     Examples
     --------
-    >>> harmless("=HYPERLINK(1)"), harmless("+cmd|' /C calc'!A0"), harmless("-0.25"), harmless("- left"), harmless("V1")
-    ("'=HYPERLINK(1)", "'+cmd|' /C calc'!A0", '-0.25', "'- left", 'V1')
+    >>> harmless("=HYPERLINK(1)"), harmless("+cmd|' /C calc'!A0"), harmless("-0.3 (n = 9)"), harmless("V1")
+    ("'=HYPERLINK(1)", "'+cmd|' /C calc'!A0", '-0.3 (n = 9)', 'V1')
     """
     if cell[:1] in ("=", "@", "\t", "\r") or (cell[:1] in ("+", "-") and not re.fullmatch(NUMBERS, cell)):
         return f"'{cell}"
