@@ -19,6 +19,7 @@ SMALL = (
     "task.delay_steps=1",
     "task.choice_steps=2",
     "geometry.shape=[2, 2, 2]",
+    "analyses=[wiring, pass_rate]",
 )
 
 

@@ -321,7 +321,7 @@ def radii(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "regularizer.strength=linspace(0.0001, 0.004)",
         "groups.l1=null",
     )
-    return declared.run(tmp_path_factory.mktemp("radii") / "run", workers=1, report=True)
+    return declared.run(tmp_path_factory.mktemp("radii") / "run", workers=1, report=False)
 
 
 def test_a_group_on_several_geometries_is_a_sample_on_each(radii: Run) -> None:
@@ -448,8 +448,9 @@ def test_what_is_not_computed_yet_is_left_out_with_a_reason(unlike: Run, tmp_pat
     assert f"sernn_demo: sernn on {name}: none of its networks has been computed yet" in found.reasons
 
 
+@pytest.mark.slow
 def test_the_report_tells_of_all_geometries_of_a_group(radii: Run) -> None:
-    page = Page(radii.folder / "report.html")
+    page = Page(write_report(radii, radii.experiment()))
     for words in ("sphere, n 18, radius 30.0", "sphere, n 18, radius 60.0", "grid, shape 3 x 3 x 2"):
         assert words in page.text
     assert (radii.folder / "comparison" / "comparison.html").exists()
@@ -511,6 +512,7 @@ def as_first_format(run: Run, folder: Path) -> Run:
     return Run.open(folder)
 
 
+@pytest.mark.slow
 def test_runs_of_the_first_format_are_read_compared_and_reported(run: Run, tmp_path: Path, command: Any) -> None:
     old = as_first_format(run, tmp_path / "old")
     sphere, new_sphere = old.geometry_of("sphere_sernn"), run.geometry_of("sphere_sernn")
@@ -531,6 +533,7 @@ def test_runs_of_the_first_format_are_read_compared_and_reported(run: Run, tmp_p
     assert "was begun by another version (format 1, not 4) and cannot go on" in done.err
 
 
+@pytest.mark.slow
 def test_an_unfinished_run_of_the_first_format_is_reported(run: Run, tmp_path: Path, command: Any) -> None:
     old = as_first_format(run, tmp_path / "old")
     for shard in old.shards:
@@ -640,6 +643,7 @@ def test_what_cannot_be_compared_is_answered_in_a_line(
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_page_shows_in_a_browser(found: Comparison, tmp_path: Path) -> None:
     shown = show(write_comparison(found, tmp_path / "c"), tmp_path, height=6000)

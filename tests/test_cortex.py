@@ -143,6 +143,7 @@ def test_a_nifti_file_is_one_word(tmp_path: Path) -> None:
         cortex_of(source=tmp_path / "right.nii.gz", hemisphere="both", across=80.0).positions()
 
 
+@pytest.mark.slow
 def test_a_surface_file_is_what_the_template_is() -> None:
     template = Cortex(source="fsaverage5_pial", n=30)
     file = cortex_of(source=PIAL, n=30)

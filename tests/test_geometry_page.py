@@ -188,11 +188,13 @@ def test_what_is_no_geometry_is_answered_in_a_line(
 @pytest.mark.parametrize(
     "geometry",
     [
-        Cortex(source="fsaverage5_pial", n=60),
-        Sphere(n=50),
-        Connectome([[0, 30, 90], [30, 0, 40], [90, 0, 0]], names=("V1", "V2", "MT")),  # type: ignore[arg-type]
+        pytest.param(Cortex(source="fsaverage5_pial", n=60), id="cortex", marks=pytest.mark.slow),
+        pytest.param(Sphere(n=50), id="sphere"),
+        pytest.param(
+            Connectome([[0, 30, 90], [30, 0, 40], [90, 0, 0]], names=("V1", "V2", "MT")),  # type: ignore[arg-type]
+            id="connectome",
+        ),
     ],
-    ids=["cortex", "sphere", "connectome"],
 )
 def test_the_page_shows_in_a_browser(geometry: Geometry, tmp_path: Path) -> None:
     page = write_geometry_page(geometry, stored(geometry), "it", tmp_path)["page"]

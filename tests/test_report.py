@@ -272,6 +272,7 @@ def test_a_run_of_one_group_has_a_page_without_scorecard(tmp_path: Path) -> None
     assert pd.read_csv(run.folder / "metrics.csv")["group"].unique().tolist() == ["cortex"]
 
 
+@pytest.mark.slow
 def test_ten_groups_are_all_told_and_the_controls_are_scored(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -479,6 +480,7 @@ def test_networks_on_a_surface_can_be_turned_around(tmp_path: Path) -> None:
     assert f"{1 / steps:.3g} mm" in page.text
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_the_report_of_a_cortex_shows_in_a_browser(tmp_path: Path) -> None:
     words = ("geometry={kind: cortex, source: fsaverage5_white, n: 12}", "analyses=[wiring]")
