@@ -18,12 +18,14 @@ def cancel(
 ) -> None:
     """Stop whatever computes a run, here or elsewhere; what is stored is kept."""
     from spatialnets.engines.cancelling import cancel as cancel_run
+    from spatialnets.engines.choosing import engine_noted
+    from spatialnets.engines.claim import at_work
     from spatialnets.engines.driving import driver, is_driven
     from spatialnets.run import Run
 
     run = Run.open(folder)
-    driven = is_driven(run)
-    if run.finished and not driven:
+    driven, engine = is_driven(run), engine_noted(driver(run))
+    if run.finished and not driven and not at_work(run) and (engine is None or engine.state(run) is None):
         print(f"{folder} is finished and nobody computes it; there is nothing to cancel")
         return
     note = driver(run) if driven else None

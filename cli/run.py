@@ -68,7 +68,10 @@ def compute(
         )
     except KeyboardInterrupt:
         if (out / "plan.json").exists():  # not while geometries are measured
-            hint = f"what was computed is kept; go on with: spatialnets resume {out}"
+            from spatialnets.engines.choosing import words_of
+
+            where = f" {words_of(engine)}" if engine is not None else ""
+            hint = f"what was computed is kept; go on with: spatialnets resume {out}{where}"
             print(f"\n{hint}", file=sys.stderr, flush=True)
         raise
     if report:

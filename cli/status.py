@@ -36,13 +36,18 @@ def status(
 def _lines(found: Status) -> list[str]:
     from spatialnets.engines.progress import clock_words
 
-    lines = [f"{found.name} in {found.folder}: {found.networks:,} of {found.of:,} networks"]
+    shards = f"{found.shards:,} shards" if found.shards != 1 else "1 shard"
+    lines = [f"{found.name} in {found.folder}: {found.networks:,} of {found.of:,} networks, in {shards}"]
     by = found.by or {}
     who = f"{by.get('engine')}, process {by.get('pid')} on {by.get('host')}, since {by.get('since')}" if by else ""
     if found.computed:
         lines.append(f"computed by {who}" if who else "computed now; who does it has not said so yet")
         if found.left_seconds is not None:
             lines.append(f"about {clock_words(found.left_seconds)} left at the pace of this sitting")
+    elif found.scheduler and who:
+        lines.append(f"submitted by {who}")
+    elif found.jobs:
+        lines.append(f"processes are at {', '.join(found.jobs)}, and nobody sees to the rest")
     elif found.networks < found.of:
         lines.append(f"nobody computes it; the last one was killed ({who})" if who else "nobody computes it")
     if found.scheduler:

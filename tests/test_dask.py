@@ -17,7 +17,7 @@ from test_signals import are_gone, children
 from spatialnets import Run, RunError
 from spatialnets.engines.claim import Cancelled, cancellation
 from spatialnets.engines.computing import compute
-from spatialnets.engines.dask import Dask
+from spatialnets.engines.dask import Dask, _token
 from spatialnets.testing import check_engine
 
 pytest.importorskip("distributed", reason="needs the extra dask: pip install 'spatialnets[dask]'")
@@ -195,6 +195,19 @@ def _below(pid: int) -> set[int]:
     for task in Path(f"/proc/{pid}/task").iterdir():
         own.update(map(int, (task / "children").read_text(encoding="ascii").split()))
     return own.union(*map(_below, own))
+
+
+def test_two_drivers_leave_each_others_jobs_alone(tmp_path: Path) -> None:
+    run = compute(experiment(), tmp_path / "run", workers=1)
+    left = run.folder / "engine" / "dask-of-one-that-was-killed"
+    left.touch()
+    with _token(run) as one:
+        assert not left.exists()
+        with _token(run) as other:
+            assert one.exists()
+            assert other.exists()
+        assert one.exists()
+    assert not one.exists()
 
 
 def test_a_scheduler_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

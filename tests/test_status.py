@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,14 +17,16 @@ from test_engines import WORDS, Recorder, experiment, same_weights
 
 from spatialnets import Experiment, Run, RunError, UserError
 from spatialnets.analyses import Wiring
-from spatialnets.engines.choosing import engine_of
-from spatialnets.engines.claim import Cancelled, Claimed, claim
+from spatialnets.engines.choosing import engine_of, words_of
+from spatialnets.engines.claim import Cancelled, Claimed, claim, hold
 from spatialnets.engines.computing import compute
 from spatialnets.engines.driving import driving, is_driven
+from spatialnets.engines.engine import Engine
 from spatialnets.engines.local import Here, Processes
 from spatialnets.engines.measuring import Measuring, measure
 from spatialnets.engines.orders import job_from, read_order, shard_jobs, write_orders
 from spatialnets.engines.shard_job import ShardJob
+from spatialnets.engines.slurm import Slurm
 from spatialnets.errors import DeclarationError
 from spatialnets.testing import check_engine
 
@@ -123,6 +126,24 @@ def test_a_cancelled_run_stays_so_until_somebody_goes_on(command: Callable[..., 
     assert "nothing to cancel" in command("cancel", str(run.folder)).out
 
 
+def test_cancel_waits_for_jobs_by_hand_and_for_one_who_is_about_to_begin(
+    command: Callable[..., Outcome], run: Run
+) -> None:
+    run.shards[1].path.unlink()
+    (job,) = shard_jobs(run, [1])
+    with claim(run, job.key, job.name):
+        assert "processes are at shard-00001, and nobody" in command("status", str(run.folder)).out
+        outcome = command("cancel", str(run.folder), "--timeout", "0.3")
+    assert outcome.code == 2
+    assert "has not stopped within 0.3 seconds" in outcome.err
+    lock = hold(run.folder / ".lock")  # as while a run is opened, which takes long where much is stored
+    assert lock is not None
+    assert "computed now" in command("status", str(run.folder)).out
+    assert command("cancel", str(run.folder), "--timeout", "0.3").code == 2
+    os.close(lock)
+    assert command("cancel", str(run.folder)).code == 0
+
+
 def test_a_process_that_computes_sees_the_cancellation(run: Run) -> None:
     run.shards[1].path.unlink()
     (job,) = shard_jobs(run, [1])
@@ -137,7 +158,7 @@ def test_a_process_that_computes_sees_the_cancellation(run: Run) -> None:
 
 def test_status_says_who_computes_and_how_far_it_is(command: Callable[..., Outcome], run: Run) -> None:
     said = command("status", str(run.folder)).out
-    assert "12 of 12 networks" in said
+    assert "12 of 12 networks, in 4 shards" in said
     assert "resume" not in said
     run.shards[1].path.unlink()
     assert "nobody computes it" in command("status", str(run.folder)).out
@@ -252,6 +273,25 @@ def test_words_name_an_engine() -> None:
     assert engine_of([]) is None
     assert engine_of(["engine.workers=3", "engine=processes"]) == Processes(workers=3)
     assert engine_of(["engine.workers=3"]) == Here(workers=3)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        Here(),
+        Processes(workers=3),
+        Slurm(
+            partition="gpu",
+            time="2:00:00",
+            account="12",
+            extra=("--mail-type=END", "--comment=a b"),
+            setup="module load python\n. env/bin/activate",
+            poll_seconds=0.5,
+        ),
+    ],
+)
+def test_an_engine_is_written_as_the_words_that_name_it(engine: Engine) -> None:
+    assert engine_of(shlex.split(words_of(engine))) == engine
 
 
 def test_the_engine_is_no_part_of_an_experiment(command: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import time
 from datetime import UTC, datetime
 
 from spatialnets.engines.choosing import engine_noted
-from spatialnets.engines.claim import cancellation
+from spatialnets.engines.claim import at_work, cancellation
 from spatialnets.engines.driving import driver, is_driven
+from spatialnets.errors import RunError
 from spatialnets.run import Run
 from spatialnets.storage import write_text
 
@@ -24,7 +25,7 @@ def cancel(run: Run, timeout: float) -> bool:
     run
         Which run.
     timeout
-        Seconds to wait for the process that computes it.
+        Seconds to wait for the processes that compute it.
 
     Returns
     -------
@@ -34,19 +35,26 @@ def cancel(run: Run, timeout: float) -> bool:
     Raises
     ------
     RunError
-        If the folder cannot be written, or a scheduler does not do as it is told.
+        If the folder cannot be written, or a scheduler does not do as it is told, which leaves the run cancelled.
     """
     sign = cancellation(run.folder)
     said = f"{datetime.now(UTC).isoformat(timespec='seconds')}\n"
     write_text(sign, said)
-    engine = engine_noted(driver(run))
+    engine, untold = engine_noted(driver(run)), None
     if engine is not None:
-        engine.cancel(run)
+        try:
+            engine.cancel(run)
+        except RunError as error:  # the sign stops who is at work all the same
+            untold = error
     until = time.monotonic() + timeout
-    while is_driven(run):
+    while is_driven(run) or at_work(run):
         if time.monotonic() > until:
             return False
         if not sign.exists():  # one who had just begun took it for an old one
             write_text(sign, said)
         time.sleep(POLL)
+    if untold is not None:
+        raise RunError(
+            f"{untold}. The run is cancelled all the same: nobody computes it, and jobs that wait end when they begin"
+        ) from untold
     return True

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from spatialnets import registry
@@ -13,7 +15,7 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.local import Here
 from spatialnets.errors import DeclarationError, RunError
 
-__all__ = ["chosen", "engine_noted", "engine_of", "is_engine_word"]
+__all__ = ["chosen", "engine_noted", "engine_of", "is_engine_word", "words_of"]
 
 
 def chosen(engine: Engine | None, workers: int | None) -> Engine:
@@ -81,6 +83,36 @@ def engine_of(words: Sequence[str]) -> Engine | None:
         raise DeclarationError(problems)
     assert isinstance(made, Engine)
     return made
+
+
+def words_of(engine: Engine) -> str:
+    """Return the words of a command line that name an engine, all but `detach`, to go on with.
+
+    Examples
+    --------
+    >>> words_of(engine_of(["engine=processes", "engine.workers=2"]))
+    'engine=processes engine.workers=2'
+    """
+    others = [
+        field for field in fields(engine) if field.name != "detach" and getattr(engine, field.name) != field.default
+    ]
+    return shlex.join(
+        [
+            f"engine={registry.name_of('engine', type(engine))}",
+            *(f"engine.{field.name}={_written(getattr(engine, field.name))}" for field in others),
+        ]
+    )
+
+
+def _written(value: Any) -> str:
+    """Return what is read as a value again."""
+    if isinstance(value, str):
+        try:
+            if parse(value, "a word", lines=False).value == value:
+                return value
+        except DeclarationError:
+            pass
+    return json.dumps(value)
 
 
 def engine_noted(note: Mapping[str, Any] | None) -> Engine | None:

@@ -14,7 +14,7 @@ from spatialnets.engines.job import Advance
 from spatialnets.errors import RunError
 from spatialnets.run import Run
 
-__all__ = ["INTERVAL", "Cancelled", "Claimed", "cancellation", "claim", "hold", "watched"]
+__all__ = ["INTERVAL", "Cancelled", "Claimed", "at_work", "cancellation", "claim", "hold", "is_held", "watched"]
 
 INTERVAL = 1.0  # seconds between two looks for a cancellation: rare enough for a shared file system
 
@@ -53,6 +53,29 @@ def hold(path: Path) -> int | None:
         except FileNotFoundError:
             pass
         os.close(lock)  # who held it before has removed it meanwhile
+
+
+def is_held(path: Path) -> bool | None:
+    """Tell whether a process, here or on another machine, has locked a file; None where files cannot be locked."""
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(lock)
+    return False
+
+
+def at_work(run: Run) -> tuple[str, ...]:
+    """Return the keys of the jobs of a run that processes are at, here or on another machine."""
+    folder = run.folder / "engine" / "claims"
+    return tuple(sorted(path.name for path in folder.glob("*") if is_held(path)))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from spatialnets.engines.arithmetic import thread_variables
-from spatialnets.engines.claim import Cancelled, cancellation
+from spatialnets.engines.claim import Cancelled, cancellation, hold, is_held
 from spatialnets.engines.engine import ATTEMPTS, Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import refusal, work_command, write_orders
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Dask"]
 
 POLL = 0.5  # seconds between two looks at what is stored
+LOOKS = 30  # a second apart, for the result of a job that is done
 SILENCE = 10.0  # seconds without a scheduler after which it counts as gone
 # exit statuses of a job that another process has claimed, or that was told to stop, perhaps before it had begun
 LATER = {75, 128 + signal.SIGTERM, -signal.SIGTERM}
@@ -112,6 +114,7 @@ class _Sitting:
     orders: Path
     token: Path
     attempts: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, int] = field(default_factory=dict)
 
     def work(self) -> None:
         """Do all of them."""
@@ -161,6 +164,16 @@ class _Sitting:
         """See what became of a job: done, refused, claimed by another process, or dead with its process."""
         job = self.jobs[place]
         code, said = _outcome(future)
+        if code == 0 and not job.done(self.run):
+            # over a network's file system results reach us late
+            self.unseen[job.key] = self.unseen.get(job.key, 0) + 1
+            if self.unseen[job.key] > LOOKS:
+                raise RunError(
+                    f"{job.name} is said to be done, and is not in {self.run.folder}: do the Dask workers see the "
+                    "same folder under that path?"
+                )
+            resting[place] = time.monotonic() + 1
+            return
         if code == 0:
             for line in said.splitlines()[:-1]:  # the last one says that it is done
                 self.progress.say(line)
@@ -213,13 +226,16 @@ def _token(run: Run) -> Iterator[Path]:
     """Give a file that is there for as long as somebody wants the jobs done; those of killed drivers are removed."""
     folder = run.folder.resolve() / "engine"
     for old in folder.glob("dask-*"):
-        old.unlink(missing_ok=True)
+        if not is_held(old):  # another process may measure the run, and this one train it
+            old.unlink(missing_ok=True)
     path = folder / f"dask-{uuid4().hex}"
-    path.touch()
+    lock = hold(path)
+    assert lock is not None  # nobody else knows its name
     try:
         yield path
     finally:
         path.unlink(missing_ok=True)
+        os.close(lock)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import platform
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from spatialnets.engines.claim import cancellation, hold
+from spatialnets.engines.claim import cancellation, hold, is_held
 from spatialnets.engines.engine import Engine
 from spatialnets.registry import name_of
 from spatialnets.run import Run
@@ -69,21 +68,11 @@ def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Itera
 
 
 def is_driven(run: Run) -> bool:
-    """Tell whether a process, here or on another machine, computes a run now."""
-    path = run.folder / "engine" / "driving"
-    try:
-        lock = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks: the note is all there is
+    """Tell whether a process, here or on another machine, computes a run now, or is about to."""
+    held = is_held(run.folder / "engine" / "driving")
+    if held is None:  # a file system without locks: the note is all there is
         return (run.folder / "engine" / "engine.json").exists()
-    finally:
-        os.close(lock)
-    return False
+    return held or bool(is_held(run.folder / ".lock"))
 
 
 def driver(run: Run) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from spatialnets.engines.driving import driving
 from spatialnets.engines.elsewhere import importable_elsewhere
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Advance
+from spatialnets.engines.orders import refusal
 from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import DeclarationError, RunError, UserError
 from spatialnets.manifest import check_inside
@@ -178,6 +179,7 @@ class MeasureJob:
             if not self.done(run):
                 part = run.apply(self.record, self.function or self._function(run))
                 write_dataset(self.path, part.assign_attrs({OF: run.digest(self.record)}))
+            refusal(run, self).unlink(missing_ok=True)
         watched(run, advance)(len(self.record.networks), self.record.group)
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,7 @@ def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
     """
     folder = run.folder.resolve() / "engine"
     folder.mkdir(exist_ok=True)
-    number = 1 + max((int(path.stem.partition("-")[2]) for path in folder.glob("orders-*.jsonl")), default=0)
-    path = folder / f"orders-{number:05}.jsonl"
+    path = folder / f"orders-{secrets.token_hex(6)}.jsonl"  # which no other process chooses at this moment
     write_text(path, "".join(json.dumps(dict(job.order)) + "\n" for job in jobs))
     return path
 

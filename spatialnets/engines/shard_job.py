@@ -10,6 +10,7 @@ from spatialnets.checkpoint import updates_in
 from spatialnets.engines.claim import claim, watched
 from spatialnets.engines.elsewhere import importable_elsewhere
 from spatialnets.engines.job import Advance
+from spatialnets.engines.orders import refusal
 from spatialnets.errors import UserError
 from spatialnets.run import Run, ShardRecord
 from spatialnets.shard import Shard
@@ -60,6 +61,7 @@ class ShardJob:
             )
             run.write_shard(self.record, dataset)
             checkpoint.unlink(missing_ok=True)
+            refusal(run, self).unlink(missing_ok=True)
         return said + [
             f"network {network} of group '{self.shard.group}' was taken out: {reason}"
             for network, reason in zip(self.shard.networks, dataset["reason"].to_numpy(), strict=True)

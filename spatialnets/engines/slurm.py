@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spatialnets.engines import slurm_commands
+from spatialnets.engines.choosing import words_of
+from spatialnets.engines.claim import Cancelled
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.progress import Progress
@@ -33,7 +35,7 @@ class Slurm(Engine):
     """Jobs as tasks of Slurm job arrays; truth is what they have stored, never the scheduler's memory.
 
     What was computed survives the death of a worker, of a node and of the process that submitted it, preemption and
-    time limits: tasks are put back into the queue and go on from their last epoch. When the process that submitted
+    time limits: tasks are put back into the queue and go on from what they stored last. When the process that submitted
     them is stopped, jobs go on; the same command attaches to them.
 
     Parameters
@@ -46,8 +48,8 @@ class Slurm(Engine):
         Who pays.
     time
         Time limit of one task, in minutes or as Slurm writes it ("2:00:00", "1-12"); by default the partition's. A
-        task that reaches it goes back into the queue and goes on from its last epoch, so it need only be longer than
-        some epochs.
+        task that reaches it goes back into the queue and goes on from what it stored last, so it need only be some
+        minutes.
     memory
         Of one task, such as "4G"; by default the cluster's.
     cpus
@@ -124,19 +126,21 @@ class Slurm(Engine):
             If that was asked for; jobs go on.
         """
         queue = SlurmQueue(self, run, jobs, progress)
-        queue.submit()
-        if self.detach and queue.submitted:
-            raise Detached(
-                f"{queue.submitted} without this process. How far: spatialnets status {run.folder}. To wait and "
-                f"finish: spatialnets resume {run.folder} engine=slurm. To stop: spatialnets cancel {run.folder}"
-            )
         try:
-            queue.wait()
-        except KeyboardInterrupt as stopped:
-            if not stopped.args:  # by Ctrl-C, and not because the run was cancelled, jobs and all
-                progress.say(
-                    f"Slurm's jobs go on; the same command attaches to them, spatialnets cancel {run.folder} stops them"
+            queue.submit()
+            if self.detach and queue.submitted:
+                raise Detached(
+                    f"{queue.submitted} without this process. How far: spatialnets status {run.folder}. To wait and "
+                    f"finish: spatialnets resume {run.folder} {words_of(self)}. To stop: spatialnets cancel "
+                    f"{run.folder}"
                 )
+            queue.wait()
+        except Cancelled:  # jobs and all
+            raise
+        except KeyboardInterrupt:
+            progress.say(
+                f"Slurm's jobs go on; the same command attaches to them, spatialnets cancel {run.folder} stops them"
+            )
             raise
 
     @property

@@ -100,7 +100,7 @@ def tasks(names: Sequence[str]) -> tuple[Task, ...]:
     if not names:
         return ()
     try:
-        printed = _ask("squeue", "-h", "-r", "-t", "all", f"--name={','.join(names)}", "-o", "%j|%F|%K|%T|%r")
+        printed = _ask("squeue", "-h", "-a", "-r", "-t", "all", f"--name={','.join(names)}", "-o", "%j|%F|%K|%T|%r")
     except _Refused as refused:
         raise Silence(str(refused)) from None
     found = []

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from spatialnets.engines import slurm_commands
+from spatialnets.engines.claim import Cancelled, cancellation
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import refusal, work_command, write_orders
 from spatialnets.engines.progress import Progress
@@ -25,6 +26,8 @@ __all__ = ["SlurmQueue"]
 
 ATTEMPTS = 3  # new submissions of a job that was lost, unless it has come farther in between
 LOOKS = 3  # at a job that is gone and not done, before it counts as lost: results reach us late over a network
+SETTLING_SECONDS = 60.0  # for tasks on their way out when this process comes: they end, or come back
+ENDING_SECONDS = 600.0  # on its way out after which a task counts as lost: its node hangs, or is down
 SILENT_SECONDS = 900.0  # a controller that restarts, or is moved, is back by then
 
 Answer = TypeVar("Answer")
@@ -52,6 +55,7 @@ class SlurmQueue:
         self._places: dict[str, tuple[Submission, int]] = {}  # the submission and line of each job
         self._gone: dict[str, int] = {}  # looks since a job was last seen in the queue
         self._attempts: dict[str, tuple[int, int]] = {}  # submissions since a job came farther, and how far it was
+        self._ending: dict[str, float] = {}  # since when a job's task has been on its way out
         self._warned: set[str] = set()
         self._silent_since: float | None = None
         self._status = ""
@@ -76,12 +80,11 @@ class SlurmQueue:
         ------
         RunError
             If something cannot be done.
-        KeyboardInterrupt
-            At Ctrl-C, and when the run is cancelled.
+        Cancelled
+            If the run is cancelled.
         """
         while self._jobs:
-            if (self._run.folder / "engine" / "cancelled").exists():
-                raise KeyboardInterrupt(f"{self._run.folder} was cancelled")
+            self._stop_if_cancelled()
             self._look()
             if self._jobs:
                 time.sleep(self._engine.poll_seconds)
@@ -99,19 +102,27 @@ class SlurmQueue:
             for line in lines:
                 if submission.keys[line] in self._jobs:
                     self._places[submission.keys[line]] = submission, line
-            if not lines:
-                submission.forget(self._run)
+            ours = any(key in self._jobs for key in submission.keys)
+            if not lines and (ours or submission.age(self._run) > 2 * SILENT_SECONDS):
+                submission.forget(self._run)  # a younger one may be another process's, which is about to submit it
         if self._places:
             found = {key: known[submission.name, line] for key, (submission, line) in self._places.items()}
             self._progress.say(f"{counted(found)}, from before; they are not submitted again")
 
     def _settled(self, submissions: Sequence[Submission]) -> dict[tuple[str, int], Task]:
         """Return the tasks of some submissions once none is on its way out: it may end, or come back."""
+        until = time.monotonic() + SETTLING_SECONDS
         while True:
+            self._stop_if_cancelled()
             known = known_tasks(submissions)
-            if all(task.state != "COMPLETING" for task in known.values()):
+            ending = [task for task in known.values() if task.state == "COMPLETING"]
+            if not ending or time.monotonic() > until:
                 return known
             time.sleep(min(self._engine.poll_seconds, 1.0))
+
+    def _stop_if_cancelled(self) -> None:
+        if cancellation(self._run.folder).exists():
+            raise Cancelled(f"{self._run.folder} was cancelled")
 
     def _patiently(self, ask: Callable[[], Answer]) -> Answer:
         """Ask Slurm until it answers."""
@@ -120,6 +131,7 @@ class SlurmQueue:
                 answer = ask()
             except Silence as silence:
                 self._hear(silence)
+                self._stop_if_cancelled()
                 time.sleep(self._engine.poll_seconds)
             else:
                 self._silent_since = None
@@ -214,7 +226,7 @@ class SlurmQueue:
                 continue
             submission, line = self._places[key]
             task = known.get((submission.name, line))
-            if task is not None and task.alive:
+            if task is not None and task.alive and not self._ends_for_long(job, task):
                 self._gone.pop(key, None)
                 alive[key] = task
                 self._warn_if_held(job, task)
@@ -228,6 +240,14 @@ class SlurmQueue:
         if came:
             self._progress.advance(came, self._status)
         self._give(lost)
+
+    def _ends_for_long(self, job: Job, task: Task) -> bool:
+        """Tell whether a task has been ending for so long that its node cannot be well."""
+        if task.state != "COMPLETING":
+            self._ending.pop(job.key, None)
+            return False
+        since = self._ending.setdefault(job.key, time.monotonic())
+        return time.monotonic() - since > ENDING_SECONDS
 
     def _warn_if_held(self, job: Job, task: Task) -> None:
         if "held" in task.reason.lower() and job.key not in self._warned:

@@ -49,7 +49,7 @@ say "ended with exit status $code"
 
 # Put the task back, unless Slurm itself is ending it: cancelled is cancelled, and whom Slurm requeues, Slurm requeues.
 again() {{
-    if [ "$(squeue -h -j "$task" -o %T 2>/dev/null)" = RUNNING ]; then
+    if [ "$(squeue -h -a -j "$task" -o %T 2>/dev/null)" = RUNNING ]; then
         say "goes back into the queue: $1"
         scontrol requeue "$task"
     fi

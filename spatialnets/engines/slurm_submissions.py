@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,6 +55,13 @@ class Submission:
         except OSError:
             return 0
 
+    def age(self, run: Run) -> float:
+        """Return how many seconds ago it was written down; 0 if it has been forgotten."""
+        try:
+            return time.time() - self.path(run, ".json").stat().st_mtime
+        except OSError:
+            return 0.0
+
     def remember(self, run: Run) -> None:
         """Write it into the run's folder."""
         write_text(self.path(run, ".json"), json.dumps(asdict(self)) + "\n")
@@ -69,11 +77,18 @@ def folder_of(run: Run) -> Path:
 
 
 def new(run: Run, keys: Sequence[str]) -> Submission:
-    """Return a submission that has not been made yet."""
-    used = [int(path.name[:5]) for path in folder_of(run).glob("[0-9][0-9][0-9][0-9][0-9]*")]
+    """Return a submission that has not been made yet, under a number that no other has."""
+    folder_of(run).mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(path.name[:5]) for path in folder_of(run).glob("[0-9][0-9][0-9][0-9][0-9]*")), default=0)
+    while True:
+        try:
+            (folder_of(run) / f"{number:05}.sh").touch(exist_ok=False)
+            break
+        except FileExistsError:  # by a process that does other jobs of the run at this moment
+            number += 1
     called = re.sub(r"[^A-Za-z0-9_.-]", "_", run.name)[:40]
     return Submission(
-        number=max(used, default=0) + 1,
+        number=number,
         name=f"{called}-{secrets.token_hex(6)}",
         keys=tuple(keys),
         folder=str(run.folder.resolve()),

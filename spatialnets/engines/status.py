@@ -10,7 +10,7 @@ from typing import Any
 
 from spatialnets.checkpoint import updates_in
 from spatialnets.engines.choosing import engine_noted
-from spatialnets.engines.claim import cancellation
+from spatialnets.engines.claim import at_work, cancellation
 from spatialnets.engines.driving import driver, is_driven
 from spatialnets.engines.progress import clock_words
 from spatialnets.errors import UserError
@@ -63,12 +63,16 @@ class Status:
         Of the run.
     networks, of
         Networks that are computed, and how many there will be.
+    shards
+        How many shards they are in.
     begun
         Shards of which something is stored, but not all.
     stored_seconds_ago
         When something was last stored; None if nothing is.
     computed
-        Whether a process computes it now.
+        Whether a process computes it now, or sees to its being computed.
+    jobs
+        Keys of the jobs that processes are at, here or elsewhere.
     by
         Who computes it, or did when it was killed (``engine/engine.json``).
     left_seconds
@@ -85,9 +89,11 @@ class Status:
     folder: str
     networks: int
     of: int
+    shards: int
     begun: tuple[Begun, ...]
     stored_seconds_ago: float | None
     computed: bool
+    jobs: tuple[str, ...]
     by: dict[str, Any] | None
     left_seconds: float | None
     scheduler: str | None
@@ -109,9 +115,11 @@ def status_of(run: Run) -> Status:
         folder=str(run.folder),
         networks=sum(len(shard.networks) for shard in done),
         of=sum(len(shard.networks) for shard in run.shards),
+        shards=len(run.shards),
         begun=begun,
         stored_seconds_ago=max(0.0, now - max(times)) if times else None,
         computed=computed,
+        jobs=at_work(run),
         by=note,
         left_seconds=_left(run, note) if computed and note is not None else None,
         scheduler=engine.state(run) if engine is not None else None,
