@@ -336,9 +336,9 @@ class Trainer:
         """Set the weights of networks that are no longer finite to zero and note why; the others go on."""
         size = loss.clone()
         for parameter in self.ensemble.parameters():
-            size += parameter.detach().flatten(1).sum(dim=1)
+            size += parameter.detach().reshape(len(size), -1).sum(dim=1)
             if parameter.grad is not None:  # a square that overflows stops Adam for good, without any NaN
-                size += parameter.grad.flatten(1).square().sum(dim=1)
+                size += parameter.grad.reshape(len(size), -1).square().sum(dim=1)
         finite = torch.isfinite(size)
         if bool(finite.all()):
             return

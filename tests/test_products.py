@@ -47,6 +47,40 @@ def test_matrices_may_be_parts_of_larger_ones() -> None:
     torch.testing.assert_close(states, expected, rtol=1e-5, atol=1e-4)  # sums of 120 products
 
 
+@pytest.mark.parametrize(
+    ("onto", "left", "right"),
+    [
+        ((3, 70, 70), (1, 70, 70), (3, 70, 70)),
+        ((3, 70, 70), (3, 70, 70), (1, 70, 70)),
+        ((3, 70, 70), (3, 70, 71), (3, 70, 70)),
+        ((3, 70, 69), (3, 70, 70), (3, 70, 70)),
+        ((3, 71, 70), (3, 70, 70), (3, 70, 70)),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_never_read(
+    onto: tuple[int, ...], left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
+    with pytest.raises(RuntimeError):
+        add_products(drawn(*onto), drawn(*left), drawn(*right))
+    with pytest.raises(RuntimeError):
+        add_summed_products(drawn(*onto), drawn(*left).mT, drawn(*right))
+
+
+@pytest.mark.parametrize("inputs", [(1, 4, 5, 9), (1, 4, 5, 7), (3, 4, 5, 8)])
+def test_a_core_refuses_other_inputs_than_it_was_built_for(inputs: tuple[int, ...]) -> None:
+    core = RNN().build(8, 100, [torch.Generator().manual_seed(0)])
+    with pytest.raises(RuntimeError):
+        core(torch.zeros(inputs))
+
+
+def test_no_trials_have_no_states() -> None:
+    core = RNN().build(8, 100, [torch.Generator().manual_seed(0)])
+    states = core(torch.zeros(1, 0, 5, 8))
+    assert states.shape == (1, 0, 5, 100)
+    states.sum().backward()
+    assert not any(bool(parameter.grad.any()) for _, parameter in core.named_parameters() if parameter.grad is not None)
+
+
 def test_what_is_not_kept_does_not_matter() -> None:
     onto = torch.full((1, 70, 70), torch.nan)
     add_products(onto, drawn(1, 70, 70), drawn(1, 70, 70), keep=0)

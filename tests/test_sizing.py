@@ -69,7 +69,7 @@ def test_workers_and_shards_fit_the_memory(machine: pytest.MonkeyPatch) -> None:
     shard = PAPER.shards(4)[0]
     states, needed = bytes_per_network(shard, 100)
     assert states == 4 * 128 * 50 * 100
-    assert needed > 4 * states
+    assert needed > sizing.COPIES_OF_STATES * states
     assert fitting_workers([shard], [100]) == 2
     machine.setattr(sizing, "memory_bytes", lambda: 6 * needed)  # of which a part stays free: less than eight networks
     assert fitting_workers([shard], [100]) == 1

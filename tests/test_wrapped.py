@@ -204,6 +204,22 @@ class Names(Normed):
         return super().forward(inputs)[0] * self.readout * self.cell_hh_bias * self.frozen, None
 
 
+class Gain(Normed):
+    """Has a parameter that is one number."""
+
+    def __init__(self, n_inputs: int, n_units: int) -> None:
+        super().__init__(n_inputs, n_units)
+        self.gain = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, None]:
+        return super().forward(inputs)[0] * self.gain, None
+
+
+def test_a_parameter_may_be_one_number(tmp_path: Path) -> None:
+    run = experiment(Wrapped(Gain, "cell.hh.weight", "cell.ih.weight")).run(tmp_path, workers=1, report=False)
+    assert not (run["sernn"]["status"] == "diverged").any()
+
+
 def test_every_parameter_has_a_name_of_its_own() -> None:
     ensemble = Ensemble(Wrapped(Names, "cell.hh.weight", "cell.ih.weight"), 3, 5, 2, (0, 1))
     assert set(ensemble.projections()) == {"recurrent", "input", "readout"}

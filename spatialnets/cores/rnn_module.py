@@ -118,7 +118,7 @@ class _Unroll(torch.autograd.Function):
         errors = driven.new_empty(driven.shape)  # derivative of the loss by what enters each unit
         by_state = errors.new_empty(n_networks, n_trials, n_units)  # derivative of the loss by the state of this step
         by_weights = joined.new_zeros(n_networks, joined.shape[3], n_units)
-        together = max(1, SAMPLES // n_trials)
+        together = max(1, SAMPLES // max(1, n_trials))
         for step in reversed(range(n_steps)):
             error = errors[:, step]
             if alpha == 1:

@@ -72,17 +72,18 @@ def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -
         What the third is multiplied by before; at 0 what is in it does not matter.
     """
     kernel = _kernel_for(right.shape[1], onto, left, right)
-    if kernel is None:
+    networks, rows, depth = left.shape
+    fit = right.shape[:2] == (networks, depth) and onto.shape == (networks, rows, right.shape[2])
+    if kernel is None or not fit or not onto.numel():  # the kernel checks nothing; torch says what does not fit
         return onto.baddbmm_(left, right, beta=keep)
     if keep not in (0, 1):
         onto.mul_(keep)
-    rows, depth = left.shape[1:]
     columns = right.shape[2]
     places = onto.data_ptr(), left.data_ptr(), right.data_ptr()
     (to_next, to_row), (left_next, left_row), (right_next, right_row) = (
         each.stride()[:2] for each in (onto, left, right)
     )
-    for network in range(len(onto)):
+    for network in range(networks):
         kernel(
             rows,
             columns,
@@ -111,7 +112,8 @@ def add_summed_products(onto: Tensor, before: Tensor, after: Tensor) -> None:
     after
         ``(network, sample, post)``.
     """
-    if _kernel_for(before.shape[2], onto, before, after) is None:
+    fit = before.shape[:2] == after.shape[:2] and onto.shape == (len(before), before.shape[2], after.shape[2])
+    if not fit or _kernel_for(before.shape[2], onto, before, after) is None:
         onto.baddbmm_(before.mT, after)
         return
     turned = before.new_empty(before.shape[2], min(SAMPLES, before.shape[1]))

@@ -39,12 +39,15 @@ def paper(effort: Effort) -> Figures:
     each = 8 if effort.epochs[0] > 1 else 1
     words = ("preset=sernn_paper", f"networks={each}", *effort.words)
     few, many = effort.epochs
-    short = whole_run(*words, f"training.epochs={few}")
-    # between the two runs, so that a machine that slows down or gets faster favours neither side
-    baselines = [UPDATES_PER_EPOCH * said(child(f"baseline-{group}-{effort.alone}"))[0] for group in ("both", "l1")]
-    long = whole_run(*words, f"training.epochs={many}")
+    shorts, baselines, longs = [], [], []
+    for _ in range(min(effort.repeats, 3)):  # in turns, so that a machine that slows down favours neither side
+        shorts.append(whole_run(*words, f"training.epochs={few}"))
+        for group in ("both", "l1"):
+            baselines.append(UPDATES_PER_EPOCH * said(child(f"baseline-{group}-{effort.alone}"))[0])
+        longs.append(whole_run(*words, f"training.epochs={many}"))
+    short, long = (sorted(runs)[len(runs) // 2] for runs in (shorts, longs))  # the medians of their seconds
     ours = (long.seconds - short.seconds) / (2 * each * (many - few))
-    baseline = statistics.mean(baselines)
+    baseline = statistics.mean(statistics.median(baselines[group::2]) for group in (0, 1))
     return {
         "seconds per network and epoch": ours,
         "seconds per network and epoch: one by one, two threads": baseline,

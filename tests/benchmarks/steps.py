@@ -127,7 +127,8 @@ def cores(effort: Effort) -> Figures:
         programs[name] = ours
     for name in ("RNN", "GRU", "LSTM"):
         kind = getattr(torch.nn, name)
-        networks = [kind(INPUTS, UNITS, batch_first=True) for _ in range(NETWORKS_PER_SHARD)]
+        relu = {"nonlinearity": "relu"} if name == "RNN" else {}  # as ours
+        networks = [kind(INPUTS, UNITS, batch_first=True, **relu) for _ in range(NETWORKS_PER_SHARD)]
 
         def theirs(networks: Any = networks) -> None:
             for network, own in zip(networks, inputs, strict=True):
