@@ -38,7 +38,7 @@ test: $(VENV)/.plugin ## the quick tests; those of Slurm, which mostly wait, go 
 	esac
 
 test-slow: $(VENV)/.plugin ## the tests that take more than a few seconds each
-	$(PYTEST) -m "slow and not paper and not gpu" $(ARGS)
+	$(PYTEST) -m "slow and not paper and not gpu" -n 2 $(ARGS)
 
 test-paper: $(VENV)/.plugin ## train enough networks to compare with the published figures
 	$(PYTEST) -m paper $(ARGS)

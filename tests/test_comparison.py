@@ -548,6 +548,7 @@ def test_an_unfinished_run_of_the_first_format_is_reported(run: Run, tmp_path: P
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_the_papers_grid_of_the_first_format_is_that_of_today(tmp_path: Path) -> None:
     words = ("networks=2", "training.epochs=1", "training.trials_per_epoch=128", "groups.l1=null")
     now = Experiment.from_preset("sernn_paper").override(*words).run(tmp_path / "now", workers=1, report=False)
@@ -589,6 +590,7 @@ def test_a_comparison_is_written_with_its_values(found: Comparison, tmp_path: Pa
     assert f"their {NULLS} shuffles" in page.text
 
 
+@pytest.mark.slow
 def test_the_report_of_several_geometries_leads_to_their_comparison(run: Run) -> None:
     experiment = Experiment.from_yaml(run.folder / "experiment.yaml")
     page = Page(write_report(run, experiment))
@@ -597,6 +599,7 @@ def test_the_report_of_several_geometries_leads_to_their_comparison(run: Run) ->
     assert "One step" in page.text
 
 
+@pytest.mark.slow
 def test_a_run_compares_its_groups_and_others(run: Run, tmp_path: Path) -> None:
     found = run.compare("grid_sernn", "grid_l1", out=tmp_path / "c")
     assert [sample.label for sample in found.samples] == ["grid_sernn", "grid_l1"]

@@ -59,6 +59,7 @@ def test_the_default_is_the_left_hemisphere_of_mni152() -> None:
     assert 25_000 < len(cortex.surface().vertices) < 30_000
 
 
+@pytest.mark.slow
 def test_right_is_about_the_mirror_image_of_left() -> None:
     left, right = (cortex_of(source="mni152_gm", hemisphere=side, voxel_mm=3.0, n=60) for side in ("left", "right"))
     assert (right.positions()[:, 0] > -3).all()
@@ -87,7 +88,9 @@ def test_two_hemispheres_need_a_rule() -> None:
         Cortex(hemisphere="both", across=100.0, n=3)
 
 
-@pytest.mark.parametrize("across", ["euclidean", 60.0, 150.0])
+@pytest.mark.parametrize(
+    "across", ["euclidean", pytest.param(60.0, marks=pytest.mark.slow), pytest.param(150.0, marks=pytest.mark.slow)]
+)
 def test_two_hemispheres_are_a_metric(across: Any) -> None:
     both = Cortex(source="fsaverage5_pial", hemisphere="both", across=across, n=41)
     check_geometry(both)
@@ -158,6 +161,7 @@ def test_a_surface_file_is_what_the_template_is() -> None:
         cortex_of(source=PIAL, hemisphere="both", across=100.0)
 
 
+@pytest.mark.slow
 def test_parcels_of_a_labelled_volume_carry_to_a_surface(tmp_path: Path) -> None:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = [-75, -110, -60]
@@ -190,6 +194,7 @@ def test_labels_of_vertices_do_not_fit_a_surface_made_from_a_volume(tmp_path: Pa
             cortex_of(source="mni152_wm", voxel_mm=3.0, **{what: tmp_path / "labels.npy"}).positions()
 
 
+@pytest.mark.slow
 def test_labels_of_a_volume_have_names_from_a_table(tmp_path: Path) -> None:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = [-75, -110, -60]

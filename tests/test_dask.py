@@ -111,7 +111,6 @@ def test_dask_keeps_the_contract_of_engines(tmp_path: Path) -> None:
     check_engine(Dask(workers=2), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_job_goes_on_elsewhere_when_its_dask_worker_is_killed(tmp_path: Path, daemons: Daemons) -> None:
     first = daemons.add_worker()
     started: set[int] = set()
@@ -132,7 +131,6 @@ def test_a_job_goes_on_elsewhere_when_its_dask_worker_is_killed(tmp_path: Path, 
     assert same_weights(compute(experiment(*LONG), tmp_path / "whole", workers=1), run)
 
 
-@pytest.mark.slow
 def test_a_scheduler_that_dies_is_said_in_one_line_and_the_same_command_goes_on(
     tmp_path: Path, daemons: Daemons
 ) -> None:
@@ -159,7 +157,6 @@ def _free(out: Path) -> bool:
     return True
 
 
-@pytest.mark.slow
 def test_a_run_on_dask_can_be_cancelled_and_its_jobs_stop(tmp_path: Path, daemons: Daemons) -> None:
     daemons.add_worker()
     progress = When(tmp_path / "run", lambda: cancellation(tmp_path / "run").touch())
@@ -169,7 +166,6 @@ def test_a_run_on_dask_can_be_cancelled_and_its_jobs_stop(tmp_path: Path, daemon
     assert not Run.open(tmp_path / "run").finished
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_no_process_of_a_local_cluster_outlives_its_driver(tmp_path: Path, number: int, code: int) -> None:
     out = tmp_path / "run"

@@ -460,6 +460,7 @@ def test_the_page_lists_the_works_and_the_file_holds_them(reported: tuple[Run, E
     assert "https://doi.org/10.1038/s42256-023-00748-9" in links
 
 
+@pytest.mark.slow
 def test_networks_on_a_surface_can_be_turned_around(tmp_path: Path) -> None:
     words = ("geometry={kind: cortex, source: fsaverage5_white, n: 12}", "analyses=[wiring]")
     experiment = Experiment.from_preset("sernn_paper").override(

@@ -305,7 +305,6 @@ def test_a_run_that_changes_engines_and_is_killed_in_each_ends_with_the_same_bit
     assert same_weights(whole, Run.open(out))
 
 
-@pytest.mark.slow
 def test_a_controller_that_restarts_is_waited_for(cluster: Cluster, tmp_path: Path, whole: Run) -> None:
     driver = drive(tmp_path / "run", *LONG)
     wait_for_checkpoint(tmp_path / "run")

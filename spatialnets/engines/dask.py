@@ -88,7 +88,7 @@ class Dask(Engine):
         cluster = LocalCluster(
             n_workers=min(self.workers or cores(), jobs),
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None would ask for port 8787, which somebody may have
             host="127.0.0.1",
             silence_logs=logging.CRITICAL,
         )
