@@ -342,6 +342,7 @@ def test_a_group_on_several_geometries_is_a_sample_on_each(radii: Run) -> None:
     )  # float32
 
 
+@pytest.mark.slow
 def test_claims_on_geometries_of_one_kind_are_told_apart(radii: Run) -> None:
     """Networks stand in for L1 networks here: it is about names, and about what is no claim of the paper's."""
     spheres = [

@@ -50,6 +50,7 @@ def test_every_template_is_a_cortex(source: str) -> None:
     assert (cortex.sphere() is not None) == (source in SURFACES)
 
 
+@pytest.mark.slow
 def test_the_default_is_the_left_hemisphere_of_mni152() -> None:
     cortex = Cortex()
     assert cortex.n_units == 100
@@ -88,9 +89,8 @@ def test_two_hemispheres_need_a_rule() -> None:
         Cortex(hemisphere="both", across=100.0, n=3)
 
 
-@pytest.mark.parametrize(
-    "across", ["euclidean", pytest.param(60.0, marks=pytest.mark.slow), pytest.param(150.0, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("across", ["euclidean", 60.0, 150.0])
 def test_two_hemispheres_are_a_metric(across: Any) -> None:
     both = Cortex(source="fsaverage5_pial", hemisphere="both", across=across, n=41)
     check_geometry(both)

@@ -166,6 +166,7 @@ def test_a_run_on_dask_can_be_cancelled_and_its_jobs_stop(tmp_path: Path, daemon
     assert not Run.open(tmp_path / "run").finished
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_no_process_of_a_local_cluster_outlives_its_driver(tmp_path: Path, number: int, code: int) -> None:
     out = tmp_path / "run"

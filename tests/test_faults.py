@@ -323,6 +323,7 @@ def test_a_read_only_folder_can_be_read_and_is_not_computed_in(whole: Run, disk:
         go_on(run.folder)
 
 
+@pytest.mark.slow
 def test_a_report_on_a_full_disk_is_refused_in_one_line_and_written_when_there_is_room(whole: Run, disk: Path) -> None:
     folder = shutil.copytree(whole.folder, disk / "run")
     command = [*SHELL, "report", str(folder), "--workers", "1"]
@@ -420,6 +421,7 @@ def kill(process: "subprocess.Popen[str]") -> None:
 LONGER = ("training.epochs=30", "training.trials_per_epoch=640")
 
 
+@pytest.mark.slow
 def test_a_network_that_is_lost_does_not_change_its_neighbours_after_a_kill_either(tmp_path: Path) -> None:
     words = (*LONGER, "networks=1")
     strengths = "groups.sernn.regularizer.strength={list: [0.1, %s, 0.1, 0.1]}"

@@ -343,7 +343,10 @@ SLURM = ("engine=slurm", "engine.poll_seconds=0.2")
 
 def test_words_submit_detached_and_others_look_and_finish(cluster: Cluster, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    said = spatialnets("run", "preset=sernn_demo", *QUICK, *SLURM, "--detach", "--no-report", "--quiet", "--out", out)
+    later = "engine.extra=[--begin=now+15]"  # so that there is something to see
+    said = spatialnets(
+        "run", "preset=sernn_demo", *QUICK, *SLURM, later, "--detach", "--no-report", "--quiet", "--out", out
+    )
     assert "goes on without this process" in said
     assert "Slurm job" in spatialnets("status", out)
     spatialnets("resume", out, *SLURM)
