@@ -14,11 +14,25 @@ from spatialnets.engines.job import Advance
 from spatialnets.errors import RunError
 from spatialnets.run import Run
 
-__all__ = ["INTERVAL", "Cancelled", "Claimed", "at_work", "cancellation", "claim", "hold", "is_held", "watched"]
+__all__ = [
+    "INTERVAL",
+    "WITHOUT_LOCKS",
+    "Cancelled",
+    "Claimed",
+    "at_work",
+    "cancellation",
+    "claim",
+    "hold",
+    "is_held",
+    "take",
+    "watched",
+]
 
 INTERVAL = 1.0  # seconds between two looks for a cancellation: rare enough for a shared file system
 
-WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}  # said by some network file systems
+PATIENCE = 0.5  # seconds: somebody who only looks whether a file is locked locks it for a moment
+# said by some network file systems
+WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 class Claimed(RunError):
@@ -27,6 +41,20 @@ class Claimed(RunError):
 
 class Cancelled(KeyboardInterrupt):
     """Somebody has cancelled the run: it stops as if by Ctrl-C."""
+
+
+def take(lock: int) -> bool:
+    """Lock an open file for this process; tell whether that was possible, or another process keeps it locked."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def hold(path: Path) -> int | None:
@@ -38,10 +66,9 @@ def hold(path: Path) -> int | None:
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            return None
+            if not take(lock):
+                os.close(lock)
+                return None
         except OSError as error:
             if error.errno not in WITHOUT_LOCKS:
                 os.close(lock)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,8 +18,6 @@ from spatialnets.run import Run
 from spatialnets.storage import write_text
 
 __all__ = ["driver", "driving", "forget_cancellation", "is_driven"]
-
-PATIENCE = 1.0  # seconds: somebody who only looks whether a run is computed holds its lock for a moment
 
 
 @contextmanager
@@ -39,10 +36,7 @@ def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Itera
         What is counted.
     """
     folder = run.folder / "engine"
-    lock, until = hold(folder / "driving"), time.monotonic() + PATIENCE
-    while lock is None and time.monotonic() < until:
-        time.sleep(0.05)
-        lock = hold(folder / "driving")
+    lock = hold(folder / "driving")
     if lock is None:
         yield
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import platform
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.engines.claim import WITHOUT_LOCKS, take
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.sizing import shard_size
 from spatialnets.errors import RunError, UserError
@@ -40,7 +39,6 @@ FORMAT = 4  # in 1 nothing was rescaled; 2 had no constraints, projections or sc
 MOST_UNITS = 30_000  # whose distances take 7 GB
 THREADS = 1  # one process a core beats threads inside products of this size; part of the plan, so of the result
 ROWS_AT_ONCE = 256  # of distances, where comparing them all would take several times their memory
-WITHOUT_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL}
 
 
 def stored(geometry: Geometry) -> StoredGeometry:
@@ -182,9 +180,8 @@ def open_or_create(
 def _hold(lock: int, folder: Path) -> None:
     """Take the lock of a folder, which the system gives back whatever ends this process."""
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RunError(f"another process is computing in {folder}; wait for it or stop it") from error
+        if not take(lock):
+            raise RunError(f"another process is computing in {folder}; wait for it or stop it")
     except OSError as error:
         if error.errno not in WITHOUT_LOCKS:
             raise RunError(f"cannot lock {folder}: {error.strerror or error}; give another place with --out") from error
