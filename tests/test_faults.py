@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import WORDS
 
 from spatialnets import Experiment, Run, RunError
 from spatialnets.analyses import Wiring
@@ -24,17 +25,7 @@ from spatialnets.netcdf import DamagedFile
 from spatialnets.storage import checksum_path, damage
 
 SHELL = [sys.executable, "-m", "spatialnets"]
-SMALL = (
-    "networks=4",
-    "geometry.shape=[2, 2, 2]",
-    "training.epochs=2",
-    "training.trials_per_epoch=64",
-    "training.batch_size=32",
-    "training.validation_trials=32",
-    "task.goal_steps=2",
-    "task.delay_steps=1",
-    "task.choice_steps=2",
-)
+SMALL = (*WORDS, "networks=4", "geometry.shape=[2, 2, 2]", "training.epochs=2")
 PAST, FUTURE = 10**8, 4 * 10**9  # 1973 and 2096
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from slurm_daemons import Cluster, needs_slurm, slurm_cluster, wait_until, works
+from tiny import WORDS
 
 from spatialnets import Experiment, Run, RunError
 from spatialnets.checkpoint import updates_in
@@ -19,15 +20,7 @@ from spatialnets.testing import check_engine
 
 pytestmark = [pytest.mark.slurm, needs_slurm]
 
-SMALL = (
-    "networks=2",  # one shard in each of two groups
-    "training.trials_per_epoch=64",
-    "training.batch_size=32",
-    "training.validation_trials=32",
-    "task.goal_steps=2",
-    "task.delay_steps=1",
-    "task.choice_steps=2",
-)
+SMALL = (*WORDS, "networks=2")  # one shard in each of two groups
 QUICK = (*SMALL, "training.epochs=1")
 LONG = (*SMALL, "training.epochs=80")  # some seconds of work, an epoch every few hundredths
 

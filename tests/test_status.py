@@ -27,6 +27,9 @@ from spatialnets.engines.measuring import Measuring, measure
 from spatialnets.engines.orders import job_from, read_order, shard_jobs, write_orders
 from spatialnets.engines.shard_job import ShardJob
 from spatialnets.engines.slurm import Slurm
+from spatialnets.engines.slurm_commands import Task
+from spatialnets.engines.slurm_queue import SlurmQueue
+from spatialnets.engines.slurm_submissions import new
 from spatialnets.errors import DeclarationError
 from spatialnets.testing import check_engine
 
@@ -142,6 +145,31 @@ def test_cancel_waits_for_jobs_by_hand_and_for_one_who_is_about_to_begin(
     assert command("cancel", str(run.folder), "--timeout", "0.3").code == 2
     os.close(lock)
     assert command("cancel", str(run.folder)).code == 0
+
+
+def test_a_run_is_cancelled_also_where_its_scheduler_cannot_be_told(
+    command: Callable[..., Outcome], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.shards[1].path.unlink()
+    new(run, ["shard-00001"]).remember(run)
+    (run.folder / "engine" / "engine.json").write_text(json.dumps({"engine": "slurm", "fields": {}}))
+    monkeypatch.setenv("PATH", "")  # no squeue, as on a laptop that sees the folder
+    outcome = command("cancel", str(run.folder))
+    assert outcome.code == 2
+    assert "this machine has no squeue" in outcome.err
+    assert "The run is cancelled all the same" in outcome.err
+    assert "it was cancelled" in command("status", str(run.folder)).out
+    assert command("work", str(run.folder), "1").code == 130
+
+
+def test_a_task_that_does_not_end_counts_as_lost_after_a_while(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job,) = shard_jobs(run, [1])
+    queue = SlurmQueue(Slurm(), run, [job], Recorder())
+    ending, running = (Task("name", "1", 0, state, "") for state in ("COMPLETING", "RUNNING"))
+    assert not queue._ends_for_long(job, ending)
+    monkeypatch.setattr("spatialnets.engines.slurm_queue.ENDING_SECONDS", 0.0)
+    assert queue._ends_for_long(job, ending)
+    assert not queue._ends_for_long(job, running)
 
 
 def test_a_process_that_computes_sees_the_cancellation(run: Run) -> None:
