@@ -27,7 +27,7 @@ from spatialnets.cli.status import status
 from spatialnets.cli.validate import validate
 from spatialnets.cli.work import work
 from spatialnets.errors import Detached, UserError, printable
-from spatialnets.storage import reason_of
+from spatialnets.files.atomic import reason_of
 
 app = typer.Typer(
     name="spatialnets",

@@ -17,11 +17,11 @@ def cancel(
     ] = 60.0,
 ) -> None:
     """Stop whatever computes a run, here or elsewhere; what is stored is kept."""
-    from spatialnets.engines.cancelling import cancel as cancel_run
-    from spatialnets.engines.choosing import engine_noted
+    from spatialnets.engines.cancel import cancel as cancel_run
+    from spatialnets.engines.choice import engine_noted
     from spatialnets.engines.claim import at_work
-    from spatialnets.engines.driving import driver, is_driven
-    from spatialnets.run import Run
+    from spatialnets.engines.driver import driver, is_driven
+    from spatialnets.runs.run import Run
 
     run = Run.open(folder)
     driven, engine = is_driven(run), engine_noted(driver(run))

@@ -18,7 +18,7 @@ def cite(
     trust: Trust = False,
 ) -> None:
     """Print BibTeX for everything that an experiment uses."""
-    from spatialnets.experiment import Experiment
+    from spatialnets.experiments.experiment import Experiment
     from spatialnets.report.citations import bibliography
 
     if len(words) == 1 and Path(words[0]).is_dir():

@@ -16,7 +16,7 @@ from spatialnets.errors import RunError, nearest, printable
 
 if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 
 def compare(
@@ -34,7 +34,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Compare groups of networks, of one run or several: effects with intervals, nulls, a page."""
-    from spatialnets.engines.progress import NoProgress, terminal_progress
+    from spatialnets.progress import NoProgress, terminal_progress
     from spatialnets.report.comparison import compare as compare_samples
     from spatialnets.report.comparison_page import write_comparison
     from spatialnets.report.samples import samples_of
@@ -53,7 +53,7 @@ def compare(
 
 def _source(word: str) -> tuple[Run, str | None]:
     """Return the run, and the group if one is named, that a word stands for."""
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
     folder, colon, group = word.rpartition(":")
     if not colon or Path(word).is_dir():

@@ -17,7 +17,7 @@ def describe(
     import inspect
 
     from spatialnets import registry
-    from spatialnets.declaration import preset_names
+    from spatialnets.experiments.declaration import preset_names
 
     family, _, word = name.rpartition(":")
     if family in ("", "preset") and word in preset_names():

@@ -27,8 +27,8 @@ def export(
     ] = None,
 ) -> None:
     """Write one network to a file that other tools read."""
-    from spatialnets.exporting import FORMATS, write_graph
-    from spatialnets.run import Run
+    from spatialnets.runs.export import FORMATS, write_graph
+    from spatialnets.runs.run import Run
 
     if format not in FORMATS:
         raise UserError(f"there is no format '{format}': {nearest(format, FORMATS)}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from spatialnets.analyses.generative import Generative
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 
 def generative(
@@ -41,9 +41,9 @@ def generative(
     trust: Trust = False,
 ) -> None:
     """Find out which wiring rules grow networks like the trained ones; the same command goes on where it stopped."""
-    from spatialnets.engines.measuring import measure
-    from spatialnets.engines.progress import NoProgress, terminal_progress
-    from spatialnets.run import Run
+    from spatialnets.engines.measure import measure
+    from spatialnets.progress import NoProgress, terminal_progress
+    from spatialnets.runs.run import Run
 
     if full and networks is not None:
         raise UserError("--full means all networks that pass: leave out --networks")
@@ -78,8 +78,8 @@ def _declared(run: Run) -> Generative:
 
 def _announce(run: Run, analysis: Generative, workers: int | None) -> None:
     """Say how much there is to do, and about how long it takes here."""
-    from spatialnets.engines.progress import clock_words
-    from spatialnets.engines.sizing import cores
+    from spatialnets.progress import clock_words
+    from spatialnets.training.capacity import cores
 
     chosen = [group for group, _ in analysis.chosen(run)]
     if not chosen:

@@ -35,9 +35,9 @@ def geometry(
     from rich.markup import escape
     from rich.table import Table
 
-    from spatialnets.engines.folder import stored
     from spatialnets.errors import printable
     from spatialnets.report.geometry_page import table_of_facts, write_geometry_page
+    from spatialnets.runs.folder import stored
 
     for name, part in found.items():
         print(f"{name}: measuring", file=sys.stderr, flush=True)
@@ -57,10 +57,10 @@ def _geometries_of(words: Sequence[str]) -> dict[str, Geometry]:
     """Return the geometry that the words declare, or those of the experiment that they declare."""
     if not words or any(not word.startswith(("geometry=", "geometry.")) for word in words):
         return dict(experiment_of(words).geometries)
-    from spatialnets.building import Builder
-    from spatialnets.declaration import Node, apply_word
     from spatialnets.errors import DeclarationError
-    from spatialnets.reading import geometry_name
+    from spatialnets.experiments.blocks import Builder
+    from spatialnets.experiments.declaration import Node, apply_word
+    from spatialnets.experiments.resolver import geometry_name
 
     root, problems = Node({}, "words"), list[str]()
     for word in words:

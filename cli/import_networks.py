@@ -55,9 +55,9 @@ def import_networks(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Make a run of networks that were trained elsewhere, to measure, report and compare like any other."""
-    from spatialnets.engines.progress import NoProgress, terminal_progress
     from spatialnets.importing import Wanted
     from spatialnets.importing import import_networks as import_files
+    from spatialnets.progress import NoProgress, terminal_progress
 
     wanted = Wanted(
         groups=tuple(group or ()),

@@ -20,7 +20,7 @@ def list_parts(
     from rich.table import Table
 
     from spatialnets import registry
-    from spatialnets.declaration import load_preset, preset_names
+    from spatialnets.experiments.declaration import load_preset, preset_names
 
     singular = {"geometries": "geometry", "analyses": "analysis", "preset": "presets"}
     wanted = family and singular.get(family, family.removesuffix("s") if family != "presets" else family)

@@ -26,9 +26,9 @@ def report(
     trust: Trust = False,
 ) -> None:
     """Measure a run and write its report anew, from what it holds so far."""
-    from spatialnets.engines.progress import terminal_progress
+    from spatialnets.progress import terminal_progress
     from spatialnets.report.page import is_compared, write_report
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
     engine = engine_of(words, only=True)
     run = Run.open(folder, trusted=trust)

@@ -19,7 +19,7 @@ def resume(
     trust: Trust = False,
 ) -> None:
     """Go on with a run that was stopped."""
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
     engine = engine_of(words, only=True, detach=detach)
     experiment = Run.open(folder, trusted=trust).experiment()

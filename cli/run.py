@@ -14,7 +14,7 @@ from spatialnets.cli.words import Detach, Words, engine_of, experiment_of
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
-    from spatialnets.experiment import Experiment
+    from spatialnets.experiments.experiment import Experiment
 
 WorkerCount = Annotated[
     int | None,
@@ -52,7 +52,7 @@ def compute(
     networks_per_shard: int | None = None,
 ) -> None:
     """Train, report, and print what came of it."""
-    from spatialnets.engines.progress import NoProgress, terminal_progress
+    from spatialnets.progress import NoProgress, terminal_progress
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
     print(f"{experiment.name}: {groups}, in {out}", flush=True)
@@ -68,7 +68,7 @@ def compute(
         )
     except KeyboardInterrupt:
         if (out / "plan.json").exists():  # not while geometries are measured
-            from spatialnets.engines.choosing import words_of
+            from spatialnets.engines.choice import words_of
 
             where = f" {words_of(engine)}" if engine is not None else ""
             hint = f"what was computed is kept; go on with: spatialnets resume {out}{where}"

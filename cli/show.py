@@ -14,8 +14,8 @@ def show(folder: Annotated[Path, typer.Argument(help="The run's folder.")]) -> N
     from rich.table import Table
 
     from spatialnets.errors import printable
-    from spatialnets.run import Run
-    from spatialnets.scoring import PASS_ACCURACY
+    from spatialnets.paper import PASS_ACCURACY
+    from spatialnets.runs.run import Run
 
     run = Run.open(folder)
     done = sum(len(shard.networks) for shard in run.shards if shard.done)

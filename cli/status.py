@@ -23,7 +23,7 @@ def status(
 ) -> None:
     """Say how far a run is and who computes it, on this or another machine."""
     from spatialnets.engines.status import status_of
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
     found = status_of(Run.open(folder, trusted=trust))
     if as_json:
@@ -34,7 +34,7 @@ def status(
 
 
 def _lines(found: Status) -> list[str]:
-    from spatialnets.engines.progress import clock_words
+    from spatialnets.progress import clock_words
 
     shards = f"{found.shards:,} shards" if found.shards != 1 else "1 shard"
     lines = [f"{found.name} in {found.folder}: {found.networks:,} of {found.of:,} networks, in {shards}"]

@@ -12,7 +12,7 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from spatialnets.engines.computing import estimate_bytes, estimate_seconds
+    from spatialnets.engines.compute import estimate_bytes, estimate_seconds
 
     table = Table(title=experiment.name)
     for column in ("group", "networks", "geometry", "core", "regularizer", "task", "epochs"):

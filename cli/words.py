@@ -13,7 +13,7 @@ from spatialnets.errors import UserError
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
-    from spatialnets.experiment import Experiment
+    from spatialnets.experiments.experiment import Experiment
 
 __all__ = ["Detach", "EngineWords", "Trust", "Words", "engine_of", "experiment_of", "without_engine"]
 
@@ -41,14 +41,14 @@ Trust = Annotated[
 
 def experiment_of(words: Sequence[str]) -> Experiment:
     """Return the experiment that the words declare."""
-    from spatialnets.experiment import Experiment
+    from spatialnets.experiments.experiment import Experiment
 
     words = without_engine(words)
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
         raise UserError(f"expected one file at most, got {' and '.join(files)}; other words are key=value")
     if files and Path(files[0]).suffix not in (".yaml", ".yml") and not Path(files[0]).exists():
-        from spatialnets.declaration import preset_names
+        from spatialnets.experiments.declaration import preset_names
 
         hint = f"; did you mean preset={files[0]}?" if files[0] in preset_names() else ""
         raise UserError(f"'{files[0]}' is no file and no key=value{hint}")
@@ -57,7 +57,7 @@ def experiment_of(words: Sequence[str]) -> Experiment:
 
 def without_engine(words: Sequence[str]) -> list[str]:
     """Return the words that are not about the engine, which is no part of an experiment."""
-    from spatialnets.engines.choosing import is_engine_word
+    from spatialnets.engines.choice import is_engine_word
 
     return [word for word in words if not is_engine_word(word)]
 
@@ -74,7 +74,7 @@ def engine_of(words: Sequence[str] | None, only: bool = False, detach: bool = Fa
     detach
         Whether --detach was given.
     """
-    from spatialnets.engines.choosing import engine_of, is_engine_word
+    from spatialnets.engines.choice import engine_of, is_engine_word
 
     words = words or []
     others = without_engine(words)

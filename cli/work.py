@@ -12,7 +12,7 @@ from spatialnets.cli.words import Trust
 
 if TYPE_CHECKING:
     from spatialnets.engines.job import Job
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 LATER = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
 
@@ -32,10 +32,10 @@ def work(
     Leaves with 0 done, 2 refused, 75 stopped by SIGTERM or SIGUSR1 or at work elsewhere, 130 cancelled.
     """
     from spatialnets.cli.signals import Signalled
-    from spatialnets.engines.arithmetic import arithmetic, keep_memory
+    from spatialnets.engines.child import die_with_parent
     from spatialnets.engines.claim import Cancelled, Claimed
-    from spatialnets.engines.parent import die_with_parent
-    from spatialnets.run import Run
+    from spatialnets.engines.threads import arithmetic, keep_memory
+    from spatialnets.runs.run import Run
 
     if parent is not None:
         die_with_parent(parent)
@@ -74,7 +74,7 @@ def _do(run: Run, job: Job) -> None:
     from spatialnets.engines.claim import Cancelled, Claimed, cancellation
     from spatialnets.engines.orders import refusal
     from spatialnets.errors import UserError
-    from spatialnets.storage import write_text
+    from spatialnets.files.atomic import write_text
 
     said = refusal(run, job)
     if not job.done(run):

@@ -11,8 +11,8 @@ import numpy as np
 
 from spatialnets.files.matrix import Matrix, read_matrix, square
 from spatialnets.files.table import distinct, read_rows
-from spatialnets.geometries.coordinates import NAMES, Coordinates, as_positions, read_coordinates
-from spatialnets.geometries.tract_lengths import both_ways, shortest_ways
+from spatialnets.geometries.anatomy.coordinates import NAMES, Coordinates, as_positions, read_coordinates
+from spatialnets.geometries.anatomy.tract_lengths import both_ways, shortest_ways
 from spatialnets.protocols import FloatArray, Geometry
 
 __all__ = ["Connectome"]

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.cache import cached, content_of
 from spatialnets.errors import nearest
+from spatialnets.files.cache import cached, content_of
 from spatialnets.files.reading import VOLUME_ENDINGS
-from spatialnets.geometries.on_surface import Metric, OnSurface, Placed, Placement, check_words, code, place
-from spatialnets.geometries.surfaces import clean, read_surface
-from spatialnets.geometries.templates import (
+from spatialnets.geometries.anatomy.surfaces import clean, read_surface
+from spatialnets.geometries.anatomy.templates import (
     SURFACES,
     TEMPLATES,
     VOLUMES,
@@ -26,9 +25,10 @@ from spatialnets.geometries.templates import (
     template_surface,
     template_volume,
 )
+from spatialnets.geometries.anatomy.vertex_data import read_mask, read_parcels
+from spatialnets.geometries.anatomy.volume import half, is_one_sided, read_volume, surface_of
+from spatialnets.geometries.on_surface import Metric, OnSurface, Placed, Placement, check_words, code, place
 from spatialnets.geometries.union import Across, check_across, joined, shortened
-from spatialnets.geometries.vertex_data import read_mask, read_parcels
-from spatialnets.geometries.volume import half, is_one_sided, read_volume, surface_of
 from spatialnets.protocols import FloatArray, Surface
 
 __all__ = ["Cortex"]
@@ -40,9 +40,9 @@ SIDES: tuple[Hemisphere, Hemisphere] = ("left", "right")
 class Cortex(OnSurface):
     """Units on the surface of a cerebral hemisphere, as far apart as along it, in mm.
 
-    A volume becomes a closed surface of one piece without handles (see `spatialnets.geometries.volume.surface_of`);
-    a surface is taken as it is. Lengths along it are those of `Mesh`. Both are kept on disk by the contents of the
-    files, and reading them again takes a moment.
+    A volume becomes a closed surface of one piece without handles (see
+    `spatialnets.geometries.anatomy.volume.surface_of`); a surface is taken as it is. Lengths along it are those of
+    `Mesh`. Both are kept on disk by the contents of the files, and reading them again takes a moment.
 
     Parameters
     ----------

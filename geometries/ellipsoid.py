@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.geometries.anatomy.surfaces import clean
 from spatialnets.geometries.on_surface import Metric, OnSurface, Placement, check_words, place
-from spatialnets.geometries.surfaces import clean
 
 __all__ = ["Ellipsoid"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.cache import content_of
+from spatialnets.files.cache import content_of
+from spatialnets.geometries.anatomy.surfaces import Cleaned, clean, read_surface
+from spatialnets.geometries.anatomy.vertex_data import read_mask, read_parcels
 from spatialnets.geometries.on_surface import Metric, OnSurface, Placement, check_words, place
-from spatialnets.geometries.surfaces import Cleaned, clean, read_surface
-from spatialnets.geometries.vertex_data import read_mask, read_parcels
 from spatialnets.protocols import Surface
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class Mesh(OnSurface):
 
     Lengths are those of the shortest ways that go straight across triangles and bend at vertices: on cortex 0.03 %
     longer than exact geodesics in the mean, and a metric (see
-    `spatialnets.geometries.surface_lengths.surface_lengths`). They are kept on disk by the file's content, and reading
-    them again takes a moment.
+    `spatialnets.geometries.anatomy.surface_lengths.surface_lengths`). They are kept on disk by the file's
+    content, and reading them again takes a moment.
 
     Parameters
     ----------

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from spatialnets.cache import cached
+from spatialnets.files.cache import cached
 from spatialnets.files.table import distinct
-from spatialnets.geometries.placement import farthest_points, parcel_medoids, poisson_disk
-from spatialnets.geometries.surface_lengths import lengths_between, straight_lines
-from spatialnets.geometries.surfaces import Cleaned, components
-from spatialnets.geometries.vertex_data import Parcels
+from spatialnets.geometries.anatomy.placement import farthest_points, parcel_medoids, poisson_disk
+from spatialnets.geometries.anatomy.surface_lengths import lengths_between, straight_lines
+from spatialnets.geometries.anatomy.surfaces import Cleaned, components
+from spatialnets.geometries.anatomy.vertex_data import Parcels
 from spatialnets.protocols import FloatArray, Geometry, Surface
 
 __all__ = ["Metric", "OnSurface", "Placed", "Placement", "check_words", "code", "place"]

@@ -13,9 +13,9 @@ from scipy.spatial.distance import cdist
 
 from spatialnets.files.reading import VOLUME_ENDINGS, some
 from spatialnets.files.table import ENDINGS, distinct
-from spatialnets.geometries.coordinates import Coordinates, read_coordinates
-from spatialnets.geometries.lookup import read_lookup
-from spatialnets.geometries.volume import read_image
+from spatialnets.geometries.anatomy.coordinates import Coordinates, read_coordinates
+from spatialnets.geometries.anatomy.lookup import read_lookup
+from spatialnets.geometries.anatomy.volume import read_image
 from spatialnets.protocols import FloatArray, Geometry
 
 __all__ = ["Parcellation"]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 
+from spatialnets.files.limits import read_array
 from spatialnets.files.reading import reading
-from spatialnets.files.sizes import read_array
 from spatialnets.files.table import ENDINGS, read_rows
 from spatialnets.protocols import FloatArray, Geometry
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spatialnets.errors import DeclarationError, RunError, UserError
-    from spatialnets.experiment import Experiment
-    from spatialnets.plain_network import to_torch
+    from spatialnets.experiments.experiment import Experiment
     from spatialnets.protocols import (
         Analysis,
         Constraint,
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
         Trials,
         WiringRegularizer,
     )
-    from spatialnets.run import Run
+    from spatialnets.runs.plain_network import to_torch
+    from spatialnets.runs.run import Run
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _HOME = {
     "Analysis": "protocols",
     "Constraint": "protocols",
     "DeclarationError": "errors",
-    "Experiment": "experiment",
+    "Experiment": "experiments.experiment",
     "Geometry": "protocols",
     "PerNetwork": "protocols",
     "PricedRegularizer": "protocols",
@@ -42,7 +42,7 @@ _HOME = {
     "Recurrent": "protocols",
     "RecurrentCore": "protocols",
     "Regularizer": "protocols",
-    "Run": "run",
+    "Run": "runs.run",
     "RunError": "errors",
     "Snapshot": "protocols",
     "Surface": "protocols",
@@ -50,7 +50,7 @@ _HOME = {
     "Trials": "protocols",
     "UserError": "errors",
     "WiringRegularizer": "protocols",
-    "to_torch": "plain_network",
+    "to_torch": "runs.plain_network",
 }
 
 __all__ = [

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.files.limits import read_array
 from spatialnets.files.reading import UnfitFile, reading
-from spatialnets.files.sizes import read_array
 from spatialnets.protocols import Task, Trials
 from spatialnets.tasks.files import read_csv, read_npz, state_of
 from spatialnets.tasks.samples import Part, check_share, part_of

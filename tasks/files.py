@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.files.limits import plain_text, read_arrays, unzipped
 from spatialnets.files.reading import UnfitFile, reading
-from spatialnets.files.sizes import plain_text, read_arrays, unzipped
 
 __all__ = ["read_csv", "read_idx", "read_npz", "state_of"]
 

@@ -11,8 +11,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.files.limits import check_hdf5
 from spatialnets.files.reading import UnfitFile, reading
-from spatialnets.files.sizes import check_hdf5
 from spatialnets.tasks.files import state_of
 from spatialnets.tasks.samples import LabelledSamples, check_share, part_of
 

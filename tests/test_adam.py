@@ -1,6 +1,6 @@
 import torch
 
-from spatialnets.adam import Adam
+from spatialnets.training.adam import Adam
 
 
 def _walk(optimizer: Adam, parameter: torch.Tensor, updates: int = 20) -> None:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from spatialnets.axes import Axis, network_values, read_axis
-from spatialnets.declaration import from_plain
+from spatialnets.experiments.axes import Axis, network_values, read_axis
+from spatialnets.experiments.declaration import from_plain
 
 
 def axis(**content: object) -> Axis:

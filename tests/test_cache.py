@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatialnets.cache import Arrays, cache_folder, cached, content_of
+from spatialnets.files.cache import Arrays, cache_folder, cached, content_of
 
 
 @pytest.fixture

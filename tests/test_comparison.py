@@ -25,7 +25,7 @@ from spatialnets.report.contrasts import FEWEST, Contrast, _matched, contrasts, 
 from spatialnets.report.page import write_report
 from spatialnets.report.samples import Sample, samples_of
 from spatialnets.report.spatial_nulls import CENTRALITY, NULLS, null_table
-from spatialnets.statistics import effect, false_discovery
+from spatialnets.statistics.effects import effect, false_discovery
 
 WORDS = (
     "networks=12",

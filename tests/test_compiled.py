@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from spatialnets.compiled import COMPILED
 from spatialnets.graph import kernels, modularity_kernels
-from spatialnets.graph.compiled import COMPILED
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="numba is not installed: there is but one way")
 
@@ -85,7 +85,7 @@ import numpy as np
 if "without" in sys.argv:
     sys.modules["numba"] = None
 from spatialnets.graph import *
-from spatialnets.graph.compiled import COMPILED
+from spatialnets.compiled import COMPILED
 assert COMPILED == ("without" not in sys.argv)
 assert "torch" not in sys.modules
 generator = np.random.default_rng(0)

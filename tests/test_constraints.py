@@ -14,14 +14,14 @@ from tiny import CUBE, WORDS, random, tiny
 from spatialnets import Experiment, UserError
 from spatialnets.constraints import Dale, Layers, LowRank, Mask, NoSelf
 from spatialnets.cores import GRU, RNN
-from spatialnets.engines.folder import stored
-from spatialnets.ensemble import Ensemble
 from spatialnets.geometries import Grid, Union
+from spatialnets.networks.ensemble import Ensemble
+from spatialnets.networks.recording import rebuild
 from spatialnets.protocols import Constraint, Projection
-from spatialnets.recording import rebuild
 from spatialnets.regularizers import L1
+from spatialnets.runs.folder import stored
 from spatialnets.testing import check_constraint
-from spatialnets.training import Trainer, train
+from spatialnets.training.trainer import Trainer, train
 
 N = 8
 UNITS = Projection("recurrent", (N, N), torch.tensor(CUBE.costs), np.repeat([0, 1], 4))

@@ -12,16 +12,16 @@ from torch import Tensor
 from spatialnets import registry
 from spatialnets.constraints import Dale, Mask, NoSelf
 from spatialnets.cores import GRU, LIF, RNN
-from spatialnets.cores.rnn_module import RNNModule
+from spatialnets.cores.modules.rnn import RNNModule
 from spatialnets.geometries import Cortex, Grid, Sphere
+from spatialnets.networks.recording import rebuild, record
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Constraint, Geometry, Recurrent, RecurrentCore, Regularizer
-from spatialnets.recording import rebuild, record
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.shard import Shard, Training
-from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.tasks import OneChoice
 from spatialnets.testing import check_core
-from spatialnets.training import Trainer
+from spatialnets.training.shard import Shard, Training
+from spatialnets.training.trainer import Trainer
 
 CORES = [pytest.param(name, id=name) for name in registry.names("core") if name != "imported"]
 TASK = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4)

@@ -14,10 +14,10 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from spatialnets import Experiment
-from spatialnets.cache import cache_folder
+from spatialnets.files.cache import cache_folder
 from spatialnets.geometries import Cortex
-from spatialnets.geometries.surfaces import as_trimesh
-from spatialnets.geometries.templates import SURFACES, TEMPLATES, template_files, template_surface
+from spatialnets.geometries.anatomy.surfaces import as_trimesh
+from spatialnets.geometries.anatomy.templates import SURFACES, TEMPLATES, template_files, template_surface
 from spatialnets.protocols import Surface
 from spatialnets.testing import check_geometry
 

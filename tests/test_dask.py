@@ -16,7 +16,7 @@ from test_signals import are_gone, children
 
 from spatialnets import Run, RunError
 from spatialnets.engines.claim import Cancelled, cancellation
-from spatialnets.engines.computing import compute
+from spatialnets.engines.compute import compute
 from spatialnets.engines.dask import Dask, _token
 from spatialnets.testing import check_engine
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from spatialnets.declaration import apply_word, from_plain, load_file, load_preset, merge, parse, plain
 from spatialnets.errors import DeclarationError, UserError
+from spatialnets.experiments.declaration import apply_word, from_plain, load_file, load_preset, merge, parse, plain
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from spatialnets.analyses.selection import Recorded, made_of, parts_of, passing,
 from spatialnets.analyses.selectivity import Selectivity
 from spatialnets.analyses.spatial_coding import SpatialCoding
 from spatialnets.cores import RNN
-from spatialnets.group import Networks
+from spatialnets.experiments.group import Networks
+from spatialnets.networks.recording import codes_of, record, windows
 from spatialnets.protocols import Analysis, FloatArray
-from spatialnets.recording import codes_of, record, windows
 from spatialnets.tasks import OneChoice
 from spatialnets.testing import check_analysis
 

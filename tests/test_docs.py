@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spatialnets import DeclarationError, Experiment, registry
-from spatialnets.engines.choosing import engine_of, is_engine_word
+from spatialnets.engines.choice import engine_of, is_engine_word
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

@@ -9,8 +9,8 @@ from scipy.stats import linregress, ttest_ind
 from spatialnets import Experiment, Run
 from spatialnets.analyses.energy import Energy, activity_regression, deciding
 from spatialnets.cores import RNN
+from spatialnets.networks.recording import record
 from spatialnets.protocols import FloatArray, Trials
-from spatialnets.recording import record
 from spatialnets.tasks import OneChoice
 
 LEVELS: tuple[Literal["unit", "network"], ...] = ("unit", "network")

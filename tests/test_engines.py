@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from spatialnets import Experiment, Geometry, Run, RunError
-from spatialnets.engines.computing import compute, estimate_seconds
+from spatialnets.engines.compute import compute, estimate_seconds
 from spatialnets.protocols import FloatArray
 
 WORDS = (
@@ -226,7 +226,7 @@ def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> Non
 def test_numbers_too_small_to_matter_are_taken_for_zero_only_while_training(tmp_path: Path) -> None:
     import torch
 
-    from spatialnets.engines.arithmetic import arithmetic
+    from spatialnets.engines.threads import arithmetic
 
     tiny = torch.tensor(1e-38)
     with arithmetic(1):

@@ -1,7 +1,7 @@
 import torch
 
 from spatialnets.cores import RNN
-from spatialnets.ensemble import Ensemble
+from spatialnets.networks.ensemble import Ensemble
 
 
 def test_initial_weights_come_from_the_seed_alone() -> None:

@@ -8,11 +8,11 @@ import yaml
 
 from spatialnets import DeclarationError, Experiment, UserError
 from spatialnets.cores import RNN
-from spatialnets.declaration import preset_names
+from spatialnets.experiments.declaration import preset_names
 from spatialnets.geometries import Grid, Sphere
 from spatialnets.protocols import Regularizer, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.shard import Training
+from spatialnets.training.shard import Training
 
 BASE = {
     "name": "mine",

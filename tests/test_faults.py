@@ -18,11 +18,11 @@ from tiny import WORDS
 
 from spatialnets import Experiment, Run, RunError
 from spatialnets.analyses import Wiring
-from spatialnets.engines.computing import compute
-from spatialnets.engines.folder import open_or_create
-from spatialnets.engines.measuring import MeasureJob, measure
-from spatialnets.netcdf import DamagedFile
-from spatialnets.storage import checksum_path, damage
+from spatialnets.engines.compute import compute
+from spatialnets.engines.measure import MeasureJob, measure
+from spatialnets.files.atomic import checksum_path, damage
+from spatialnets.files.netcdf import DamagedFile
+from spatialnets.runs.folder import open_or_create
 
 SHELL = [sys.executable, "-m", "spatialnets"]
 SMALL = (*WORDS, "networks=4", "geometry.shape=[2, 2, 2]", "training.epochs=2")

@@ -31,11 +31,11 @@ from tiny_data import write_idx, write_mnist, write_spikes
 
 import spatialnets
 from spatialnets import Experiment, Run, UserError, registry
-from spatialnets.declaration import BLOCKS, TOP, load_preset, plain, preset_names
-from spatialnets.engines.folder import stored
+from spatialnets.experiments.declaration import BLOCKS, TOP, load_preset, plain, preset_names
 from spatialnets.importing import import_networks
-from spatialnets.shard import Training
-from spatialnets.training import Trainer, train
+from spatialnets.runs.folder import stored
+from spatialnets.training.shard import Training
+from spatialnets.training.trainer import Trainer, train
 
 # Hypothesis takes values from the source of modules that are loaded: those that load later would make it draw others.
 for _module in pkgutil.walk_packages(spatialnets.__path__, "spatialnets."):

@@ -7,7 +7,7 @@ import xarray as xr
 from spatialnets.analyses.functional_connectivity import FunctionalConnectivity, functional_connectivity
 from spatialnets.analyses.selection import Recorded
 from spatialnets.geometries import Grid
-from spatialnets.recording import Recording
+from spatialnets.networks.recording import Recording
 
 
 def test_functional_connectivity_is_numpys_correlation_over_trials_and_steps() -> None:

@@ -11,13 +11,13 @@ import pytest
 from browser import needs_chromium, show
 from conftest import Outcome
 
-from spatialnets.engines.folder import stored
 from spatialnets.errors import UserError
 from spatialnets.geometries import Connectome, Cortex, Ellipsoid, Grid, Parcellation, Ring, Sheet, Sphere
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.geometry_page import metric_checks, portrait, table_of_facts, write_geometry_page
 from spatialnets.report.space import View, draw, scene, scene_html, views
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.folder import stored
 
 
 @dataclass(frozen=True)

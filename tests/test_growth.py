@@ -93,7 +93,7 @@ def kernel(
 def plain() -> ModuleType:
     """The kernels as they are where numba is not installed."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("spatialnets.graph.compiled.compiled", lambda function: function)
+    patch.setattr("spatialnets.compiled.compiled", lambda function: function)
     spec = importlib.util.spec_from_file_location("plain_growth_kernels", growth_kernels.__file__)
     assert spec is not None
     assert spec.loader is not None

@@ -32,25 +32,25 @@ from scipy.io import savemat
 from tiny import CUBE, tiny
 
 from spatialnets import Experiment, Run, RunError, UserError
-from spatialnets.declaration import parse, plain
 from spatialnets.errors import DeclarationError
-from spatialnets.files import sizes
+from spatialnets.experiments.declaration import parse, plain
+from spatialnets.files import limits
 from spatialnets.files.matrix import read_matrix
 from spatialnets.files.table import harmless
 from spatialnets.geometries import Points, Sphere
-from spatialnets.geometries.coordinates import read_coordinates
-from spatialnets.geometries.lookup import read_lookup
-from spatialnets.geometries.surfaces import read_surface
-from spatialnets.geometries.vertex_data import read_mask, read_parcels
-from spatialnets.geometries.volume import read_image
+from spatialnets.geometries.anatomy.coordinates import read_coordinates
+from spatialnets.geometries.anatomy.lookup import read_lookup
+from spatialnets.geometries.anatomy.surfaces import read_surface
+from spatialnets.geometries.anatomy.vertex_data import read_mask, read_parcels
+from spatialnets.geometries.anatomy.volume import read_image
 from spatialnets.importing import import_networks
-from spatialnets.manifest import plan_of
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.report.geometry_page import write_geometry_page
 from spatialnets.report.page import write_report
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.metadata import plan_of
 from spatialnets.tasks import Arrays, SequentialMNIST, SpikingDigits
 from spatialnets.tasks.files import read_csv, read_idx, read_npz
-from spatialnets.training import Trainer
+from spatialnets.training.trainer import Trainer
 
 GRID = ("geometry=grid", "geometry.shape=[2, 2, 2]")
 MARKUP = "<img src=x onerror=alert(1)>\"'</script><script>alert(2)</script>{{7*7}}\x1b[31m"
@@ -279,7 +279,7 @@ BOMBS: dict[str, Callable[[Path, int], None]] = {
 def test_what_would_unfold_is_refused_before_it_does(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sizes, "FREE", 2**20)  # so that a bomb need not be large
+    monkeypatch.setattr(limits, "FREE", 2**20)  # so that a bomb need not be large
     BOMBS[name](tmp_path / name, 16 * 2**20)
     refused(DOORS[name], tmp_path / name, "would become")
 
@@ -306,7 +306,8 @@ def test_what_would_fill_the_memory_is_refused_without_filling_it(tmp_path: Path
     (tmp_path / "idx").write_bytes(b"\0\0\x0e\x02" + np.array([2**31, 2**31], ">u4").tobytes())
     script = (
         "import resource, sys\nfrom pathlib import Path\nresource.setrlimit(resource.RLIMIT_AS, (3 * 2**30,) * 2)\n"
-        "from spatialnets.files.matrix import read_matrix\nfrom spatialnets.geometries.volume import read_image\n"
+        "from spatialnets.files.matrix import read_matrix\n"
+        "from spatialnets.geometries.anatomy.volume import read_image\n"
         "from spatialnets.tasks.files import read_idx\n"
         "for name in sys.argv[2:]:\n"
         "    read = {'v': read_image, 'i': read_idx}.get(name[0], read_matrix)\n"
@@ -794,7 +795,7 @@ def test_an_exported_network_has_names_that_xml_can_hold(reported: Path, command
 def test_a_geometry_page_holds_nothing_of_the_names_of_its_units(tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from spatialnets.engines.folder import stored
+    from spatialnets.runs.folder import stored
 
     sphere = Sphere(n=6)
     names = np.array([MARKUP, "=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "- left", "-3"])

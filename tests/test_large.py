@@ -9,14 +9,15 @@ import torch
 from tiny import CUBE, WORDS, tiny
 
 from spatialnets import Experiment, Run
-from spatialnets.engines import computing, folder
-from spatialnets.engines.folder import stored
+from spatialnets.engines import compute
 from spatialnets.errors import UserError
 from spatialnets.geometries import Grid, Points, Sphere
 from spatialnets.graph.stochastic_communicability import estimated_price
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import Both
-from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.training import Trainer, train
+from spatialnets.runs import folder
+from spatialnets.runs.folder import stored
+from spatialnets.training.trainer import Trainer, train
 
 EPOCHS = {"epochs": 5, "keep_every": 2}
 
@@ -60,12 +61,12 @@ def test_a_run_with_distances_in_single_precision_goes_on(monkeypatch: pytest.Mo
     monkeypatch.setattr(folder, "SINGLE_PRECISION_UNITS", 11)
     words = ("regularizer=both", "regularizer.strength=0.1", "regularizer.method=stochastic", "regularizer.probes=2")
     experiment = Experiment.from_preset("sernn_demo").override("geometry=sphere", "geometry.n=12", *WORDS, *words)
-    run = computing.compute(experiment, tmp_path / "run", workers=1)
+    run = compute.compute(experiment, tmp_path / "run", workers=1)
     assert run.geometry(run.shards[0].geometry).distances.dtype == np.float32
     scores = Run.open(run.folder).scores("sernn")
     assert (scores["penalty_standard_error"] > 0).all()
     run.shards[1].path.unlink()
-    assert computing.compute(experiment, tmp_path / "run", workers=1).finished
+    assert compute.compute(experiment, tmp_path / "run", workers=1).finished
 
 
 @pytest.mark.parametrize("rows", [256, 3, 1])
@@ -98,7 +99,7 @@ def test_distances_may_be_mapped_from_a_file(tmp_path: Path) -> None:
 
 def test_the_estimate_of_disk_knows_which_epochs_are_kept() -> None:
     demo = Experiment.from_preset("sernn_demo")
-    every, last = (computing.estimate_bytes(demo.override(f"training.keep_every={number}")) for number in (1, 6))
+    every, last = (compute.estimate_bytes(demo.override(f"training.keep_every={number}")) for number in (1, 6))
     assert every / last == pytest.approx(7 / 2)
 
 

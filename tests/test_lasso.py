@@ -8,8 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LassoCV
 from sklearn.linear_model import lasso_path as their_path
 
-from spatialnets.graph.compiled import COMPILED
-from spatialnets.lasso import (
+from spatialnets.compiled import COMPILED
+from spatialnets.protocols import FloatArray
+from spatialnets.statistics.lasso import (
     SWEEPS,
     TOLERANCE,
     cross_validated_alpha,
@@ -18,8 +19,7 @@ from spatialnets.lasso import (
     lasso,
     lasso_path,
 )
-from spatialnets.lasso import moments as moments_of
-from spatialnets.protocols import FloatArray
+from spatialnets.statistics.lasso import moments as moments_of
 from spatialnets.tasks import OneChoice
 
 
@@ -107,7 +107,7 @@ def test_compiled_plain_and_vectorised_loops_agree(descend: Callable[..., FloatA
 def test_without_a_compiler_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, targets = problem(0.3, targets=5)
     compiled = cross_validated_alpha(codes, targets, alphas=20)
-    monkeypatch.setattr("spatialnets.lasso.COMPILED", False)
+    monkeypatch.setattr("spatialnets.statistics.lasso.COMPILED", False)
     np.testing.assert_allclose(cross_validated_alpha(codes, targets, alphas=20), compiled, rtol=1e-10)
 
 

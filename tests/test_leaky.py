@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from spatialnets.cores import RNN, Leaky
-from spatialnets.cores.rnn_module import LeakyModule
+from spatialnets.cores.modules.rnn import LeakyModule
 
 FUNCTIONS = {
     "relu": torch.relu,

@@ -13,11 +13,11 @@ from tiny import WORDS, tiny
 from spatialnets import Experiment, Run
 from spatialnets.analyses import FunctionalConnectivity, Generative, SpatialCoding, Wiring
 from spatialnets.analyses.wiring import distances_of
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Grid, Learnable, Sphere
 from spatialnets.regularizers import Both, Distance
+from spatialnets.runs.folder import stored
 from spatialnets.testing import check_analysis
-from spatialnets.training import Trainer, train
+from spatialnets.training.trainer import Trainer, train
 
 START = Learnable(start=Grid((2, 2, 2)), repulsion=0.1)
 FREE = stored(START)

@@ -13,7 +13,7 @@ from snntorch import surrogate
 from torch import Tensor
 
 from spatialnets.cores import ALIF, LIF
-from spatialnets.cores.lif_module import initial_beta
+from spatialnets.cores.modules.lif import initial_beta
 from spatialnets.cores.spiking import Spiking
 from spatialnets.tasks import OneChoice
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ellipeinc
 
 from spatialnets.geometries import Ellipsoid, Mesh
-from spatialnets.geometries.surfaces import clean, components, read_surface
+from spatialnets.geometries.anatomy.surfaces import clean, components, read_surface
 from spatialnets.protocols import Surface
 from spatialnets.testing import check_geometry
 
@@ -302,7 +302,7 @@ def test_an_ellipsoid_of_equal_axes_is_a_sphere() -> None:
 def test_the_meridian_of_a_spheroid_has_its_length() -> None:
     spheroid = Ellipsoid(semi_axes=(1.0, 1.0, 2.0), n=10_242)
     # only two units are of interest: measure on its surface
-    from spatialnets.geometries.surface_lengths import surface_lengths
+    from spatialnets.geometries.anatomy.surface_lengths import surface_lengths
 
     vertices, faces = Ellipsoid(semi_axes=(1.0, 1.0, 2.0), n=20).surface()
     poles = [int(vertices[:, 2].argmax()), int(vertices[:, 2].argmin())]

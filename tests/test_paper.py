@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spatialnets import Experiment
-from spatialnets.engines.progress import Lines
+from spatialnets.progress import Lines
 from spatialnets.report.measured import measured
 from spatialnets.report.scorecard import scorecard
 

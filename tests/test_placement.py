@@ -5,8 +5,8 @@ import pytest
 import trimesh
 from scipy import sparse
 
-from spatialnets.geometries.placement import farthest_points, parcel_medoids, poisson_disk
-from spatialnets.geometries.surface_lengths import lengths_from, straight_lines
+from spatialnets.geometries.anatomy.placement import farthest_points, parcel_medoids, poisson_disk
+from spatialnets.geometries.anatomy.surface_lengths import lengths_from, straight_lines
 
 
 @pytest.fixture(scope="module")

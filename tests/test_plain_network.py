@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from spatialnets import Experiment, Run, RunError, UserError, to_torch
 from spatialnets.cores import GRU, LSTM, RNN, Leaky, Wrapped
+from spatialnets.networks.recording import rebuild
 from spatialnets.protocols import RecurrentCore
-from spatialnets.recording import rebuild
 
 CORES: dict[str, RecurrentCore] = {
     "relu": RNN(),

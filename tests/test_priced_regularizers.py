@@ -10,11 +10,11 @@ import torch
 from tiny import CUBE, random, tiny
 
 from spatialnets import Snapshot
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Grid, Learnable
 from spatialnets.protocols import PricedRegularizer
 from spatialnets.regularizers import L1, Activity, Nuclear, Repulsion, Sum, TargetConnectome, WeightedActivity
-from spatialnets.training import train
+from spatialnets.runs.folder import stored
+from spatialnets.training.trainer import train
 
 N = 5
 TARGET = np.abs(random(N, N, seed=9)) * (random(N, N, seed=8) > 0)

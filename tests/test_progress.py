@@ -1,6 +1,6 @@
 import io
 
-from spatialnets.engines.progress import Bar, Lines, NoProgress, Progress, clock_words, terminal_progress
+from spatialnets.progress import Bar, Lines, NoProgress, Progress, clock_words, terminal_progress
 
 
 class Clock:

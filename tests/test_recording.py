@@ -9,17 +9,17 @@ import xarray as xr
 from torch import Tensor, nn
 
 from spatialnets.cores import RNN
-from spatialnets.cores.rnn_module import RNNModule
+from spatialnets.cores.modules.rnn import RNNModule
 from spatialnets.geometries import Grid
+from spatialnets.networks.recording import codes_of, rebuild, record, windows
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Recurrent, RecurrentCore, Trials
-from spatialnets.recording import codes_of, rebuild, record, windows
 from spatialnets.regularizers import L1
-from spatialnets.shard import Shard, Training
-from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.streams import numpy_stream
+from spatialnets.rng import numpy_stream
 from spatialnets.tasks import OneChoice
-from spatialnets.training import Trainer
-from spatialnets.trial_set import TrialSet
+from spatialnets.training.shard import Shard, Training
+from spatialnets.training.trainer import Trainer
+from spatialnets.training.trials import TrialSet
 
 GRID = StoredGeometry(Grid((3, 2, 2)).positions(), Grid((3, 2, 2)).distances(), "step")
 TASK = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4)

@@ -8,7 +8,7 @@ import torch
 from spatialnets import UserError, registry
 from spatialnets.geometries import Grid
 from spatialnets.regularizers import L1
-from spatialnets.streams import numpy_stream, torch_stream
+from spatialnets.rng import numpy_stream, torch_stream
 
 
 def test_every_registered_part_has_the_name_it_is_registered_by() -> None:

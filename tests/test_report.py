@@ -17,7 +17,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from spatialnets import Experiment, Run, RunError
 from spatialnets.analyses import PassRate
 from spatialnets.cli.run import print_scorecard
-from spatialnets.engines.folder import open_or_create
 from spatialnets.report.citations import bibliography, entries, keys_of
 from spatialnets.report.coding import economy, explained, where_coded
 from spatialnets.report.example import example_networks, in_space, weight_against_distance
@@ -26,7 +25,8 @@ from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, stre
 from spatialnets.report.measured import at_scored, measured, pass_accuracy, passing
 from spatialnets.report.page import write_report
 from spatialnets.report.scorecard import scorecard
-from spatialnets.run import SCORES
+from spatialnets.runs.folder import open_or_create
+from spatialnets.runs.run import SCORES
 
 NETWORKS = 6
 LAST = 3

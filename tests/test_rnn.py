@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from spatialnets.cores import RNN
-from spatialnets.cores.initial import glorot_uniform, orthogonal
-from spatialnets.cores.rnn_module import RNNModule
+from spatialnets.cores.modules.initial import glorot_uniform, orthogonal
+from spatialnets.cores.modules.rnn import RNNModule
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
 Nonlinearity = Literal["relu", "tanh"]

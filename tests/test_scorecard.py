@@ -4,7 +4,7 @@ import xarray as xr
 
 from spatialnets.report.score import Score, table_of
 from spatialnets.report.scorecard import scorecard
-from spatialnets.statistics import cohens_d, mean_interval
+from spatialnets.statistics.effects import cohens_d, mean_interval
 
 EPOCHS = 11
 

@@ -13,7 +13,7 @@ import pytest
 from test_engines import WORDS, same_weights
 
 from spatialnets import Experiment, Run
-from spatialnets.engines.computing import compute
+from spatialnets.engines.compute import compute
 
 LONG = ("training.epochs=2000", "networks=8")  # of which each test sees the beginning
 PATIENCE = 60.0  # seconds: a busy machine takes some for the imports of two processes

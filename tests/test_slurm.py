@@ -13,10 +13,10 @@ from slurm_daemons import Cluster, needs_slurm, slurm_cluster, wait_until, works
 from tiny import WORDS
 
 from spatialnets import Experiment, Run, RunError
-from spatialnets.checkpoint import updates_in
-from spatialnets.engines.slurm import Slurm
+from spatialnets.engines.slurm.engine import Slurm
 from spatialnets.errors import Detached
 from spatialnets.testing import check_engine
+from spatialnets.training.checkpoint import updates_in
 
 pytestmark = [pytest.mark.slurm, needs_slurm]
 
@@ -76,8 +76,8 @@ class Recorder:
 DRIVER = """
 import sys
 from spatialnets import Experiment
-from spatialnets.engines.progress import Lines
-from spatialnets.engines.slurm import Slurm
+from spatialnets.progress import Lines
+from spatialnets.engines.slurm.engine import Slurm
 engine = Slurm(poll_seconds=0.2)
 Experiment.from_preset("sernn_demo").override(*sys.argv[2:]).run(
     sys.argv[1], engine=engine, report=False, progress=Lines()

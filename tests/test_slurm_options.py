@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from spatialnets import Experiment, RunError
-from spatialnets.engines.slurm import Slurm
+from spatialnets.engines.slurm.engine import Slurm
 
 
 def test_fields_become_options_of_sbatch() -> None:

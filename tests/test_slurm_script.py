@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from slurm_daemons import Cluster, needs_slurm, slurm_cluster, wait_until, works
 
-from spatialnets.engines.slurm_script import CRASHES, batch_script
+from spatialnets.engines.slurm.script import CRASHES, batch_script
 
 pytestmark = [pytest.mark.slurm, needs_slurm]
 

@@ -17,19 +17,19 @@ from test_engines import WORDS, Recorder, experiment, same_weights
 
 from spatialnets import Experiment, Run, RunError, UserError
 from spatialnets.analyses import Wiring
-from spatialnets.engines.choosing import engine_of, words_of
+from spatialnets.engines.choice import engine_of, words_of
 from spatialnets.engines.claim import Cancelled, Claimed, claim, hold
-from spatialnets.engines.computing import compute
-from spatialnets.engines.driving import driving, is_driven
+from spatialnets.engines.compute import compute
+from spatialnets.engines.driver import driving, is_driven
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.local import Here, Processes
-from spatialnets.engines.measuring import Measuring, measure
+from spatialnets.engines.measure import Measuring, measure
 from spatialnets.engines.orders import job_from, read_order, shard_jobs, write_orders
-from spatialnets.engines.shard_job import ShardJob
-from spatialnets.engines.slurm import Slurm
-from spatialnets.engines.slurm_commands import Task
-from spatialnets.engines.slurm_queue import SlurmQueue
-from spatialnets.engines.slurm_submissions import new
+from spatialnets.engines.slurm.commands import Task
+from spatialnets.engines.slurm.engine import Slurm
+from spatialnets.engines.slurm.queue import SlurmQueue
+from spatialnets.engines.slurm.submissions import new
+from spatialnets.engines.train_job import ShardJob
 from spatialnets.errors import DeclarationError
 from spatialnets.testing import check_engine
 
@@ -167,7 +167,7 @@ def test_a_task_that_does_not_end_counts_as_lost_after_a_while(run: Run, monkeyp
     queue = SlurmQueue(Slurm(), run, [job], Recorder())
     ending, running = (Task("name", "1", 0, state, "") for state in ("COMPLETING", "RUNNING"))
     assert not queue._ends_for_long(job, ending)
-    monkeypatch.setattr("spatialnets.engines.slurm_queue.ENDING_SECONDS", 0.0)
+    monkeypatch.setattr("spatialnets.engines.slurm.queue.ENDING_SECONDS", 0.0)
     assert queue._ends_for_long(job, ending)
     assert not queue._ends_for_long(job, running)
 

@@ -16,7 +16,7 @@ from spatialnets.graph.stochastic_communicability import estimated_price
 from spatialnets.protocols import Sum
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.testing import check_regularizer
-from spatialnets.training import Trainer, train
+from spatialnets.training.trainer import Trainer, train
 
 REPLICATES = 2000
 

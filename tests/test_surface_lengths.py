@@ -8,9 +8,9 @@ import trimesh
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from spatialnets.geometries.surface_lengths import lengths_from, straight_lines, surface_lengths
-from spatialnets.geometries.templates import template_surface, template_volume
-from spatialnets.geometries.volume import surface_of
+from spatialnets.geometries.anatomy.surface_lengths import lengths_from, straight_lines, surface_lengths
+from spatialnets.geometries.anatomy.templates import template_surface, template_volume
+from spatialnets.geometries.anatomy.volume import surface_of
 from spatialnets.protocols import FloatArray, Surface
 
 

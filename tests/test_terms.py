@@ -9,12 +9,12 @@ import torch
 from tiny import CUBE, tiny
 
 from spatialnets import Experiment, Snapshot, UserError
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Grid, Points, Sheet, WithEnds
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Regularizer
 from spatialnets.regularizers import L1, L2, Activity, Both, Distance, Nuclear, Sum
-from spatialnets.stored_geometry import StoredGeometry
-from spatialnets.training import Trainer, train
+from spatialnets.runs.folder import stored
+from spatialnets.training.trainer import Trainer, train
 
 # The schedule
 

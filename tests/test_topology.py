@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import measure
 
-from spatialnets.geometries.topology import AROUND, CENTRE, _may_join, grow
+from spatialnets.geometries.anatomy.topology import AROUND, CENTRE, _may_join, grow
 
 BY_FACES = ndimage.generate_binary_structure(3, 1)
 BY_CORNERS = np.ones((3, 3, 3), dtype=bool)

@@ -8,16 +8,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from spatialnets.checkpoint import updates_in
 from spatialnets.cores import RNN
 from spatialnets.errors import RunError, UserError
 from spatialnets.geometries import Grid
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1, Both, Communicability, Distance
-from spatialnets.shard import Shard, Training
-from spatialnets.stored_geometry import StoredGeometry
 from spatialnets.tasks import OneChoice
-from spatialnets.training import Trainer, train
-from spatialnets.trial_set import Batch, FreshTrials
+from spatialnets.training.checkpoint import updates_in
+from spatialnets.training.shard import Shard, Training
+from spatialnets.training.trainer import Trainer, train
+from spatialnets.training.trials import Batch, FreshTrials
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "golden.npz")
 GRID = StoredGeometry(Grid().positions(), Grid().distances(), "step")

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from spatialnets.geometries import Cortex
-from spatialnets.geometries.surfaces import as_trimesh
-from spatialnets.geometries.templates import template_surface, template_volume
-from spatialnets.geometries.volume import Volume, half, inside, is_one_sided, read_volume, surface_of
+from spatialnets.geometries.anatomy.surfaces import as_trimesh
+from spatialnets.geometries.anatomy.templates import template_surface, template_volume
+from spatialnets.geometries.anatomy.volume import Volume, half, inside, is_one_sided, read_volume, surface_of
 from spatialnets.protocols import FloatArray, Surface
 
 RAS = np.diag([2.0, 2.0, 2.0, 1.0])

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from spatialnets import DeclarationError, Experiment, UserError
 from spatialnets.cores import GRU, LSTM, RNN, Wrapped
-from spatialnets.cores.orientation import as_projection, as_weight
+from spatialnets.cores.modules.orientation import as_projection, as_weight
 from spatialnets.engines.elsewhere import importable_elsewhere
-from spatialnets.engines.shard_job import ShardJob
-from spatialnets.ensemble import Ensemble
+from spatialnets.engines.train_job import ShardJob
+from spatialnets.networks.ensemble import Ensemble
+from spatialnets.networks.recording import rebuild, record
 from spatialnets.protocols import RecurrentCore, Snapshot
-from spatialnets.recording import rebuild, record
 from spatialnets.regularizers import Both
 from spatialnets.testing import check_core
 
@@ -233,7 +233,7 @@ def test_a_run_can_be_resumed_to_the_last_bit_and_recorded(core: Wrapped, tmp_pa
     declared = experiment(core)
     assert Experiment.from_yaml(_written(tmp_path, declared)).groups["sernn"].ensembles[0].core == core
     whole = declared.run(tmp_path / "whole", workers=1, report=False)
-    from spatialnets.training import Trainer
+    from spatialnets.training.trainer import Trainer
 
     stopped = Trainer(*_shard(declared))
     stopped.run_epoch(lambda updates, epoch: None)
@@ -265,8 +265,8 @@ def _written(folder: Path, declared: Experiment) -> Path:
 
 
 def _shard(declared: Experiment) -> tuple[Any, Any]:
-    from spatialnets.engines.folder import stored
-    from spatialnets.engines.sizing import shard_size
+    from spatialnets.runs.folder import stored
+    from spatialnets.training.capacity import shard_size
 
     shard = declared.shards(shard_size(declared))[0]
     return shard, stored(declared.geometries[shard.geometry])

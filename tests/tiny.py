@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.cores import RNN
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Grid
 from spatialnets.regularizers import L1
-from spatialnets.shard import Shard, Training
+from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
+from spatialnets.training.shard import Shard, Training
 
 CUBE = stored(Grid((2, 2, 2)))
 TRAINING = Training(epochs=2, trials_per_epoch=96, batch_size=32, validation_trials=32)

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from spatialnets.analyses.selection import Parts, Recorded, made_of, scored_epoch, varies
 from spatialnets.errors import StorageError, UserError
+from spatialnets.files.atomic import digest_of
 from spatialnets.protocols import FloatArray
-from spatialnets.storage import digest_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,9 +27,9 @@ FOLDS, REPEATS = 3, 2
 def decode(states: ArrayLike, codes: Mapping[str, ArrayLike], seed: int = 0) -> tuple[FloatArray, FloatArray]:
     r"""Return how much of what a unit does each code explains.
 
-    Each column of `states` is regressed on the columns of all codes by `spatialnets.lasso.lasso`, with the alpha that
-    five-fold cross-validation finds best. In each of six divisions (three folds, dealt twice) the weights are fitted to
-    two thirds of the trials; on the last third the explained variance is
+    Each column of `states` is regressed on the columns of all codes by `spatialnets.statistics.lasso.lasso`, with the
+    alpha that five-fold cross-validation finds best. In each of six divisions (three folds, dealt twice) the weights
+    are fitted to two thirds of the trials; on the last third the explained variance is
 
     .. math:: V = 1 - \frac{\mathrm{Var}(y - X w)}{\mathrm{Var}(y)}
 
@@ -69,7 +69,7 @@ def decode(states: ArrayLike, codes: Mapping[str, ArrayLike], seed: int = 0) -> 
     >>> drops.round(2).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    from spatialnets.lasso import cross_validated_alpha, lasso, moments
+    from spatialnets.statistics.lasso import cross_validated_alpha, lasso, moments
 
     targets = np.asarray(states, dtype=np.float64)
     blocks = [np.asarray(columns, dtype=np.float64) for columns in codes.values()]
@@ -159,7 +159,7 @@ class Decoding(Recorded):
         """Measure one shard; `parts` says what its networks were made from."""
         import xarray as xr
 
-        from spatialnets.recording import codes_of, windows
+        from spatialnets.networks.recording import codes_of, windows
 
         epoch, group = scored_epoch(shard, self.epoch), str(shard.attrs["group"])
         made = made_of(parts, group, int(shard["network"][0]))
@@ -243,6 +243,6 @@ def _stored(path: Path) -> xr.Dataset | None:
 @lru_cache(maxsize=1)
 def _loaded(path: Path, digest: str) -> xr.Dataset:
     """Load a stored measurement once, until its content changes."""
-    from spatialnets.netcdf import read_dataset
+    from spatialnets.files.netcdf import read_dataset
 
     return read_dataset(path)

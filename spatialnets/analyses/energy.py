@@ -10,7 +10,7 @@ import numpy as np
 from spatialnets.analyses.selection import Parts, Recorded, scored_epoch
 from spatialnets.analyses.wiring import magnitudes
 from spatialnets.protocols import Trials
-from spatialnets.regression import activity_regression
+from spatialnets.statistics.regression import activity_regression
 
 if TYPE_CHECKING:
     import xarray as xr

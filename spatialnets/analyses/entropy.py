@@ -17,7 +17,7 @@ from spatialnets.protocols import Analysis
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["Entropy"]
 

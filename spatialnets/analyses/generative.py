@@ -15,13 +15,13 @@ from spatialnets.errors import nearest
 from spatialnets.graph.fingerprint import fingerprint_dissimilarity
 from spatialnets.graph.generative import STATISTICS, SearchMethod, check_search, energy, search, target_network
 from spatialnets.graph.growth import FAMILIES, RULES, grow
+from spatialnets.paper import PASS_ACCURACY
 from spatialnets.protocols import Analysis, FloatArray
-from spatialnets.scoring import PASS_ACCURACY
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["Generative"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from spatialnets.paper import PASS_ACCURACY
 from spatialnets.protocols import Analysis
-from spatialnets.scoring import PASS_ACCURACY
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["PassRate"]
 

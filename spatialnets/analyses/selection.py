@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.paper import PASS_ACCURACY, scored_among
 from spatialnets.protocols import Analysis, PerNetwork, RecurrentCore, Task
-from spatialnets.scoring import PASS_ACCURACY, scored_among
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.recording import Recording
-    from spatialnets.run import Run
+    from spatialnets.networks.recording import Recording
+    from spatialnets.runs.run import Run
 
 __all__ = ["Made", "Parts", "Recorded", "made_of", "parts_of", "passing", "scored_epoch", "varies"]
 
@@ -65,7 +65,7 @@ def _own(part: Any, place: int) -> Any:
 
 
 def scored_epoch(shard: xr.Dataset, epoch: int) -> int:
-    """Return an epoch, or the last one if training was shorter (see `spatialnets.scoring.scored_among`)."""
+    """Return an epoch, or the last one if training was shorter (see `spatialnets.paper.scored_among`)."""
     return scored_among(shard["epoch"].to_numpy(), epoch)
 
 
@@ -120,7 +120,7 @@ class Recorded(Analysis):
 
     def recordings(self, shard: xr.Dataset, parts: Parts) -> Iterator[tuple[int, Recording]]:
         """Yield the place and the recording of each network that has learned its task, one at a time."""
-        from spatialnets.recording import record
+        from spatialnets.networks.recording import record
 
         epoch = scored_epoch(shard, self.epoch)
         for place in np.flatnonzero(passing(shard, epoch, self.accuracy)).tolist():

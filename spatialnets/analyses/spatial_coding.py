@@ -14,12 +14,12 @@ from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded, refuse_unk
 from spatialnets.analyses.selection import Parts, parts_of
 from spatialnets.analyses.wiring import distances_of
 from spatialnets.protocols import Analysis, FloatArray
-from spatialnets.streams import numpy_stream
+from spatialnets.rng import numpy_stream
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["SpatialCoding", "spatial_spread"]
 

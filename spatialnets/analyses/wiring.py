@@ -15,7 +15,7 @@ from spatialnets.protocols import Analysis, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["Wiring", "dataset_of", "distances_of", "magnitudes", "weight_distance_correlation"]
 

@@ -80,7 +80,7 @@ class ALIF(Spiking):
             raise ValueError(f"adaptation_tau_ms must be finite and positive, not {self.adaptation_tau_ms}")
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.lif_module import Adaptation, LIFModule
+        from spatialnets.cores.modules.lif import Adaptation, LIFModule
 
         adaptation = Adaptation(self.adaptation, math.exp(-self.dt_ms / self.adaptation_tau_ms))
         return LIFModule(self, n_inputs, n_units, generators, adaptation)

@@ -68,7 +68,7 @@ class GRU(RecurrentCore):
             raise ValueError(f"gain must be finite and positive, not {self.gain}")
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.gru_module import GRUModule
+        from spatialnets.cores.modules.gru import GRUModule
 
         return GRUModule(n_inputs, n_units, generators, self.gain)
 
@@ -76,7 +76,7 @@ class GRU(RecurrentCore):
         import torch
         from torch import nn
 
-        from spatialnets.cores.orientation import torch_state
+        from spatialnets.cores.modules.orientation import torch_state
 
         n_inputs, n_units = recurrent.projections()["input"].shape[2:]
         own = dict(recurrent.named_parameters())

@@ -88,6 +88,6 @@ class Leaky(RecurrentCore):
         return self.dt_ms / self.tau_ms
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.rnn_module import LeakyModule
+        from spatialnets.cores.modules.rnn import LeakyModule
 
         return LeakyModule(n_inputs, n_units, generators, self.nonlinearity, self.gain, self.alpha)

@@ -108,6 +108,6 @@ class LIF(Spiking):
     )
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.lif_module import LIFModule
+        from spatialnets.cores.modules.lif import LIFModule
 
         return LIFModule(self, n_inputs, n_units, generators)

@@ -73,14 +73,14 @@ class LSTM(RecurrentCore):
             raise ValueError(f"forget_bias must be finite, not {self.forget_bias}")
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.lstm_module import LSTMModule
+        from spatialnets.cores.modules.lstm import LSTMModule
 
         return LSTMModule(n_inputs, n_units, generators, self.gain, self.forget_bias)
 
     def to_torch(self, recurrent: Recurrent) -> nn.Module:
         from torch import nn
 
-        from spatialnets.cores.orientation import torch_state
+        from spatialnets.cores.modules.orientation import torch_state
 
         n_inputs, n_units = recurrent.projections()["input"].shape[2:]
         module = nn.LSTM(n_inputs, n_units, batch_first=True)

@@ -59,14 +59,14 @@ class RNN(RecurrentCore):
             raise ValueError(f"gain must be finite and positive, not {self.gain}")
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        from spatialnets.cores.rnn_module import RNNModule
+        from spatialnets.cores.modules.rnn import RNNModule
 
         return RNNModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)
 
     def to_torch(self, recurrent: Recurrent) -> nn.Module:
         from torch import nn
 
-        from spatialnets.cores.orientation import torch_state
+        from spatialnets.cores.modules.orientation import torch_state
 
         n_inputs, n_units = recurrent.projections()["input"].shape[2:]
         module = nn.RNN(n_inputs, n_units, nonlinearity=self.nonlinearity, batch_first=True)

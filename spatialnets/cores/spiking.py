@@ -65,6 +65,6 @@ class Spiking(RecurrentCore):
         states
             Spikes, ``(network, trial, time, unit)``.
         """
-        from spatialnets.cores.filtering import filtered
+        from spatialnets.cores.modules.filtering import filtered
 
         return filtered(states, 1.0 if self.readout_tau_ms is None else math.exp(-self.dt_ms / self.readout_tau_ms))

@@ -115,8 +115,8 @@ class Wrapped(RecurrentCore):
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         import torch
 
-        from spatialnets.cores.module_contract import check_module, made
-        from spatialnets.cores.wrapped_module import WrappedModule
+        from spatialnets.cores.modules.module_contract import check_module, made
+        from spatialnets.cores.modules.wrapped import WrappedModule
 
         check_module(self, n_inputs, n_units)
         seeds = [int(torch.randint(2**63 - 1, (), generator=generator)) for generator in generators]

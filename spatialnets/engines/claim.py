@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spatialnets.engines.job import Advance
 from spatialnets.errors import RunError
-from spatialnets.run import Run
+from spatialnets.runs.run import Run
 
 __all__ = [
     "INTERVAL",

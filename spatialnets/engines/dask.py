@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from spatialnets.engines.arithmetic import thread_variables
+from spatialnets.engines.child import run_as_child
 from spatialnets.engines.claim import Cancelled, cancellation, hold, is_held
 from spatialnets.engines.engine import ATTEMPTS, Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import refusal, work_command, write_orders
-from spatialnets.engines.parent import run_as_child
-from spatialnets.engines.progress import Progress
-from spatialnets.engines.sizing import cores
+from spatialnets.engines.threads import thread_variables
 from spatialnets.errors import RunError, UserError
-from spatialnets.run import Run
+from spatialnets.progress import Progress
+from spatialnets.runs.run import Run
+from spatialnets.training.capacity import cores
 
 if TYPE_CHECKING:
     from distributed import Client, Future

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spatialnets.engines.job import Job
-from spatialnets.engines.progress import Progress
 from spatialnets.errors import Detached
-from spatialnets.run import Run
+from spatialnets.progress import Progress
+from spatialnets.runs.run import Run
 
 __all__ = ["ATTEMPTS", "Detached", "Engine"]
 

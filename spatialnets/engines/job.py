@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from spatialnets.run import Run
+from spatialnets.runs.run import Run
 
 __all__ = ["Advance", "Job"]
 

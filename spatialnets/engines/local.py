@@ -6,16 +6,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spatialnets.engines.arithmetic import arithmetic
 from spatialnets.engines.elsewhere import importable_elsewhere
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
-from spatialnets.engines.progress import Progress
-from spatialnets.engines.shard_job import ShardJob
-from spatialnets.engines.sizing import fitting_workers
+from spatialnets.engines.threads import arithmetic
+from spatialnets.engines.train_job import ShardJob
 from spatialnets.engines.workers import Workers
 from spatialnets.errors import UserError
-from spatialnets.run import Run
+from spatialnets.progress import Progress
+from spatialnets.runs.run import Run
+from spatialnets.training.capacity import fitting_workers
 
 __all__ = ["Here", "Processes"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from spatialnets.engines.job import Job
 from spatialnets.errors import RunError, UserError
-from spatialnets.run import Run
-from spatialnets.storage import write_text
+from spatialnets.files.atomic import write_text
+from spatialnets.runs.run import Run
 
 __all__ = ["job_from", "read_order", "refusal", "shard_jobs", "work_command", "write_orders"]
 
@@ -71,7 +71,7 @@ def job_from(run: Run, order: Mapping[str, Any]) -> Job:
         If the run has no such shard, or a part of the job cannot be had here.
     """
     if "analysis" in order:
-        from spatialnets.engines.measuring import measure_job
+        from spatialnets.engines.measure import measure_job
 
         return measure_job(run, order)
     (job,) = shard_jobs(run, [order.get("shard")])
@@ -86,8 +86,8 @@ def shard_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
     UserError
         If the run has no such shard, or a part of its experiment cannot be had here.
     """
-    from spatialnets.engines.folder import planned_shards
-    from spatialnets.engines.shard_job import ShardJob
+    from spatialnets.engines.train_job import ShardJob
+    from spatialnets.runs.folder import planned_shards
 
     for index in indices:
         if not isinstance(index, int) or not 0 <= index < len(run.shards):

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spatialnets.checkpoint import updates_in
-from spatialnets.engines.choosing import engine_noted
+from spatialnets.engines.choice import engine_noted
 from spatialnets.engines.claim import at_work, cancellation
-from spatialnets.engines.driving import driver, is_driven
-from spatialnets.engines.progress import clock_words
+from spatialnets.engines.driver import driver, is_driven
 from spatialnets.errors import UserError
-from spatialnets.run import Run, ShardRecord
+from spatialnets.progress import clock_words
+from spatialnets.runs.run import Run, ShardRecord
+from spatialnets.training.checkpoint import updates_in
 
 __all__ = ["Begun", "Status", "status_of"]
 

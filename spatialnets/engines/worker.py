@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spatialnets.engines.job import Job
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 
 def main() -> None:
@@ -35,9 +35,9 @@ def main() -> None:
     search_path, folder, threads, parent = pickle.load(source)
     sys.path[:] = search_path
 
-    from spatialnets.engines.arithmetic import arithmetic, keep_memory
-    from spatialnets.engines.parent import die_with_parent
-    from spatialnets.run import Run
+    from spatialnets.engines.child import die_with_parent
+    from spatialnets.engines.threads import arithmetic, keep_memory
+    from spatialnets.runs.run import Run
 
     die_with_parent(parent)
     keep_memory()

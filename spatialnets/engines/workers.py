@@ -16,12 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from spatialnets.engines.arithmetic import thread_variables
 from spatialnets.engines.claim import INTERVAL, Cancelled, cancellation
 from spatialnets.engines.engine import ATTEMPTS
 from spatialnets.engines.job import Job
-from spatialnets.engines.progress import Progress
+from spatialnets.engines.threads import thread_variables
 from spatialnets.errors import RunError, StorageError
+from spatialnets.progress import Progress
 
 __all__ = ["Workers"]
 

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.files.limits import check_hdf5, check_mat, read_array, read_arrays
 from spatialnets.files.reading import UnfitFile, reading
-from spatialnets.files.sizes import check_hdf5, check_mat, read_array, read_arrays
 from spatialnets.files.table import ENDINGS, Row, read_rows
 from spatialnets.protocols import FloatArray
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from spatialnets.files.limits import plain_text
 from spatialnets.files.reading import UnfitFile
-from spatialnets.files.sizes import plain_text
 
 __all__ = ["ENDINGS", "Row", "distinct", "harmless", "read_rows"]
 

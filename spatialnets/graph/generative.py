@@ -13,7 +13,7 @@ from spatialnets.graph.fingerprint import DIGITS, undirected
 from spatialnets.graph.growth import FAMILIES, RULES, grow
 from spatialnets.graph.threshold import threshold_proportional
 from spatialnets.protocols import FloatArray
-from spatialnets.statistics import mean_interval
+from spatialnets.statistics.effects import mean_interval
 
 __all__ = [
     "STATISTICS",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.graph.compiled import compiled
+from spatialnets.compiled import compiled
 from spatialnets.protocols import FloatArray
 
 __all__ = ["LEAST_GAIN", "improve_division", "louvain"]

@@ -188,7 +188,7 @@ def betweenness(lengths: ArrayLike) -> FloatArray:
 
 def _lengths(matrix: FloatArray, weighted: bool) -> FloatArray:
     """Return the lengths of shortest ways of one network of weights."""
-    from spatialnets.graph.compiled import COMPILED
+    from spatialnets.compiled import COMPILED
     from spatialnets.graph.kernels import path_lengths_binary
 
     exists = matrix != 0
@@ -210,7 +210,7 @@ def _lengths(matrix: FloatArray, weighted: bool) -> FloatArray:
 
 def _shortest(lengths: FloatArray) -> FloatArray:
     """Return the lengths of shortest ways, in place, from those of direct connections (Floyd and Warshall)."""
-    from spatialnets.graph.compiled import COMPILED
+    from spatialnets.compiled import COMPILED
     from spatialnets.graph.kernels import shorten
 
     if COMPILED:

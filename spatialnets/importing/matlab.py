@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from spatialnets.errors import UserError, nearest
-from spatialnets.files.sizes import check_file, check_links, check_mat, check_size
+from spatialnets.files.limits import check_file, check_links, check_mat, check_size
 from spatialnets.importing.source import (
     Numbers,
     Source,

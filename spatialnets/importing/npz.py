@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialnets.errors import UserError, nearest
-from spatialnets.files.sizes import Header, headers_in
+from spatialnets.files.limits import Header, headers_in
 from spatialnets.importing.source import (
     Numbers,
     Source,

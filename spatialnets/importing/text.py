@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from spatialnets.errors import UserError
-from spatialnets.files.sizes import plain_text
+from spatialnets.files.limits import plain_text
 from spatialnets.importing.source import Numbers, Source, SourceGroup, Wanted, epochs_of, reading
 from spatialnets.protocols import FloatArray
 

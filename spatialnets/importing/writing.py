@@ -17,21 +17,21 @@ import numpy as np
 import xarray as xr
 
 from spatialnets import registry
-from spatialnets.declaration import apply_word, from_plain, plain
-from spatialnets.engines.folder import begin, stored, write_plan
-from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import DeclarationError, RunError, UserError, nearest
-from spatialnets.experiment import Experiment
-from spatialnets.files.sizes import check_file
+from spatialnets.experiments.declaration import apply_word, from_plain, plain
+from spatialnets.experiments.experiment import Experiment
+from spatialnets.files.limits import check_file
 from spatialnets.importing.matlab import open_mat, open_tree
 from spatialnets.importing.npz import open_npz
 from spatialnets.importing.rate_data import PAPER_GROUPS, open_rate_data
 from spatialnets.importing.source import FORMATS, Numbers, Source, SourceGroup, Wanted, reading
 from spatialnets.importing.text import ENDINGS, files_in, open_text
+from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.progress import NoProgress, Progress
 from spatialnets.protocols import FloatArray, PricedRegularizer
-from spatialnets.run import SCORES, Run
-from spatialnets.shard import Shard, axis_values
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.folder import begin, stored, write_plan
+from spatialnets.runs.run import SCORES, Run
+from spatialnets.training.shard import Shard, axis_values
 
 __all__ = ["import_networks"]
 

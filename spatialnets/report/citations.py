@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from spatialnets.experiment import Experiment
+    from spatialnets.experiments.experiment import Experiment
 
 __all__ = ["bibliography", "entries", "keys_of"]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from spatialnets.building import brief
-from spatialnets.engines.progress import NoProgress, Progress
+from spatialnets.experiments.blocks import brief
+from spatialnets.progress import NoProgress, Progress
 from spatialnets.protocols import FloatArray
 from spatialnets.report.contrasts import FEWEST, Contrast, Pairing, contrasts, differing, pairings
 from spatialnets.report.samples import Sample
 from spatialnets.report.spatial_nulls import NULL_COLUMNS, map_table, null_table, strength_map, weights_of
-from spatialnets.statistics import Effect, bootstrap, effect, false_discovery
+from spatialnets.statistics.effects import Effect, bootstrap, effect, false_discovery
 
 __all__ = ["CLAIMS", "Comparison", "compare"]
 

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from spatialnets.building import brief
-from spatialnets.declaration import BLOCKS
+from spatialnets.experiments.blocks import brief
+from spatialnets.experiments.declaration import BLOCKS
+from spatialnets.files.atomic import write_text
 from spatialnets.report.cells import csv_of
 from spatialnets.report.comparison import CLAIMS, Comparison
 from spatialnets.report.contrasts import FEWEST, SELECTIONS, Contrast
@@ -23,7 +24,6 @@ from spatialnets.report.figures import MARKERS, PALETTE, PANELS, Picture, style
 from spatialnets.report.html import plotly_script, template
 from spatialnets.report.samples import Sample
 from spatialnets.report.spatial_nulls import CENTRALITY, NULLS
-from spatialnets.storage import write_text
 
 __all__ = ["answers", "label_of", "unclaimed", "write_comparison"]
 

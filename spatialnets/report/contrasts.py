@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.declaration import BLOCKS
+from spatialnets.experiments.declaration import BLOCKS
 from spatialnets.protocols import FloatArray
 from spatialnets.report.samples import Sample
 

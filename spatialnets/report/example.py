@@ -12,13 +12,13 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spatialnets.graph.modularity import modularity
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, colors_of, groups_of, style
 from spatialnets.report.measured import at_scored, passing, scored_epoch
 from spatialnets.report.space import Connections, draw, scene, scene_html, views
 from spatialnets.report.sweet_spot import SweetSpot
-from spatialnets.run import Run
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.run import Run
 
 __all__ = [
     "SCENES",

@@ -17,9 +17,9 @@ import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from spatialnets.files.atomic import write_bytes, write_text
 from spatialnets.report.cells import csv_of
 from spatialnets.report.measured import at_scored, pass_accuracy, passing, scored_epoch
-from spatialnets.storage import write_bytes, write_text
 
 __all__ = [
     "Picture",

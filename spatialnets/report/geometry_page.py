@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from spatialnets.files.atomic import write_text
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import FloatArray, Geometry
 from spatialnets.report.figures import PALETTE, Picture, style
 from spatialnets.report.html import plotly_script, template
 from spatialnets.report.space import draw, in_three_dimensions, scene, scene_html, views
-from spatialnets.storage import write_text
-from spatialnets.stored_geometry import StoredGeometry
 
 __all__ = ["metric_checks", "portrait", "table_of_facts", "write_geometry_page"]
 
@@ -32,7 +32,7 @@ def table_of_facts(geometry: Geometry, stored: StoredGeometry) -> list[tuple[str
     geometry
         The part.
     stored
-        What it said of its units, as `spatialnets.engines.folder.stored` gives it.
+        What it said of its units, as `spatialnets.runs.folder.stored` gives it.
     """
     unit, distances = stored.length_unit, stored.distances
     apart = ~np.eye(len(distances), dtype=bool)

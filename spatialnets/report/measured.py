@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.measuring import measure
-from spatialnets.engines.progress import Progress
+from spatialnets.engines.measure import measure
 from spatialnets.errors import StorageError, UserError
-from spatialnets.netcdf import DamagedFile
+from spatialnets.files.netcdf import DamagedFile
+from spatialnets.paper import PASS_ACCURACY, scored_among
+from spatialnets.progress import Progress
 from spatialnets.protocols import Analysis
-from spatialnets.run import SCORES, Run
-from spatialnets.scoring import PASS_ACCURACY, scored_among
+from spatialnets.runs.run import SCORES, Run
 
 __all__ = ["at_scored", "measured", "measurements", "pass_accuracy", "passing", "scored_epoch"]
 
@@ -39,7 +39,7 @@ def measured(
     analyses
         By name.
     workers, progress, engine
-        As in `spatialnets.engines.measuring.measure`.
+        As in `spatialnets.engines.measure.measure`.
     """
     tables = [run.map(lambda shard: shard[list(SCORES)], scores_only=True)]
     reasons, stored = [], [name for name in run.measurements() if name not in analyses]
@@ -130,7 +130,7 @@ def _networks(table: xr.Dataset) -> list[tuple[str, int]]:
 
 
 def scored_epoch(table: xr.Dataset) -> int:
-    """Return the epoch at which networks are compared (see `spatialnets.scoring.scored_among`)."""
+    """Return the epoch at which networks are compared (see `spatialnets.paper.scored_among`)."""
     return scored_among(table["epoch"].to_numpy())
 
 

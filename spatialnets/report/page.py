@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spatialnets.building import block_of, brief
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.progress import Progress
-from spatialnets.experiment import Experiment
-from spatialnets.netcdf import DamagedFile
+from spatialnets.experiments.blocks import block_of, brief
+from spatialnets.experiments.experiment import Experiment
+from spatialnets.files.atomic import digest_of, write_text
+from spatialnets.files.netcdf import DamagedFile
+from spatialnets.progress import Progress
 from spatialnets.protocols import Analysis, RecurrentCore, Task
 from spatialnets.report.cells import csv_of
 from spatialnets.report.citations import bibliography, entries, keys_of
@@ -42,8 +43,7 @@ from spatialnets.report.scorecard import scorecard
 from spatialnets.report.setup import setup
 from spatialnets.report.structure import follow_up, growth, structure
 from spatialnets.report.sweet_spot import map_picture, sweet_spot
-from spatialnets.run import Run
-from spatialnets.storage import digest_of, write_text
+from spatialnets.runs.run import Run
 
 __all__ = ["is_compared", "is_current", "write_report"]
 

@@ -13,16 +13,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from spatialnets.building import Builder, brief
-from spatialnets.declaration import BLOCKS, from_plain
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.progress import Progress
 from spatialnets.errors import RunError, UserError
+from spatialnets.experiments.blocks import Builder, brief
+from spatialnets.experiments.declaration import BLOCKS, from_plain
+from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.progress import Progress
 from spatialnets.protocols import Analysis, FloatArray
 from spatialnets.registry import name_of
 from spatialnets.report.measured import measured, passing, scored_epoch
-from spatialnets.run import Run
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.run import Run
 
 __all__ = ["Sample", "samples_of"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spatialnets.protocols import FloatArray
-from spatialnets.statistics import bootstrap, cohens_d, mean_interval
+from spatialnets.statistics.effects import bootstrap, cohens_d, mean_interval
 
 __all__ = ["LEAST", "Interval", "Score", "difference_score", "mean_score", "median_score", "table_of"]
 

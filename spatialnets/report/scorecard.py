@@ -13,11 +13,11 @@ from scipy import stats
 from spatialnets.graph.generative import rule_statistics
 from spatialnets.graph.growth import FAMILIES
 from spatialnets.protocols import FloatArray
-from spatialnets.regression import activity_regression
 from spatialnets.report.features import LATE, MIDDLE, at_the_papers_windows, balance
 from spatialnets.report.measured import at_scored, passing
 from spatialnets.report.score import LEAST, Score, difference_score, mean_score, median_score
 from spatialnets.report.sweet_spot import sweet_spot
+from spatialnets.statistics.regression import activity_regression
 
 __all__ = ["CONTROLS", "scorecard"]
 

@@ -12,8 +12,8 @@ from spatialnets.errors import UserError
 from spatialnets.protocols import Trials
 from spatialnets.report.figures import Picture, style
 from spatialnets.report.space import draw, views
-from spatialnets.run import Run
-from spatialnets.streams import numpy_stream
+from spatialnets.rng import numpy_stream
+from spatialnets.runs.run import Run
 
 __all__ = ["setup"]
 

@@ -12,8 +12,8 @@ import numpy as np
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from numpy.typing import NDArray
 
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import FloatArray
-from spatialnets.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -15,8 +15,8 @@ from spatialnets.graph.small_worldness import small_worldness
 from spatialnets.protocols import FloatArray
 from spatialnets.report.contrasts import FEWEST
 from spatialnets.report.samples import Sample
-from spatialnets.statistics import bootstrap
-from spatialnets.streams import numpy_stream
+from spatialnets.rng import numpy_stream
+from spatialnets.statistics.effects import bootstrap
 
 __all__ = ["CENTRALITY", "NULLS", "NULL_COLUMNS", "map_table", "null_table", "strength_map", "weights_of"]
 

@@ -12,10 +12,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from spatialnets.paper import PASS_ACCURACY
 from spatialnets.protocols import FloatArray
 from spatialnets.report.figures import Picture, style
 from spatialnets.report.measured import at_scored, pass_accuracy
-from spatialnets.scoring import PASS_ACCURACY
 
 __all__ = ["SweetSpot", "Thresholds", "map_picture", "sweet_spot"]
 

@@ -11,7 +11,7 @@ from string import Template
 import spatialnets
 from spatialnets import registry
 from spatialnets.errors import UserError, nearest
-from spatialnets.storage import write_text
+from spatialnets.files.atomic import write_text
 
 __all__ = ["class_name", "part_name", "write_package"]
 

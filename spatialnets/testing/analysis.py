@@ -9,7 +9,7 @@ import numpy as np
 from spatialnets.protocols import Analysis
 
 if TYPE_CHECKING:
-    from spatialnets.run import Run
+    from spatialnets.runs.run import Run
 
 __all__ = ["check_analysis"]
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spatialnets.engines.computing import compute
+from spatialnets.engines.compute import compute
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.local import Here
-from spatialnets.engines.progress import NoProgress, Progress
 from spatialnets.errors import RunError
-from spatialnets.experiment import Experiment
-from spatialnets.run import Run
+from spatialnets.experiments.experiment import Experiment
+from spatialnets.progress import NoProgress, Progress
+from spatialnets.runs.run import Run
 
 __all__ = ["check_engine"]
 

@@ -25,7 +25,7 @@ import torch
 from page import LOAD, write
 from timing import SMALLEST, Effort, Figures
 
-from spatialnets.engines.arithmetic import keep_memory
+from spatialnets.engines.threads import keep_memory
 
 BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
     "paper": fronts.paper,

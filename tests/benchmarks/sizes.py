@@ -11,14 +11,14 @@ from typing import Literal
 import numpy as np
 from timing import Effort, Figures, child, peak_gibibytes, said, taking_turns
 
-from spatialnets import training as training_module
 from spatialnets.cores import RNN
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Cortex, Sphere
 from spatialnets.regularizers import Both
-from spatialnets.shard import Shard, Training
+from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
-from spatialnets.training import Trainer
+from spatialnets.training import trainer as trainer_module
+from spatialnets.training.shard import Shard, Training
+from spatialnets.training.trainer import Trainer
 
 
 def surface(effort: Effort) -> Figures:
@@ -82,7 +82,7 @@ def print_size(method: Literal["exact", "stochastic"], n_units: int, updates: in
     training = Training(trials_per_epoch=32, batch_size=32, validation_trials=8)
     task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), stored(Sphere(n_units))
     # what is kept before training is estimated for both: the memory of an exact one would be the peak of either
-    training_module.EXACT_UNITS = 0
+    trainer_module.EXACT_UNITS = 0
     shard = Shard(0, "x", (0,), (0,), "x", RNN(), Both(0.001, method="stochastic"), task, training)
     trainer = Trainer(shard, sphere)
     trainer.terms = {"both": Both(0.001, method=method)}

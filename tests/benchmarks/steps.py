@@ -15,14 +15,14 @@ from timing import Effort, Figures, child, said, taking_turns
 
 from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
-from spatialnets.engines.folder import stored
 from spatialnets.geometries import Grid
 from spatialnets.graph.communicability import communicability
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1, Both
-from spatialnets.shard import Shard, Training
-from spatialnets.stored_geometry import StoredGeometry
+from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
-from spatialnets.training import Trainer
+from spatialnets.training.shard import Shard, Training
+from spatialnets.training.trainer import Trainer
 
 TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
 UPDATES_PER_EPOCH = 40

@@ -1,0 +1,1 @@
+"""Reading brain images, surfaces and connectomes; distances along a surface; placing units on it."""

@@ -1,0 +1,1 @@
+"""PyTorch modules that the core blueprints build, batched over networks."""

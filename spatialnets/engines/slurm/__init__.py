@@ -1,0 +1,1 @@
+"""The Slurm engine: one array task per job, submitted with sbatch."""

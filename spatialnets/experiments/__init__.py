@@ -1,0 +1,1 @@
+"""Experiments: from a YAML declaration to checked components."""

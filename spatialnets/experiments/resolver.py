@@ -1,0 +1,339 @@
+"""Declarations as parts: everything is checked, and every mistake noted, before anything is computed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeGuard
+
+from spatialnets import registry
+from spatialnets.errors import DeclarationError, nearest
+from spatialnets.experiments.axes import MOST_NETWORKS, Axis, network_values, read_axis
+from spatialnets.experiments.blocks import Builder, block_of, is_per_network
+from spatialnets.experiments.declaration import (
+    BLOCKS,
+    ENGINE,
+    PART_FAMILIES,
+    TOP,
+    Node,
+    as_block,
+    from_plain,
+    is_axis,
+    merge,
+    plain,
+)
+from spatialnets.experiments.group import Group, Networks
+from spatialnets.protocols import Analysis, Geometry
+from spatialnets.runs.metadata import GROUP, NAME
+
+__all__ = ["Kinds", "Reading", "geometry_name"]
+
+MOST = {"networks": MOST_NETWORKS, "seed": 2**62}  # which leaves room to count on from
+
+
+class Kinds:
+    """Names classes, and remembers those that no registry knows."""
+
+    def __init__(self, classes: dict[str, type[Any]]) -> None:
+        self.classes = classes
+
+    def __call__(self, family: str, part: type[Any]) -> str:
+        kind = registry.name_of(family, part)
+        if ":" in kind:
+            self.classes[kind] = part
+        return kind
+
+
+def _is_whole(value: Any, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def geometry_name(geometry: Geometry) -> str:
+    """Return the name of a geometry in a run: its kind and a hash of its fields."""
+    block = block_of(geometry, "geometry", Kinds({}))
+    digest = hashlib.sha256(json.dumps(block, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{block['kind'].rpartition(':')[2].rpartition('.')[2]}-{digest}"
+
+
+class Reading:
+    """Reads a declaration once, noting every mistake."""
+
+    def __init__(self, root: Node, classes: Mapping[str, type[Any]], trusted: bool = True) -> None:
+        self.problems: list[str] = []
+        self.builder = Builder(self.problems, classes, trusted)
+        self.content = root.value if isinstance(root.value, dict) else {}
+        self.root = root
+        for key, node in self.content.items():
+            if key not in TOP:
+                self._note(node, key, ENGINE if key == "engine" else f"unknown key, {nearest(key, TOP)}")
+        self.name = self._word("name", NAME, "experiment")
+        self.description = self._text("description")
+        self.networks = self._whole("networks", 1, least=1)
+        seed = self.content.get("seed", Node(0, root.mark))
+        self.seed_axis = self._axis(seed, "seed") if is_axis(seed) else None
+        if self.seed_axis and not all(
+            _is_whole(value, 0) and value <= MOST["seed"] for value in self.seed_axis.values(1)
+        ):
+            self._note(seed, "seed", f"expected whole numbers, 0 or more and at most 2^62, got {plain(seed)!r}")
+            self.seed_axis = None
+        self.seed = 0 if is_axis(seed) else self._whole("seed", 0, least=0)
+        self.analyses = self._analyses()
+        self.groups: dict[str, Group] = {}
+        self.resolved: dict[str, Any] = {
+            "name": self.name,
+            **({"description": self.description} if self.description else {}),
+            "networks": self.networks,
+            "seed": plain(seed),
+            "groups": {},
+            "analyses": [block_of(part, "analysis") for part in self.analyses.values()],
+        }
+        for name, node in self._group_nodes().items():
+            self._group(name, node)
+        if self.problems:
+            raise DeclarationError(self.problems)
+
+    def _note(self, node: Node, path: str, what: str) -> None:
+        self.builder.note(node, path, what)
+
+    def _word(self, key: str, pattern: str, default: str) -> str:
+        node = self.content.get(key, Node(default, self.root.mark))
+        if not isinstance(node.value, str) or not re.fullmatch(pattern, node.value):
+            self._note(
+                node, key, f"expected a word of letters, digits, dots and hyphens, at most 100, got {plain(node)!r}"
+            )
+            return default
+        return node.value
+
+    def _text(self, key: str) -> str:
+        node = self.content.get(key, Node("", self.root.mark))
+        if not isinstance(node.value, str):
+            self._note(node, key, f"expected a text, got {plain(node)!r}")
+            return ""
+        return node.value
+
+    def _whole(self, key: str, default: int, least: int, content: Mapping[str, Node] | None = None) -> int:
+        node = (self.content if content is None else content).get(key, Node(default, self.root.mark))
+        if not _is_whole(node.value, least) or node.value > MOST[key]:
+            said = "" if not _is_whole(node.value, least) else f" and at most {MOST[key]:,}"
+            self._note(node, key, f"expected a whole number, {least} or more{said}, got {plain(node)!r}")
+            return default
+        return node.value
+
+    def _analyses(self) -> dict[str, Analysis]:
+        node = self.content.get("analyses", Node([], self.root.mark))
+        if not isinstance(node.value, list):
+            self._note(node, "analyses", f"expected a list such as [wiring, modularity], got {plain(node)!r}")
+            return {}
+        analyses = {}
+        for place, item in enumerate(node.value):
+            part = self.builder.build("analysis", item, f"analyses.{place}")
+            if part is not None:
+                analyses[registry.name_of("analysis", type(part)).rpartition(":")[2]] = part
+        return analyses
+
+    def _group_nodes(self) -> dict[str, Node]:
+        base = self._mapping(self.content.get("base", Node({}, self.root.mark)), "base", BLOCKS)
+        groups = self.content.get("groups")
+        if groups is None:  # an experiment without groups is one group of its own name
+            return {self.name: base}
+        if not isinstance(groups.value, dict) or not groups.value:
+            self._note(groups, "groups", f"expected a mapping of one or more groups, got {plain(groups)!r}")
+            return {}
+        nodes = {}
+        for name, node in groups.value.items():
+            if not re.fullmatch(GROUP, name) or name in BLOCKS:
+                self._note(
+                    node,
+                    f"groups.{name}",
+                    "a group's name is letters, digits, _ and -, at most 100, and no family's name",
+                )
+                continue
+            above = Node({}, node.mark) if node.value is None else node
+            nodes[name] = merge(base, self._mapping(above, f"groups.{name}", (*BLOCKS, "networks", "zip")))
+        return nodes
+
+    def _mapping(self, node: Node, path: str, valid: Sequence[str]) -> Node:
+        if not isinstance(node.value, dict):
+            self._note(node, path, f"expected a mapping of {', '.join(valid)}, got {plain(node)!r}")
+            return Node({}, node.mark)
+        for key, value in node.value.items():
+            if key not in valid:
+                self._note(value, f"{path}.{key}", f"unknown key, {nearest(key, valid)}")
+        return Node({key: value for key, value in node.value.items() if key in valid}, node.mark)
+
+    # Groups
+
+    def _axis(self, node: Node, path: str) -> Axis | None:
+        try:
+            return read_axis(node)
+        except ValueError as error:
+            self._note(node, path, str(error))
+            return None
+
+    def _axes(self, node: Node, path: str, family: str, block: Node, within: list[str]) -> dict[str, Axis]:
+        """Find every axis in a block."""
+        if is_axis(node):
+            axis = self._axis(node, path)
+            return {path: axis} if axis else {}
+        if isinstance(node.value, list) and is_per_network(self.builder.hint(family, block, within)):
+            return {path: Axis("along", tuple(plain(node)))}
+        found: dict[str, Axis] = {}
+        items = (
+            node.value.items()
+            if isinstance(node.value, dict)
+            else enumerate(node.value)
+            if isinstance(node.value, list)
+            else ()
+        )
+        for key, value in items:
+            found |= self._axes(value, f"{path}.{key}", family, block, [*within, str(key)])
+        return found
+
+    def _group(self, name: str, node: Node) -> None:
+        assert isinstance(node.value, dict)
+        blocks = {family: as_block(node.value[family]) for family in BLOCKS if family in node.value}
+        blocks.setdefault("training", Node({}, node.mark))
+        for family in PART_FAMILIES:
+            if family not in blocks:
+                self._note(node, f"groups.{name}.{family}", f"is required: {', '.join(registry.names(family))}")
+        networks = self._whole("networks", self.networks, 1, node.value)
+        axes: dict[str, Axis] = {"seed": self.seed_axis} if self.seed_axis else {}
+        before = self.builder.noted
+        for family, block in blocks.items():
+            axes |= self._axes(block, family, family, block, [])
+        zipped = self._zipped(node.value.get("zip"), axes)
+        try:
+            networks_of = network_values(axes, zipped, networks)
+        except ValueError as error:
+            self._note(node, f"groups.{name}", str(error))
+            return
+        if self.builder.noted > before:
+            return
+        if any(family not in blocks for family in PART_FAMILIES):
+            for family, block in blocks.items():
+                if not any(path.split(".")[0] == family for path in axes):
+                    self.builder.build(family, block, family)
+            return
+        ensembles = self._ensembles(blocks, axes, networks_of, networks)
+        if ensembles is None:
+            return
+        self.groups[name] = Group(name, tuple(ensembles))
+        first = ensembles[0]
+        resolved = {}
+        for family in BLOCKS:
+            kinds = Kinds(dict(self.builder.classes))
+            resolved[family] = _keep_axes(block_of(getattr(first, family), family, kinds), blocks[family])
+        if networks != self.networks:
+            resolved["networks"] = networks
+        if zipped:
+            resolved["zip"] = [list(paths) for paths in zipped]
+        self.resolved["groups"][name] = resolved
+
+    def _zipped(self, node: Node | None, axes: Mapping[str, Axis]) -> list[list[str]]:
+        if node is None:
+            return []
+        given = plain(node)
+        bundles = given if isinstance(given, list) and given and isinstance(given[0], list) else [given]
+        for bundle in bundles:
+            if not isinstance(bundle, list) or not all(isinstance(path, str) for path in bundle):
+                self._note(
+                    node,
+                    "zip",
+                    f"expected a list of key paths such as [task.delay_steps, seed], got {given!r}",
+                )
+                return []
+            for path in bundle:
+                if path not in axes:
+                    self._note(node, "zip", f"'{path}' is no axis of this group, {nearest(path, axes)}")
+        return bundles
+
+    def _ensembles(
+        self,
+        blocks: Mapping[str, Node],
+        axes: Mapping[str, Axis],
+        networks_of: Sequence[Mapping[str, Any]],
+        repeats: int,
+    ) -> list[Networks] | None:
+        def batches(path: str) -> bool:
+            family, *within = path.split(".")
+            return path == "seed" or is_per_network(self.builder.hint(family, blocks[family], within))
+
+        apart: dict[str, list[int]] = {}
+        splitting = [path for path in axes if not batches(path)]
+        for number, values in enumerate(networks_of):
+            fixed = {path: values[path] for path in splitting}
+            apart.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(number)
+        built = [self._networks(blocks, axes, networks_of, numbers, repeats, batches) for numbers in apart.values()]
+        return None if None in built else [networks for networks in built if networks is not None]
+
+    def _networks(
+        self,
+        blocks: Mapping[str, Node],
+        axes: Mapping[str, Axis],
+        networks_of: Sequence[Mapping[str, Any]],
+        numbers: Sequence[int],
+        repeats: int,
+        batches: Callable[[str], bool],
+    ) -> Networks | None:
+        values = {path: tuple(networks_of[number][path] for number in numbers) for path in axes}
+        parts: dict[str, Any] = {}
+        for family, block in blocks.items():
+            for path, along in values.items():
+                if path.split(".")[0] == family:
+                    block = _set_path(block, path.split(".")[1:], list(along) if batches(path) else along[0])
+            parts[family] = self.builder.build(family, block, family)
+        if None in parts.values():
+            return None
+        core, geometry = parts["core"], parts["geometry"]
+        if core.n_units is not None and core.n_units != geometry.n_units:
+            self._note(
+                blocks["core"],
+                "core.n_units",
+                f"{core.n_units} units, but the geometry {plain(blocks['geometry'])['kind']} holds {geometry.n_units}: "
+                "leave n_units out, or choose a geometry of that size",
+            )
+            return None
+        seeds = [
+            (int(networks_of[number]["seed"]) if self.seed_axis else self.seed) + number % repeats for number in numbers
+        ]
+        return Networks(
+            numbers=tuple(numbers),
+            seeds=tuple(seeds),
+            geometry_name=geometry_name(geometry),
+            axes=values,
+            **parts,
+        )
+
+
+def _set_path(node: Node, path: Sequence[str], value: Any) -> Node:
+    if not path:
+        return as_block(from_plain(value, node.mark))
+    key, rest = path[0], path[1:]
+    if isinstance(node.value, list):
+        items = list(node.value)
+        items[int(key)] = _set_path(items[int(key)], rest, value)
+        return Node(items, node.mark)
+    assert isinstance(node.value, dict)
+    return Node(
+        {
+            **node.value,
+            key: _set_path(node.value[key], rest, value) if rest else from_plain(value, node.value[key].mark),
+        },
+        node.mark,
+    )
+
+
+def _keep_axes(block: Any, declared: Node) -> Any:
+    """Put the axes of a declaration back into the block of a built part."""
+    if is_axis(declared):
+        return plain(declared)
+    if isinstance(block, dict) and isinstance(declared.value, dict):
+        return {
+            key: _keep_axes(value, declared.value[key]) if key in declared.value else value
+            for key, value in block.items()
+        }
+    if isinstance(block, list) and isinstance(declared.value, list) and len(block) == len(declared.value):
+        return [_keep_axes(value, item) for value, item in zip(block, declared.value, strict=True)]
+    return block

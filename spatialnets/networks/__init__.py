@@ -1,0 +1,1 @@
+"""Ensembles of networks on a geometry: the batched module, its checks and its recordings."""

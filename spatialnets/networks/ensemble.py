@@ -1,0 +1,159 @@
+"""Many networks of one shape as one batched module; a single network is an ensemble of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spatialnets.graph.repulsion import lengths
+from spatialnets.networks.checks import admit_projections, asked
+from spatialnets.networks.parametrization import constrain
+from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.protocols import Projection, RecurrentCore
+from spatialnets.rng import torch_stream
+
+__all__ = ["Ensemble"]
+
+
+class Ensemble(nn.Module):
+    """Recurrent networks with a linear readout, one per seed.
+
+    A network's initial weights come from its own seed and nothing else, and no operation mixes networks: a network
+    is the same alone as among fifty.
+
+    Parameters
+    ----------
+    core
+        Blueprint of the recurrent part.
+    n_inputs, n_units, n_outputs
+        Sizes of each network.
+    seeds
+        One seed per network.
+    geometry
+        Where units live, for constraints that ask for it, and to learn positions if they are to be learned.
+
+    Attributes
+    ----------
+    readout
+        Weights ``(network, unit, output)``, Glorot-uniform at first.
+    readout_bias
+        ``(network, output)``, zero at first.
+    positions
+        ``(network, unit, d)`` in the geometry's unit of length, if they are learned; otherwise None.
+
+    Raises
+    ------
+    UserError
+        If the core has no such weights, or its constraints cannot be had.
+
+    Examples
+    --------
+    >>> from spatialnets.cores import RNN
+    >>> ensemble = Ensemble(RNN(), n_inputs=8, n_units=100, n_outputs=4, seeds=(0, 1, 2))
+    >>> ensemble(torch.zeros(3, 16, 50, 8), steps=[49]).shape
+    torch.Size([3, 16, 1, 4])
+    """
+
+    def __init__(
+        self,
+        core: RecurrentCore,
+        n_inputs: int,
+        n_units: int,
+        n_outputs: int,
+        seeds: Sequence[int],
+        geometry: StoredGeometry | None = None,
+    ) -> None:
+        super().__init__()
+        self.core, self.geometry = core, geometry
+        generators = [torch_stream(seed, "initial recurrent weights") for seed in seeds]
+        with asked(f"{type(core).__name__}.build()", "check_core"):
+            self.recurrent = core.build(n_inputs, n_units, generators)
+        admit_projections(core, self.recurrent, (len(seeds), n_inputs, n_units))
+        limit = (6 / (n_units + n_outputs)) ** 0.5
+        self.readout = nn.Parameter(
+            torch.stack(
+                [
+                    torch.empty(n_units, n_outputs).uniform_(
+                        -limit, limit, generator=torch_stream(seed, "initial readout weights")
+                    )
+                    for seed in seeds
+                ]
+            )
+        )
+        self.readout_bias = nn.Parameter(torch.zeros(len(seeds), n_outputs))
+        self.register_parameter("positions", None)
+        if geometry is not None and geometry.learnable:
+            start = torch.tensor(geometry.positions, dtype=torch.get_default_dtype())
+            self.positions = nn.Parameter(start.repeat(len(seeds), 1, 1))
+        if core.constraints:
+            self._constrain(n_units)
+
+    def _constrain(self, n_units: int) -> None:
+        for name, block in self.projections().items():
+            costs = self.geometry.costs_of(name) if self.geometry is not None else None
+            parts = self.geometry.parts if self.geometry is not None else np.empty(0, dtype=np.int64)
+            projection = Projection(
+                name,
+                (block.shape[2], block.shape[3]),
+                None if costs is None else torch.tensor(costs),
+                parts if len(parts) else np.zeros(n_units, dtype=np.int64),
+            )
+            owner = self if name == "readout" else cast(nn.Module, self.recurrent)
+            constrain(owner, self.core.constraints, projection)
+
+    def states(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``.
+
+        `noise`, of the shape of the states, is added to what enters each unit.
+        """
+        return self.recurrent(inputs) if noise is None else self.recurrent(inputs, noise)
+
+    def answers(self, states: Tensor, steps: Sequence[int]) -> Tensor:
+        """Map states ``(network, trial, time, unit)`` to outputs ``(network, trial, step, output)`` at some steps."""
+        seen = self.core.trace(states).transpose(1, 2)  # by time, as cores work: so will be the way back
+        asked = seen[:, steps[0]] if len(steps) == 1 else seen[:, list(steps)].transpose(1, 2).flatten(1, 2)
+        outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
+        return outputs.view(len(outputs), states.shape[1], len(steps), -1)
+
+    def forward(self, inputs: Tensor, steps: Sequence[int]) -> Tensor:
+        """Map inputs ``(network, trial, time, input)`` to outputs ``(network, trial, step, output)`` at some steps."""
+        return self.answers(self.states(inputs), steps)
+
+    def projections(self) -> dict[str, Tensor]:
+        """Return every block of weights ``(network, gate, pre, post)``: recurrent, input, readout."""
+        return {**self.recurrent.projections(), "readout": self.readout[:, None]}
+
+    def own_parameters(self) -> dict[str, Tensor]:
+        """Return what is learned besides projections and positions, by its last name.
+
+        Raises
+        ------
+        ValueError
+            If two parameters share a name, of which a run could keep but one.
+        """
+        apart = {*self.projections(), "positions"}
+        own = [
+            (name.rpartition(".")[2], parameter)
+            for name, parameter in self.named_parameters()
+            if "parametrizations." not in name
+        ]
+        own = [(name, parameter) for name, parameter in own if name not in apart]
+        if len(dict(own)) < len(own):
+            names = ", ".join(sorted(name for name, _ in own))
+            raise ValueError(f"two parameters share a name, of which a run keeps one: {names}")
+        return dict(own)
+
+    def places(self) -> Tensor:
+        """Return learned positions in steps of the paper's grid, ``(network, unit, d)``, as penalties see them.
+
+        They are rescaled so that their mean distance stays what it was taken for at first: a network cannot pay less by
+        shrinking altogether.
+        """
+        assert self.geometry is not None
+        mean = self.geometry.mean_distance * self.geometry.steps_per_unit
+        between = lengths(self.positions).sum(dim=(1, 2)) / (self.positions.shape[1] * (self.positions.shape[1] - 1))
+        return self.positions * (mean / between)[:, None, None]

@@ -1,0 +1,1 @@
+"""Effect sizes, intervals, regression and lasso."""

@@ -1,0 +1,1 @@
+"""Training: the optimizer loop, its noise, trials, penalties and checkpoints."""
