@@ -1,67 +1,79 @@
-# What one does with a checkout. `make help` lists it.
+# Common commands for a checkout. `make help` lists them.
 #
-# Everything is installed into .venv from pyproject.toml, at the versions of constraints.txt. Where packages come
-# from is pip's own affair (its settings and environment). OMP_NUM_THREADS and everything else in the environment
-# reaches the commands as it is.
+# Everything is installed into .venv from pyproject.toml, at the versions of constraints.txt. pip's settings and
+# environment determine where packages are downloaded from. OMP_NUM_THREADS and all other environment variables are
+# passed to the commands unchanged.
 
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGIN := $(wildcard tests/plugin/pyproject.toml tests/plugin/*.py tests/plugin/*/*.py)
 
-# Tests run two at a time, so one thread each unless the environment says otherwise.
+# Two tests run at a time, so each uses one thread unless the environment sets another number.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
 QUICK = not slow and not paper and not gpu
+# One tiny run through the command line, every component's contract, a core, a penalty and a geometry against oracles.
+SMOKE = tests/test_stored_run.py tests/test_contracts.py tests/test_rnn.py tests/test_regularizers.py tests/test_ring.py
+# What depends on the processor's arithmetic: kernels, cores, penalties, resuming.
+ARITHMETIC = tests/test_products.py tests/test_communicability.py tests/test_rnn.py tests/test_leaky.py tests/test_lif.py \
+	tests/test_gru_lstm.py tests/test_priced_regularizers.py tests/test_terms.py tests/test_training.py tests/test_stored_run.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test test-slow test-paper check docs benchmark clean
+.PHONY: help install run smoke test test-arithmetic test-slow test-paper check docs benchmark clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(VENV)/.installed ## create .venv and install into it
+install: $(VENV)/.installed ## create .venv and install the package into it
 
-run: $(VENV)/.installed ## train 16 + 16 of the paper's networks and print where the report is
+run: $(VENV)/.installed ## train 16 + 16 of the paper's networks, write the report and print its path
 	$(BIN)/spatialnets run preset=sernn_paper networks=16
 
-# Exit status 5 of pytest: ARGS choose none of these tests.
-test: $(VENV)/.plugin ## the quick tests; those of Slurm, which mostly wait, go on beside the others
-	@said=$$(mktemp); \
-	$(PYTEST) -m "$(QUICK) and slurm" $(ARGS) >"$$said" 2>&1 & slurm=$$!; \
-	trap 'kill $$slurm 2>/dev/null; rm -f "$$said"' EXIT; trap 'exit 130' INT TERM; \
+# pytest exits with status 5 if ARGS selects none of these tests.
+test: $(VENV)/.plugin ## run the quick tests; the Slurm tests, which mostly wait, run in parallel with the others
+	@output=$$(mktemp); \
+	$(PYTEST) -m "$(QUICK) and slurm" $(ARGS) >"$$output" 2>&1 & slurm=$$!; \
+	trap 'kill $$slurm 2>/dev/null; rm -f "$$output"' EXIT; trap 'exit 130' INT TERM; \
 	$(PYTEST) -m "$(QUICK) and not slurm" -n 2 $(ARGS); code=$$?; \
-	wait $$slurm; code_of_slurm=$$?; \
-	echo; echo "With Slurm:"; cat "$$said"; \
-	case $$code$$code_of_slurm in \
+	wait $$slurm; slurm_code=$$?; \
+	echo; echo "Slurm tests:"; cat "$$output"; \
+	case $$code$$slurm_code in \
 		00 | 05 | 50) ;; \
 		*) exit 1 ;; \
 	esac
 
-test-slow: $(VENV)/.plugin ## the tests that take more than a few seconds each
+smoke: $(VENV)/.plugin ## check in under a minute that the installation works
+	$(PYTEST) -m "$(QUICK) and not slurm" -n 2 $(SMOKE) $(ARGS)
+
+test-arithmetic: $(VENV)/.plugin ## repeat the tests of kernels, cores and penalties without vector instructions
+	ATEN_CPU_CAPABILITY=default $(PYTEST) -m "$(QUICK)" -n 2 $(ARITHMETIC) $(ARGS)
+
+test-slow: $(VENV)/.plugin ## run the tests that take more than a few seconds each
 	$(PYTEST) -m "slow and not paper and not gpu" -n 2 $(ARGS)
 
-test-paper: $(VENV)/.plugin ## train enough networks to compare with the published figures
+test-paper: $(VENV)/.plugin ## train enough networks to compare them with the published figures
 	$(PYTEST) -m paper $(ARGS)
 
-check: $(VENV)/.installed ## lint, formatting, types, who may import whom
+check: $(VENV)/.installed ## check style, formatting, types, import layers and language
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/plain_english.py
 
-docs: $(VENV)/.installed ## the documentation, into docs/_build/html
+docs: $(VENV)/.installed ## build the documentation into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-benchmark: $(VENV)/.installed ## measure speed and memory and write docs/benchmarks.md with it
+benchmark: $(VENV)/.installed ## measure speed and memory and write docs/benchmarks.md
 	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --page docs/benchmarks.md
 
-clean: ## remove what was built (not .venv, not runs/)
+clean: ## remove build results (but not .venv and runs/)
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf tests/plugin/build
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# `make PYTHON=/path/to/python` chooses another one; without it the first that is new enough is taken.
+# `make PYTHON=/path/to/python` selects an interpreter; the default is the first one that is new enough.
 PYTHON ?=
 
 $(BIN)/python:
@@ -75,7 +87,7 @@ $(BIN)/python:
 	fi; \
 	if [ -z "$$chosen" ]; then \
 		echo "make: found no Python 3.11 or later (python3 is $$(python3 --version 2>/dev/null || echo missing)); \
-	install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; \
+	install one, or give its path: make PYTHON=/path/to/python3.11" >&2; exit 1; \
 	fi; \
 	if ! "$$chosen" -c "$$enough" 2>/dev/null; then \
 		echo "make: $$chosen is $$("$$chosen" --version 2>/dev/null || echo missing); spatialnets needs Python 3.11 or later" >&2; exit 1; \
@@ -86,13 +98,13 @@ $(BIN)/python:
 	echo "creating $(VENV) with $$("$$chosen" --version)"; \
 	"$$chosen" -m venv --clear $(VENV)
 
-# No build isolation: the build uses the pinned setuptools that is installed first.
+# Without build isolation, the build uses the pinned setuptools, which is installed first.
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt setuptools
 	$(BIN)/python -m pip install -q -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch $@
 
-# A geometry in a package of its own, as a stranger would write one; for the tests only.
+# A geometry in a separate package, like one that a user would write; only for the tests.
 $(VENV)/.plugin: $(VENV)/.installed $(PLUGIN)
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --force-reinstall ./tests/plugin
 	@touch $@

@@ -17,7 +17,7 @@ from spatialnets.cli.export import export
 from spatialnets.cli.generative import generative
 from spatialnets.cli.geometry import geometry
 from spatialnets.cli.import_networks import import_networks
-from spatialnets.cli.list import list_parts
+from spatialnets.cli.list import list_components
 from spatialnets.cli.new import new
 from spatialnets.cli.report import report
 from spatialnets.cli.resume import resume
@@ -34,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Recurrent neural networks whose units live in space. Start with: spatialnets run preset=sernn_demo",
+    help="Recurrent neural networks whose units have positions in space. Start with: spatialnets run preset=sernn_demo",
 )
 for command in (
     run,
@@ -55,11 +55,11 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(import_networks)
-app.command("list")(list_parts)
+app.command("list")(list_components)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         print(f"spatialnets {__version__}")
         raise typer.Exit
 
@@ -74,29 +74,29 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 a bug, 2 input that cannot be used, 130 stopped by Ctrl-C."""
+    """Run the command line; exit codes: 0 success, 1 a bug, 2 unusable input, 130 stopped with Ctrl-C."""
     try:
         try:
             app(prog_name="spatialnets")
         finally:
-            sys.stdout.flush()  # a full disk is met here, where it can be said, not when Python ends
+            sys.stdout.flush()  # so that a full disk is reported here and not when Python exits
     except UserError as error:
         for line in str(error).splitlines():
-            print(f"error: {printable(line)}", file=sys.stderr)  # it may quote a stranger's file
+            print(f"error: {printable(line)}", file=sys.stderr)  # it may quote an untrusted file
         sys.exit(2)
     except Detached as detached:
         print(detached)
     except MemoryError as error:
-        print(f"error: memory is short: {error}", file=sys.stderr)
+        print(f"error: out of memory: {error}", file=sys.stderr)
         sys.exit(2)
-    except SystemExit as ended:
-        if ended.code == 130:  # typer's for Ctrl-C
+    except SystemExit as exit_request:
+        if exit_request.code == 130:  # typer's code for Ctrl-C
             print("stopped", file=sys.stderr, flush=True)
         raise
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a reader such as `head` has ended
         sys.exit(0)
-    except OSError as error:  # of what no part has words for
+    except OSError as error:  # that no other layer explains
         _drop_unwritable_output()
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {printable(where + reason_of(error))}", file=sys.stderr)
@@ -104,7 +104,7 @@ def main() -> None:
 
 
 def _drop_unwritable_output() -> None:
-    """Leave nothing that Python would fail to write when it ends."""
+    """Discard output that cannot be written, so that Python does not fail to write it when it exits."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from spatialnets.cli.arguments import RunFolder
 from spatialnets.errors import RunError
 
 
 def cancel(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
+    folder: RunFolder,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0, help="Seconds to wait until whoever computes it has stopped.")
+        float, typer.Option("--timeout", min=0, help="Seconds to wait until the processes have stopped.")
     ] = 60.0,
 ) -> None:
-    """Stop whatever computes a run, here or elsewhere; what is stored is kept."""
+    """Stop all processes that compute a run, on any machine; stored results are kept."""
     from spatialnets.engines.cancel import cancel as cancel_run
-    from spatialnets.engines.choice import engine_noted
-    from spatialnets.engines.claim import at_work
-    from spatialnets.engines.driver import driver, is_driven
+    from spatialnets.engines.choice import engine_from_note
+    from spatialnets.engines.claim import claimed_jobs
+    from spatialnets.engines.driver import driver_note, has_driver
     from spatialnets.runs.run import Run
 
     run = Run.open(folder)
-    driven, engine = is_driven(run), engine_noted(driver(run))
-    if run.finished and not driven and not at_work(run) and (engine is None or engine.state(run) is None):
-        print(f"{folder} is finished and nobody computes it; there is nothing to cancel")
+    driven, engine = has_driver(run), engine_from_note(driver_note(run))
+    if run.finished and not driven and not claimed_jobs(run) and (engine is None or engine.state(run) is None):
+        print(f"{folder} is finished and no process is computing it: there is nothing to cancel")
         return
-    note = driver(run) if driven else None
+    note = driver_note(run) if driven else None
     if note is not None:
         print(f"waiting for process {note.get('pid')} on {note.get('host')} to stop", flush=True)
     if not cancel_run(run, timeout):
         raise RunError(
-            f"whoever computes {folder} has not stopped within {timeout:g} seconds; it will at its next update, or is "
-            f"stuck: spatialnets status {folder}"
+            f"the processes that compute {folder} have not stopped within {timeout:g} seconds. They stop at their next "
+            f"update unless they hang; check with: spatialnets status {folder}"
         )
-    print(f"cancelled; what was computed is kept, go on with: spatialnets resume {folder}")
+    print(f"Cancelled. Stored results are kept. Continue with: spatialnets resume {folder}")

@@ -5,24 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from spatialnets.cli.words import Trust, experiment_of
+from spatialnets.cli.arguments import Trust, argument, experiment_from
 
 
 def cite(
     words: Annotated[
         list[str],
-        typer.Argument(help="A run's folder, or an experiment as for run: a file or preset=NAME.", show_default=False),
+        argument("RUN|FILE.yaml|KEY=VALUE", "A run's folder, or an experiment as for run: a file or preset=NAME."),
     ],
     trust: Trust = False,
 ) -> None:
-    """Print BibTeX for everything that an experiment uses."""
+    """Print the references for everything that an experiment uses, as BibTeX."""
     from spatialnets.experiments.experiment import Experiment
     from spatialnets.report.citations import bibliography
 
     if len(words) == 1 and Path(words[0]).is_dir():
         experiment = Experiment.from_run(words[0], trusted=trust)
     else:
-        experiment = experiment_of(words)
+        experiment = experiment_from(words)
     print(bibliography(experiment))

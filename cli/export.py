@@ -7,26 +7,28 @@ from typing import Annotated
 
 import typer
 
+from spatialnets.cli.arguments import RunFolder, argument
 from spatialnets.errors import UserError, nearest
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
-    group: Annotated[str, typer.Argument(help="Which of its groups.")],
-    network: Annotated[int, typer.Argument(help="The network's number in the group, from 0 on.")],
+    folder: RunFolder,
+    group: Annotated[str, argument("GROUP", "A group of the run.")],
+    network: Annotated[int, argument("NETWORK", "The number of the network in its group, from 0.")],
     epoch: Annotated[
-        int | None, typer.Option("--epoch", help="At which epoch; by default 9, or the last one before.")
+        int | None, typer.Option("--epoch", help="Epoch; by default 9, or the last stored epoch before it.")
     ] = None,
     format: Annotated[
         str,
-        typer.Option("--format", help="graphml; csv: the matrix of weights; edges: pre, post, weight, distance (CSV)."),
+        typer.Option(
+            "--format", help="graphml; csv (the weight matrix); edges (CSV of pre, post, weight and distance)."
+        ),
     ] = "graphml",
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The file; by default RUN/exports/GROUP-NETWORK-epochE."),
+        Path | None, typer.Option("--out", help="File to write; by default RUN/exports/GROUP-NETWORK-epochE.")
     ] = None,
 ) -> None:
-    """Write one network to a file that other tools read."""
+    """Write one network to a file for other tools."""
     from spatialnets.runs.export import FORMATS, write_graph
     from spatialnets.runs.run import Run
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spatialnets.cli.run import WorkerCount
-from spatialnets.cli.words import EngineWords, Trust, engine_of
+from spatialnets.cli.arguments import EngineOverrides, Quiet, RunFolder, Trust, WorkerCount, engine_from, progress_for
+from spatialnets.cli.tables import counted
 from spatialnets.errors import RunError, UserError
 
 if TYPE_CHECKING:
@@ -21,35 +20,32 @@ if TYPE_CHECKING:
 
 
 def generative(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
-    words: EngineWords = None,
+    folder: RunFolder,
+    words: EngineOverrides = None,
     networks: Annotated[
-        int | None, typer.Option("--networks", min=1, help="How many of each group, of those that pass; by default 20.")
+        int | None,
+        typer.Option("--networks", min=1, help="Number of networks per group, of those that pass; by default 20."),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="All networks that pass, as in the paper.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Use all networks that pass, as in the paper.")] = False,
     all_strengths: Annotated[
-        bool,
-        typer.Option(
-            "--all-strengths", help="Of all strengths, not, as the paper's figure, from 20 to 60 % of a group."
-        ),
+        bool, typer.Option("--all-strengths", help="Use all strengths, not only ranks 20 to 60 % as in the paper.")
     ] = False,
     simulations: Annotated[
-        int | None, typer.Option("--simulations", min=1, help="For each network and rule; by default 1,000.")
+        int | None, typer.Option("--simulations", min=1, help="Simulations per network and rule; by default 1,000.")
     ] = None,
     workers: WorkerCount = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     trust: Trust = False,
 ) -> None:
-    """Find out which wiring rules grow networks like the trained ones; the same command goes on where it stopped."""
+    """Find the wiring rules that grow networks like the trained ones; the same command continues where it stopped."""
     from spatialnets.engines.measure import measure
-    from spatialnets.progress import NoProgress, terminal_progress
     from spatialnets.runs.run import Run
 
     if full and networks is not None:
-        raise UserError("--full means all networks that pass: leave out --networks")
-    engine = engine_of(words, only=True)
+        raise UserError("--full uses all networks that pass: leave out --networks")
+    engine = engine_from(words, only=True)
     run = Run.open(folder, trusted=trust)
-    analysis = _declared(run)
+    analysis = _analysis_of(run)
     if full or networks is not None:
         analysis = dataclasses.replace(analysis, networks_per_group=networks)
     if all_strengths:
@@ -57,49 +53,48 @@ def generative(
     if simulations is not None:
         levels = min(analysis.levels, simulations)
         analysis = dataclasses.replace(analysis, levels=levels, per_level=simulations // levels)
-    _announce(run, analysis, workers)
+    _print_estimate(run, analysis, workers)
     try:
-        progress = NoProgress() if quiet else terminal_progress()
-        found = measure(run, "generative", analysis, workers, progress, engine)
+        table = measure(run, "generative", analysis, workers, progress_for(quiet), engine)
     except KeyboardInterrupt:
-        print("\nwhat was measured is kept; the same command goes on", file=sys.stderr, flush=True)
+        print("\nStored results are kept. The same command continues where it stopped.", file=sys.stderr, flush=True)
         raise
-    _print_energies(found)
+    _print_energies(table)
     print(f"measurement: {folder / 'analyses' / 'generative.nc'}")
 
 
-def _declared(run: Run) -> Generative:
-    """Return the analysis as the experiment declares it, or as it is by default."""
+def _analysis_of(run: Run) -> Generative:
+    """Return the analysis that the experiment declares, or the one with default values."""
     from spatialnets.analyses.generative import Generative
 
     declared = run.experiment().analyses.values()
     return next((analysis for analysis in declared if isinstance(analysis, Generative)), Generative())
 
 
-def _announce(run: Run, analysis: Generative, workers: int | None) -> None:
-    """Say how much there is to do, and about how long it takes here."""
-    from spatialnets.progress import clock_words
+def _print_estimate(run: Run, analysis: Generative, workers: int | None) -> None:
+    """Print the amount of work, and the approximate time on this machine."""
+    from spatialnets.progress import clock_time
     from spatialnets.training.capacity import cores
 
-    chosen = [group for group, _ in analysis.chosen(run)]
+    chosen = [group for group, _ in analysis.select_networks(run)]
     if not chosen:
         raise RunError(
-            f"no network of {run.folder} has learned its task: validation accuracy {analysis.accuracy:g} after epoch "
-            f"{analysis.epoch}, or the last one"
+            f"no network of {run.folder} has learned its task: none has a validation accuracy of "
+            f"{analysis.accuracy:g} or more at epoch {analysis.epoch} (or at the last epoch, if training was shorter)"
         )
     groups = ", ".join(f"{chosen.count(group):,} {group}" for group in run.groups if group in chosen)
     n_units = max(len(run.geometry_of(group).distances) for group in run.groups if group in chosen)
     busy = min(workers or cores(), len(chosen))
-    seconds = analysis.estimated_seconds(len(chosen), n_units) / busy
+    seconds = analysis.estimate_seconds(len(chosen), n_units) / busy
     print(
-        f"{len(chosen):,} networks ({groups}) x {len(analysis.rules)} rules, "
-        f"{analysis.simulations * len(analysis.epochs):,} simulations for each network: "
-        f"about {clock_words(seconds)} on {busy} core{'s' if busy > 1 else ''}, if nothing of it is stored yet",
+        f"{counted(len(chosen), 'network')} ({groups}) x {len(analysis.rules)} rules, "
+        f"{analysis.simulations * len(analysis.epochs):,} simulations per network: "
+        f"about {clock_time(seconds)} on {counted(busy, 'core')} if no result is stored yet",
         flush=True,
     )
 
 
-def _print_energies(found: xr.Dataset) -> None:
+def _print_energies(measurement: xr.Dataset) -> None:
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -107,24 +102,23 @@ def _print_energies(found: xr.Dataset) -> None:
     from spatialnets.graph.generative import rule_statistics
     from spatialnets.graph.growth import FAMILIES
 
-    rules = found["rule"].to_numpy().tolist()
-    for epoch in found["epoch"].to_numpy().tolist():
-        at_epoch = found["energy"].sel(epoch=epoch)
-        energies, groups = at_epoch.to_numpy(), found["group"].to_numpy()
+    rules = measurement["rule"].to_numpy().tolist()
+    for epoch in measurement["epoch"].to_numpy().tolist():
+        energies, groups = measurement["energy"].sel(epoch=epoch).to_numpy(), measurement["group"].to_numpy()
         measured = np.isfinite(energies).all(axis=1)
-        own = {group: energies[measured & (groups == group)] for group in dict.fromkeys(groups[measured].tolist())}
-        table = Table(title=f"Median of the lowest energies at epoch {epoch} (0 is a perfect fit)")
-        for column in ("rule", "goes by", *(f"{group}, {len(values)} networks" for group, values in own.items())):
+        by_group = {group: energies[measured & (groups == group)] for group in dict.fromkeys(groups[measured].tolist())}
+        table = Table(title=f"Lowest energy at epoch {epoch}, median (0 is a perfect fit)")
+        for column in ("rule", "family", *(f"{group}, n = {len(values)}" for group, values in by_group.items())):
             table.add_column(column)
-        for place, rule in enumerate(rules):
-            table.add_row(rule, FAMILIES[rule], *(f"{np.median(values[:, place]):.3f}" for values in own.values()))
+        for index, rule in enumerate(rules):
+            table.add_row(rule, FAMILIES[rule], *(f"{np.median(values[:, index]):.3f}" for values in by_group.values()))
         Console().print(table)
-        for group, values in own.items():
-            tested = rule_statistics(values, rules)
-            words = f"{group}: lowest mean energy {tested.best}"
-            if np.isfinite(tested.p):
-                words += f"; analysis of variance F = {tested.f:.3g}, p = {tested.p:.2g}"
-            if np.isfinite(tested.homophily_p):
-                lower = "lower than all others" if tested.homophily_lowest else "not both lower than all others"
-                words += f"; homophily {lower}, largest Tukey p = {tested.homophily_p:.2g}"
-            print(words)
+        for group, values in by_group.items():
+            statistics = rule_statistics(values, rules)
+            line = f"{group}: lowest mean energy: {statistics.best}"
+            if np.isfinite(statistics.p):
+                line += f"; analysis of variance over rules: F = {statistics.f:.3g}, p = {statistics.p:.2g}"
+            if np.isfinite(statistics.homophily_p):
+                lower = "lower" if statistics.homophily_lowest else "not both lower"
+                line += f"; homophily rules {lower} than all others, largest Tukey p = {statistics.homophily_p:.2g}"
+            print(line)

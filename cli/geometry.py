@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spatialnets.cli.words import experiment_of
+from spatialnets.cli.arguments import argument, experiment_from
 
 if TYPE_CHECKING:
     from spatialnets.protocols import Geometry
@@ -18,56 +18,56 @@ if TYPE_CHECKING:
 def geometry(
     words: Annotated[
         list[str],
-        typer.Argument(
-            help="geometry=NAME and its fields, such as geometry=cortex geometry.n=400; or an experiment as for run: "
-            "all of its geometries.",
-            show_default=False,
+        argument(
+            "FILE.yaml|KEY=VALUE",
+            "geometry=NAME and its fields, such as geometry=cortex geometry.n=400; or an experiment as for run, to "
+            "check all of its geometries.",
         ),
     ],
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder for picture and page; by default runs/geometry-<name>."),
+        Path | None, typer.Option("--out", help="Folder for figure and page; by default runs/geometry-<name>.")
     ] = None,
 ) -> None:
-    """Measure a geometry; draw it, and write a page to turn it around."""
-    found = _geometries_of(words)
+    """Check a geometry: print a table of its properties, draw it, and write a page with an interactive 3-D view."""
+    geometries = _geometries_from(words)
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from spatialnets.errors import printable
+    from spatialnets.networks.stored_geometry import StoredGeometry
     from spatialnets.report.geometry_page import table_of_facts, write_geometry_page
-    from spatialnets.runs.folder import stored
 
-    for name, part in found.items():
-        print(f"{name}: measuring", file=sys.stderr, flush=True)
-        known = stored(part)
+    for name, component in geometries.items():
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        stored = StoredGeometry.of(component)
         table = Table(title=name, show_header=False, title_justify="left")
         table.add_column(no_wrap=True)
         table.add_column()
-        for row in table_of_facts(part, known):
+        for row in table_of_facts(component, stored):
             table.add_row(*(escape(printable(cell)) for cell in row))
         Console().print(table)
-        folder = Path("runs") / f"geometry-{name}" if out is None else out / name if len(found) > 1 else out
-        for what, path in write_geometry_page(part, known, name, folder).items():
+        folder = Path("runs") / f"geometry-{name}" if out is None else out / name if len(geometries) > 1 else out
+        for what, path in write_geometry_page(component, stored, name, folder).items():
             print(f"{what}: {path}")
 
 
-def _geometries_of(words: Sequence[str]) -> dict[str, Geometry]:
-    """Return the geometry that the words declare, or those of the experiment that they declare."""
+def _geometries_from(words: Sequence[str]) -> dict[str, Geometry]:
+    """Return the geometry that overrides declare, or all geometries of an experiment, by name."""
     if not words or any(not word.startswith(("geometry=", "geometry.")) for word in words):
-        return dict(experiment_of(words).geometries)
+        return dict(experiment_from(words).geometries)
     from spatialnets.errors import DeclarationError
     from spatialnets.experiments.blocks import Builder
-    from spatialnets.experiments.declaration import Node, apply_word
+    from spatialnets.experiments.declaration import apply_override
     from spatialnets.experiments.resolver import geometry_name
+    from spatialnets.files.yaml_nodes import Node
 
-    root, problems = Node({}, "words"), list[str]()
+    root, problems = Node({}, "overrides"), list[str]()
     for word in words:
-        root = apply_word(root, word)
+        root = apply_override(root, word)
     base = root.value["base"].value if isinstance(root.value, dict) else None
     assert isinstance(base, dict)
-    part = Builder(problems, {}).build("geometry", base["geometry"], "geometry")
+    component = Builder(problems, {}).build("geometry", base["geometry"], "geometry")
     if problems:
         raise DeclarationError(problems)
-    return {geometry_name(part): part}
+    return {geometry_name(component): component}

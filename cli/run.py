@@ -8,37 +8,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from spatialnets.cli.arguments import Detach, Overrides, Quiet, WorkerCount, engine_from, experiment_from, progress_for
 from spatialnets.cli.compare import print_claims
-from spatialnets.cli.tables import rows_of
-from spatialnets.cli.words import Detach, Words, engine_of, experiment_of
+from spatialnets.cli.tables import counted, read_rows
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
     from spatialnets.experiments.experiment import Experiment
-
-WorkerCount = Annotated[
-    int | None,
-    typer.Option("--workers", help="Jobs at a time, as engine.workers=N; by default one per core."),
-]
+    from spatialnets.runs.run import Run
 
 
 def run(
-    words: Words,
+    words: Overrides,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="The run's folder; by default runs/<name>-<hash of the experiment>."),
+        Path | None, typer.Option("--out", help="The run's folder; by default runs/<name>-<hash of the experiment>.")
     ] = None,
     workers: WorkerCount = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Train only.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Quiet = False,
     networks_per_shard: Annotated[
         int | None,
-        typer.Option("--networks-per-shard", help="Networks trained as one batch; by default what fits the machine."),
+        typer.Option("--networks-per-shard", help="Networks trained as one batch; by default as suits the machine."),
     ] = None,
     detach: Detach = False,
 ) -> None:
-    """Train the networks of an experiment and write the report; the same command goes on where it stopped."""
-    engine, experiment = engine_of(words, detach=detach), experiment_of(words)
+    """Train the networks of an experiment and write the report; the same command continues where it stopped."""
+    engine, experiment = engine_from(words, detach=detach), experiment_from(words)
     compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine, networks_per_shard)
 
 
@@ -51,50 +46,55 @@ def compute(
     engine: Engine | None,
     networks_per_shard: int | None = None,
 ) -> None:
-    """Train, report, and print what came of it."""
-    from spatialnets.progress import NoProgress, terminal_progress
+    """Train an experiment, write its report and print the results; if interrupted, print how to continue."""
+    from spatialnets import workflow
 
     groups = ", ".join(f"{group.networks:,} {name}" for name, group in experiment.groups.items())
-    print(f"{experiment.name}: {groups}, in {out}", flush=True)
+    print(f"{experiment.name}: {counted(experiment.networks, 'network')} ({groups}) in {out}", flush=True)
     try:
-        progress = NoProgress() if quiet else terminal_progress()
-        run = experiment.run(
+        run = workflow.train(
+            experiment,
             out,
             workers=workers,
-            progress=progress,
+            progress=progress_for(quiet),
             report=report,
-            engine=engine,
             networks_per_shard=networks_per_shard,
+            engine=engine,
         )
     except KeyboardInterrupt:
-        if (out / "plan.json").exists():  # not while geometries are measured
-            from spatialnets.engines.choice import words_of
+        if (out / "plan.json").exists():  # otherwise nothing is stored yet
+            from spatialnets.engines.choice import engine_options
 
-            where = f" {words_of(engine)}" if engine is not None else ""
-            hint = f"what was computed is kept; go on with: spatialnets resume {out}{where}"
+            where = f" {engine_options(engine)}" if engine is not None else ""
+            hint = f"Stored results are kept. Continue with: spatialnets resume {out}{where}"
             print(f"\n{hint}", file=sys.stderr, flush=True)
         raise
     if report:
-        from spatialnets.report.page import is_compared
-
-        print_scorecard(run.folder)
-        if is_compared(run):
-            print_claims(run.folder / "comparison")
-        print(f"report: {run.folder / 'report.html'}")
+        print_results(run)
     else:
-        print(f"done: {run.folder}")
+        print(f"run: {run.folder}")
+
+
+def print_results(run: Run) -> None:
+    """Print the main tables of a run's report, and its path."""
+    from spatialnets.report.page import is_compared
+
+    print_scorecard(run.folder)
+    if is_compared(run):
+        print_claims(run.folder / "comparison")
+    print(f"report: {run.folder / 'report.html'}")
 
 
 def print_scorecard(folder: Path) -> None:
-    """Print the scorecard that the report has written, if there is one."""
+    """Print the scorecard of the run in a folder, if its report has one."""
     from rich.console import Console
     from rich.table import Table
 
-    rows = rows_of(folder / "scorecard.csv")
+    rows = read_rows(folder / "scorecard.csv")
     if not rows:  # a run without the paper's two groups
         return
     table = Table(title="The paper's claims")
-    for column in ("claim", "published", "ours (95 % interval)", "met"):
+    for column in ("claim", "published", "this run (95 % interval)", "verdict"):
         table.add_column(column)
     for row in rows:
         table.add_row(row["claim"], row["published"], row["ours"], row["met"])

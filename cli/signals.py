@@ -1,4 +1,4 @@
-"""Signals that stop the command line: as an exception where work is cleaned up, and never as a traceback."""
+"""Handling of signals: Ctrl-C, SIGTERM and SIGUSR1 raise an exception, so that work can be cleaned up."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Signalled", "Signals"]
 
 
 class Signalled(KeyboardInterrupt):
-    """A signal has come.
+    """A signal has arrived that stops this process.
 
     Parameters
     ----------
     number
-        Which.
+        The signal's number.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,24 +28,24 @@ class Signalled(KeyboardInterrupt):
 
 
 class Signals:
-    """The signals that this process has been sent, from the moment it listens."""
+    """The signals that this process receives after a call of `listen`; `first` is the first of them."""
 
     def __init__(self) -> None:
         self.first: int | None = None
 
     def listen(self) -> None:
-        """Raise `Signalled` for Ctrl-C, SIGTERM and SIGUSR1."""
+        """Raise `Signalled` for Ctrl-C, SIGTERM and SIGUSR1 from now on."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._note)
+            signal.signal(number, self._receive)
 
     @staticmethod
     def ignore() -> None:
-        """Listen no longer: there is nothing left to stop."""
+        """Ignore these signals from now on, because there is nothing left to stop."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.first is not None and number != signal.SIGINT:
-            return  # it is being stopped; who presses Ctrl-C again does not want to wait
+            return  # already stopping; only another Ctrl-C interrupts the cleanup
         self.first = self.first or number
         raise Signalled(number)

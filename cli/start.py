@@ -1,4 +1,4 @@
-"""Where the command `spatialnets` begins: it listens to signals before it loads anything that takes time."""
+"""Entry point of the command `spatialnets`: handles signals before anything slow is imported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line: exit codes as `spatialnets.cli.app.main`, and 143 or 138 for SIGTERM or SIGUSR1."""
+    """Run the command line; exit codes as `spatialnets.cli.app.main`, and 143 or 138 for SIGTERM or SIGUSR1."""
     signals = Signals()
     code: int | str | None
     try:
@@ -19,12 +19,12 @@ def main() -> None:
 
         run()
         code = 0
-    except SystemExit as ended:
-        code = ended.code
-        if code == 130 and signals.first is not None:  # typer's for all of them
+    except SystemExit as exit_request:
+        code = exit_request.code
+        if code == 130 and signals.first is not None:  # typer's code for every KeyboardInterrupt
             code = 128 + signals.first
     except BaseException:
-        # what a signal meets may turn it into something else: an import that fails, say
+        # code that a signal interrupts may turn it into another exception, such as a failed import
         if signals.first is None:
             raise
         print("stopped", file=sys.stderr, flush=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spatialnets.cli.words import Trust
+from spatialnets.cli.arguments import RunFolder, Trust
+from spatialnets.cli.tables import counted
 from spatialnets.errors import printable
 
 if TYPE_CHECKING:
@@ -17,47 +17,47 @@ if TYPE_CHECKING:
 
 
 def status(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    folder: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     trust: Trust = False,
 ) -> None:
-    """Say how far a run is and who computes it, on this or another machine."""
+    """Show the progress of a run and the processes that compute it, on this or another machine."""
     from spatialnets.engines.status import status_of
     from spatialnets.runs.run import Run
 
-    found = status_of(Run.open(folder, trusted=trust))
+    result = status_of(Run.open(folder, trusted=trust))
     if as_json:
-        print(json.dumps(dataclasses.asdict(found), indent=2))
+        print(json.dumps(dataclasses.asdict(result), indent=2))
         return
-    for line in _lines(found):
-        print(printable(line))  # it may quote a stranger's file
+    for line in _lines(result):
+        print(printable(line))  # it may quote an untrusted file
 
 
-def _lines(found: Status) -> list[str]:
-    from spatialnets.progress import clock_words
+def _lines(result: Status) -> list[str]:
+    from spatialnets.progress import clock_time
 
-    shards = f"{found.shards:,} shards" if found.shards != 1 else "1 shard"
-    lines = [f"{found.name} in {found.folder}: {found.networks:,} of {found.of:,} networks, in {shards}"]
-    by = found.by or {}
-    who = f"{by.get('engine')}, process {by.get('pid')} on {by.get('host')}, since {by.get('since')}" if by else ""
-    if found.computed:
-        lines.append(f"computed by {who}" if who else "computed now; who does it has not said so yet")
-        if found.left_seconds is not None:
-            lines.append(f"about {clock_words(found.left_seconds)} left at the pace of this sitting")
-    elif found.scheduler and who:
-        lines.append(f"submitted by {who}")
-    elif found.jobs:
-        lines.append(f"processes are at {', '.join(found.jobs)}, and nobody sees to the rest")
-    elif found.networks < found.of:
-        lines.append(f"nobody computes it; the last one was killed ({who})" if who else "nobody computes it")
-    if found.scheduler:
-        lines.append(found.scheduler)
-    lines += [("under way: " if found.computed else "begun: ") + str(shard) for shard in found.begun]
-    if found.stored_seconds_ago is not None:
-        lines.append(f"last stored {clock_words(found.stored_seconds_ago)} ago")
-    if found.cancelled:
-        lines.append("it was cancelled")
-    lines += [f"refused: {key}: {'; '.join(reason.splitlines())}" for key, reason in found.refused.items()]
-    if not found.computed and not found.scheduler and found.networks < found.of:
-        lines.append(f"go on with: spatialnets resume {found.folder}")
+    done = f"{result.networks:,} of {counted(result.of, 'network')}"
+    lines = [f"{result.name} in {result.folder}: {done}, in {counted(result.shards, 'shard')}"]
+    by = result.by or {}
+    who = f"process {by.get('pid')} on {by.get('host')} with engine {by.get('engine')}, started {by.get('since')}"
+    if result.computed:
+        lines.append(f"Being computed by {who}" if by else "A process is about to compute this run.")
+        if result.left_seconds is not None:
+            lines.append(f"About {clock_time(result.left_seconds)} left at the pace of this session")
+    elif result.scheduler and by:
+        lines.append(f"Submitted by {who}")
+    elif result.jobs:
+        lines.append(f"Being computed: {', '.join(result.jobs)}; no process is computing the rest")
+    elif result.networks < result.of:
+        lines.append("No process is computing this run." + (f" The last one was killed: {who}" if by else ""))
+    if result.scheduler:
+        lines.append(result.scheduler)
+    lines += [f"{'In progress' if result.computed else 'Interrupted'}: {shard}" for shard in result.begun]
+    if result.stored_seconds_ago is not None:
+        lines.append(f"Last result stored {clock_time(result.stored_seconds_ago)} ago")
+    if result.cancelled:
+        lines.append("This run was cancelled.")
+    lines += [f"Refused: {key}: {'; '.join(reason.splitlines())}" for key, reason in result.refused.items()]
+    if not result.computed and not result.scheduler and result.networks < result.of:
+        lines.append(f"Continue with: spatialnets resume {result.folder}")
     return lines

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from spatialnets.cli.run import WorkerCount
-from spatialnets.cli.words import Words, experiment_of
+import math
+
+from spatialnets.cli.arguments import Overrides, WorkerCount, experiment_from
 
 
-def validate(words: Words, workers: WorkerCount = None) -> None:
-    """Check an experiment and say how long it will take and how much disk it needs; train nothing."""
-    experiment = experiment_of(words)
+def validate(words: Overrides, workers: WorkerCount = None) -> None:
+    """Check an experiment without training it; print its networks, updates, estimated time and disk space."""
+    experiment = experiment_from(words)
     from rich.console import Console
     from rich.table import Table
 
@@ -22,18 +23,18 @@ def validate(words: Words, workers: WorkerCount = None) -> None:
             table.add_row(
                 name,
                 f"{len(ensemble.numbers):,}",
-                f"{type(ensemble.geometry).__name__} of {ensemble.geometry.n_units:,}",
-                *(type(part).__name__ for part in (ensemble.core, ensemble.regularizer, ensemble.task)),
+                f"{type(ensemble.geometry).__name__}, {ensemble.geometry.n_units:,} units",
+                *(type(component).__name__ for component in (ensemble.core, ensemble.regularizer, ensemble.task)),
                 str(ensemble.training.epochs),
             )
     Console().print(table)
     for name, group in experiment.groups.items():
-        for said in group.core_facts.values():
-            print(f"{name}: {said}")
+        for fact in group.core_facts.values():
+            print(f"{name}: {fact}")
     seconds = estimate_seconds(experiment, workers)
-    print(f"networks: {experiment.networks:,}; updates: {experiment.updates:,} (each of one network)")
-    print(f"time: about {_duration(seconds)} on this machine, from a few timed updates")
-    print(f"disk: about {estimate_bytes(experiment) / 1e6:,.0f} MB in {experiment.folder}")
+    print(f"networks: {experiment.networks:,}; updates: {experiment.updates:,} (summed over networks)")
+    print(f"time: about {_duration(seconds)} on this machine, estimated from a few timed updates")
+    print(f"disk: about {math.ceil(estimate_bytes(experiment) / 1e6):,} MB in {experiment.folder}")
 
 
 def _duration(seconds: float) -> str:

@@ -8,28 +8,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spatialnets.cli.words import Trust
+from spatialnets.cli.arguments import RunFolder, Trust, argument
 
 if TYPE_CHECKING:
     from spatialnets.engines.job import Job
     from spatialnets.runs.run import Run
 
-LATER = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, try again
+EX_TEMPFAIL = 75  # of sysexits.h: nothing is wrong, try again later
 
 
 def work(
-    folder: Annotated[Path, typer.Argument(help="The run's folder.")],
-    shards: Annotated[
-        list[int] | None, typer.Argument(help="Numbers of shards to train, from 0.", show_default=False)
-    ] = None,
-    orders: Annotated[Path | None, typer.Option("--orders", help="A file of orders, as engines write it.")] = None,
-    line: Annotated[int | None, typer.Option("--line", help="Which of its lines to do, from 0.")] = None,
+    folder: RunFolder,
+    shards: Annotated[list[int] | None, argument("SHARD", "Numbers of the shards to train, from 0.")] = None,
+    orders: Annotated[Path | None, typer.Option("--orders", help="A file of jobs that an engine has written.")] = None,
+    line: Annotated[int | None, typer.Option("--line", help="The line of that file to compute, from 0.")] = None,
     trust: Trust = False,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
 ) -> None:
-    """Do jobs of a run unless they are done; for schedulers, or by hand.
+    """Compute some jobs of a run, unless they are done; for use by schedulers.
 
-    Leaves with 0 done, 2 refused, 75 stopped by SIGTERM or SIGUSR1 or at work elsewhere, 130 cancelled.
+    Exit status: 0 done, 2 refused, 75 stopped by SIGTERM or SIGUSR1 or in progress elsewhere, 130 cancelled.
     """
     from spatialnets.cli.signals import Signalled
     from spatialnets.engines.child import die_with_parent
@@ -45,49 +43,49 @@ def work(
         keep_memory()
         with arithmetic(run.plan["threads"]):
             for job in jobs:
-                _do(run, job)
+                _compute(run, job)
     except Claimed as claimed:
-        print(claimed, file=sys.stderr, flush=True)
-        raise typer.Exit(LATER) from None
+        code, message = EX_TEMPFAIL, str(claimed)
     except Cancelled:
-        print(f"cancelled; what was computed is kept, go on with: spatialnets resume {folder}", file=sys.stderr)
-        raise typer.Exit(130) from None
+        code, message = 130, f"Cancelled. Stored results are kept. Continue with: spatialnets resume {folder}"
     except Signalled as signalled:
         if signalled.is_interrupt:
             raise
-        print("stopped; what was computed is kept, the same command goes on", file=sys.stderr, flush=True)
-        raise typer.Exit(LATER) from None
+        code, message = EX_TEMPFAIL, "Stopped. Stored results are kept. The same command continues where it stopped."
+    else:
+        return
+    print(message, file=sys.stderr, flush=True)
+    raise typer.Exit(code)
 
 
 def _jobs(run: Run, shards: list[int], orders: Path | None, line: int | None) -> list[Job]:
-    from spatialnets.engines.orders import job_from, read_order, shard_jobs
+    from spatialnets.engines.orders import job_from_order, read_order, train_jobs
     from spatialnets.errors import UserError
 
     if (orders is None) != (line is None) or (orders is None) != bool(shards):
-        raise UserError("expected numbers of shards, such as `work RUN 0 1`, or `work RUN --orders FILE --line N`")
+        raise UserError("expected shard numbers, such as work RUN 0 1; or work RUN --orders FILE --line N")
     if orders is not None and line is not None:
-        return [job_from(run, read_order(orders, line))]
-    return shard_jobs(run, shards)
+        return [job_from_order(run, read_order(orders, line))]
+    return train_jobs(run, shards)
 
 
-def _do(run: Run, job: Job) -> None:
-    from spatialnets.engines.claim import Cancelled, Claimed, cancellation
-    from spatialnets.engines.orders import refusal
+def _compute(run: Run, job: Job) -> None:
+    from spatialnets.engines.claim import Cancelled, Claimed, cancellation_file, refusal_file
     from spatialnets.errors import UserError
     from spatialnets.files.atomic import write_text
 
-    said = refusal(run, job)
+    refusal = refusal_file(run, job)
     if not job.done(run):
-        if cancellation(run.folder).exists():
+        if cancellation_file(run.folder).exists():
             raise Cancelled
         try:
-            for words in job.work(run, lambda count, status: None):
-                print(words, flush=True)
+            for message in job.work(run, lambda count, status: None):
+                print(message, flush=True)
         except Claimed:
             raise
         except (UserError, MemoryError) as error:
-            reason = f"memory is short: {error}" if isinstance(error, MemoryError) else str(error)
-            write_text(said, f"{reason}\n")
+            reason = f"out of memory: {error}" if isinstance(error, MemoryError) else str(error)
+            write_text(refusal, f"{reason}\n")
             raise
-    said.unlink(missing_ok=True)
+    refusal.unlink(missing_ok=True)
     print(f"{job.name} is done", flush=True)

@@ -1,4 +1,4 @@
-"""Where units live: the paper's grid, a sphere, any points."""
+"""Built-in geometries: the positions of units and the distances between them."""
 
 from spatialnets.geometries.connectome import Connectome
 from spatialnets.geometries.cortex import Cortex

@@ -1,16 +1,15 @@
-"""Units on an ellipsoid."""
+"""Geometry of an ellipsoid."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spatialnets.geometries.anatomy.surfaces import clean
-from spatialnets.geometries.on_surface import Metric, OnSurface, Placement, check_words, place
+from spatialnets.geometries.on_surface import Metric, OnSurface, PlacedUnits, Placement
+from spatialnets.protocols import Surface
+from spatialnets.validation import require_positive
 
 __all__ = ["Ellipsoid"]
 
@@ -19,24 +18,24 @@ SUBDIVISIONS = 5  # of an icosahedron: 10,242 vertices
 
 @dataclass(frozen=True)
 class Ellipsoid(OnSurface):
-    """Units on an ellipsoid, as far apart as along it.
+    """Units on an ellipsoid; distances are geodesics along its surface.
 
-    Measured on a mesh: an icosahedron subdivided five times, its 10,242 vertices on the ellipsoid. With equal axes
-    lengths are within 0.5 % of those on the smooth surface, and 0.1 % in the mean; the longer an axis, the coarser the
-    mesh along it.
+    Distances are computed on a mesh: an icosahedron subdivided five times, with its 10,242 vertices on the ellipsoid.
+    With equal axes, they are within 0.5 % of the distances on the smooth surface, and 0.1 % on average; the longer an
+    axis, the coarser the mesh along it.
 
     Parameters
     ----------
     semi_axes
-        Half the lengths along x, y and z, in steps.
+        Semi-axes along x, y and z, in steps.
     n
-        How many units.
+        Number of units, two or more.
     metric
-        ``"geodesic"``, along the surface; or ``"euclidean"``, straight through space.
+        ``"geodesic"``: shortest path along the surface. ``"euclidean"``: straight line through space.
     placement
         ``"farthest"`` or ``"poisson_disk"``, as in `Mesh`.
     seed
-        Of the random placement.
+        Seed of the random placement.
 
     Raises
     ------
@@ -65,27 +64,17 @@ class Ellipsoid(OnSurface):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "semi_axes", tuple(float(length) for length in self.semi_axes))
-        if len(self.semi_axes) != 3 or not all(math.isfinite(length) and length > 0 for length in self.semi_axes):
-            raise ValueError(f"semi_axes must be three finite, positive lengths, not {list(self.semi_axes)}")
-        check_words(self.n, self.metric, self.placement)
-
-    @property
-    def n_units(self) -> int:
-        """How many units live here."""
-        return self.n
+        if len(self.semi_axes) != 3:
+            raise ValueError(f"semi_axes must be three lengths, not {list(self.semi_axes)}")
+        require_positive("semi_axes", self.semi_axes)
+        super().__post_init__()
 
     def _key(self) -> dict[str, Any]:
         return {"semi_axes": self.semi_axes, "units": [self.n, self.placement, self.seed], "metric": self.metric}
 
-    def _compute(self) -> dict[str, NDArray[Any]]:
+    def _compute(self) -> PlacedUnits:
         import trimesh
 
         ball = trimesh.creation.icosphere(subdivisions=SUBDIVISIONS)
-        cleaned = clean(np.asarray(ball.vertices) * np.array(self.semi_axes), np.asarray(ball.faces), "the ellipsoid")
-        placed = place(cleaned, self.n, self.metric, self.placement, self.seed, "the ellipsoid")
-        return {
-            "vertices": placed.surface.vertices,
-            "faces": placed.surface.faces,
-            "positions": placed.positions,
-            "distances": placed.distances,
-        }
+        surface = Surface(np.asarray(ball.vertices) * np.array(self.semi_axes), np.asarray(ball.faces))
+        return self._place(surface, "the ellipsoid", self.n)

@@ -1,4 +1,4 @@
-"""Units on a rectangular grid, as in the paper."""
+"""Geometry of a rectangular grid, as in the paper."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.aliases import FloatArray
+from spatialnets.geometries.euclidean import Euclidean
+from spatialnets.validation import require_positive
 
 __all__ = ["Grid"]
 
 
 @dataclass(frozen=True)
-class Grid(Geometry):
-    """Units at the points of a rectangular grid, straight lines between them.
+class Grid(Euclidean):
+    """Units on a rectangular grid of one to three axes; distances are Euclidean.
 
     Parameters
     ----------
     shape
-        How many units along each of one to three axes. The units are numbered as the paper's code does it: NumPy's
+        Number of units along each of one to three axes. Units are numbered as in the paper's code: NumPy's
         ``meshgrid(x, y, z)`` with its default ``xy`` indexing, ravelled, so that ``z`` varies fastest, then ``x``.
     spacing
-        Distance between neighbours, in steps.
+        Distance between neighbouring units, in steps.
 
     Raises
     ------
     ValueError
-        If an axis has no unit, there is only one unit, or the spacing is not positive.
+        If an axis has no units, the grid has only one unit, or the spacing is not positive.
 
     References
     ----------
@@ -57,22 +58,16 @@ class Grid(Geometry):
         if not 1 <= len(self.shape) <= 3 or min(self.shape) < 1:
             raise ValueError(f"shape must be one to three positive whole numbers, not {list(self.shape)}")
         if math.prod(self.shape) < 2:
-            raise ValueError(f"a grid of shape {list(self.shape)} has one unit; a network needs two or more")
-        if not (math.isfinite(self.spacing) and self.spacing > 0):
-            raise ValueError(f"spacing must be finite and positive, not {self.spacing}")
+            raise ValueError(f"shape {list(self.shape)} has only one unit; a network needs two or more")
+        require_positive("spacing", self.spacing)
 
     @property
     def n_units(self) -> int:
-        """The product of the shape."""
+        """Number of units, the product of `shape`."""
         return math.prod(self.shape)
 
     def positions(self) -> FloatArray:
-        """Return the grid points ``(unit, 3)`` in steps; axes that the shape leaves out are zero."""
+        """Return the positions of the units ``(unit, 3)`` in steps; coordinates on missing axes are zero."""
         lengths = (*self.shape, 1, 1)[:3]
         axes = np.meshgrid(*(np.arange(length, dtype=np.float64) for length in lengths))
         return self.spacing * np.column_stack([axis.ravel() for axis in axes])
-
-    def distances(self) -> FloatArray:
-        """Return Euclidean distances ``(pre, post)`` in steps."""
-        positions = self.positions()
-        return cdist(positions, positions)

@@ -1,45 +1,46 @@
-"""Units whose places are learned."""
+"""Geometry whose positions are learned."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
+from spatialnets.aliases import FloatArray
+from spatialnets.geometries.euclidean import Euclidean
 from spatialnets.geometries.grid import Grid
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.protocols import Geometry
+from spatialnets.validation import require_not_negative
 
 __all__ = ["Learnable"]
 
 
 @dataclass(frozen=True)
-class Learnable(Geometry):
-    r"""Units that begin somewhere and move while their network learns: positions are trained with the weights.
+class Learnable(Euclidean):
+    r"""Units whose positions are trained together with the weights; distances are Euclidean.
 
-    Distances are straight, and each network has its own. Two things keep the units of a network from collapsing
-    into a point, where connections would cost nothing: positions are rescaled at every step so that the mean distance
-    stays what it was at the start, and units repel each other,
+    Each network has its own positions. Two mechanisms keep its units from collapsing into a point, where connections
+    would cost nothing: positions are rescaled at every step so that the mean distance stays at its initial value, and
+    units repel each other through a term of the penalty, ``keeping_apart``,
 
     .. math:: \rho \; \frac{1}{n (n - 1)} \sum_{i \ne j} D_{ij}^{-1},
 
-    with distances in steps of the paper's grid, which is added to the penalty under the name ``keeping_apart``.
-    Positions are kept at every epoch (`positions` of a run), in the unit of length of the start.
+    with distances :math:`D` in steps of the paper's grid. A run stores the positions of every epoch (`positions`), in
+    the unit of length of `start`.
 
     Parameters
     ----------
     start
-        Where units begin.
+        Geometry of the initial positions.
     repulsion
-        :math:`\rho`, not negative. At 0 units may come together in clumps.
+        Strength of the repulsion :math:`\rho`, 0 or greater. At 0, units may form clumps.
 
     Raises
     ------
     ValueError
-        If `repulsion` is negative, or positions of the start are learned already.
+        If `repulsion` is negative, or the positions of `start` are themselves learned.
 
     Examples
     --------
@@ -54,22 +55,17 @@ class Learnable(Geometry):
 
     def __post_init__(self) -> None:
         if self.start.learnable:
-            raise ValueError("start must be a geometry with fixed places")
-        if not (math.isfinite(self.repulsion) and self.repulsion >= 0):
-            raise ValueError(f"repulsion must be finite and not negative, not {self.repulsion}")
+            raise ValueError(f"start must be a geometry with fixed positions, not {self.start!r}")
+        require_not_negative("repulsion", self.repulsion)
 
     @property
-    def length_unit(self) -> str:  # type: ignore[override]  # that of the start, known with it
-        """The unit of length of the start."""
+    def length_unit(self) -> str:  # type: ignore[override]  # depends on the field start
+        """Unit of length of `start`."""
         return self.start.length_unit
 
     def positions(self) -> FloatArray:
+        """Return the initial positions of the units."""
         return self.start.positions()
-
-    def distances(self) -> FloatArray:
-        """Return the straight distance between units at the start, ``(pre, post)``."""
-        positions = self.start.positions()
-        return np.asarray(cdist(positions, positions))
 
     def unit_names(self) -> tuple[str, ...] | None:
         return self.start.unit_names()

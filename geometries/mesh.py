@@ -1,19 +1,16 @@
-"""Units on any triangle mesh."""
+"""Geometry of any triangle mesh."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spatialnets.files.cache import content_of
-from spatialnets.geometries.anatomy.surfaces import Cleaned, clean, read_surface
-from spatialnets.geometries.anatomy.vertex_data import read_mask, read_parcels
-from spatialnets.geometries.on_surface import Metric, OnSurface, Placement, check_words, place
+from spatialnets.files.atomic import digest_of
+from spatialnets.geometries.anatomy.surfaces import clean, read_surface
+from spatialnets.geometries.on_surface import Metric, OnSurface, PlacedUnits, Placement
 from spatialnets.protocols import Surface
 
 if TYPE_CHECKING:
@@ -26,44 +23,42 @@ Arrays = tuple[tuple[tuple[float, ...], ...], tuple[tuple[int, ...], ...]]
 
 @dataclass(frozen=True)
 class Mesh(OnSurface):
-    """Units on a triangle mesh, as far apart as along it.
+    """Units on a triangle mesh; distances are geodesics along its surface, in mm.
 
-    Lengths are those of the shortest ways that go straight across triangles and bend at vertices: on cortex 0.03 %
-    longer than exact geodesics in the mean, and a metric (see
-    `spatialnets.geometries.anatomy.surface_lengths.surface_lengths`). They are kept on disk by the file's
-    content, and reading them again takes a moment.
+    Distances are those of the shortest paths that cross triangles in straight lines and bend only at vertices. They
+    are a metric, and on cortex 0.03 % longer than exact geodesics on average (see
+    `spatialnets.geometries.anatomy.surface_lengths.surface_lengths`). They are cached on disk by the file's content.
 
     Parameters
     ----------
     source
         A file: GIFTI (``.gii``, ``.gii.gz``), a FreeSurfer surface such as ``lh.pial``, or ``.ply``, ``.obj``,
-        ``.stl``, ``.off``. Or a `Surface`, or a pair of arrays, vertices
-        ``(vertex, 3)`` and faces ``(face, 3)``; a run keeps arrays in its ``experiment.yaml`` number by number, so
-        large meshes are better saved to a file. Taken to be in mm.
+        ``.stl``, ``.off``. Or a `Surface`, or a pair of arrays: vertices ``(vertex, 3)`` and faces ``(face, 3)``. A run
+        writes arrays to its ``experiment.yaml`` in full, so save large meshes to a file. Coordinates are in mm.
     n
-        How many units, where there are no `labels`.
+        Number of units, two or more, unless `labels` are given.
     metric
-        ``"geodesic"``, along the surface; or ``"euclidean"``, straight through space.
+        ``"geodesic"``: shortest path along the surface. ``"euclidean"``: straight line through space.
     placement
-        ``"farthest"``: each unit at the vertex that is farthest from those before. ``"poisson_disk"``: at random, but
-        none closer to another than a radius that leaves room for just `n`.
+        ``"farthest"``: each unit at the vertex farthest from all previous ones. ``"poisson_disk"``: at random, with the
+        minimum distance between units chosen so that just `n` fit.
     seed
-        Of the random placement.
+        Seed of the random placement.
     labels
-        A file with the parcel of each vertex: GIFTI labels, FreeSurfer ``.annot``, a labelled NIfTI volume in the same
-        space, or text. There is then one unit in each parcel, at the vertex nearest to its mean, and it has its name.
+        A file with the parcel of each vertex: GIFTI labels, FreeSurfer ``.annot``, a label volume (NIfTI) in the same
+        space, or text. Each parcel then has one unit, at the vertex nearest to the parcel's mean, with its name.
     names
-        A table with the name of each label (columns index and name, or as ``FreeSurferColorLUT.txt``), for labels that
-        have none.
+        A table with the name of each label (columns index and name, or as in ``FreeSurferColorLUT.txt``), for `labels`
+        without names.
     mask
-        A file that says which vertices may be used: FreeSurfer ``.label``, GIFTI, text, ``.npy``, or a NIfTI volume in
-        the same space. Units and ways keep off the others, such as the medial wall, and off small islands.
+        A file that marks the vertices to use: FreeSurfer ``.label``, GIFTI, text, ``.npy``, or a NIfTI volume in the
+        same space. Units and paths avoid all others, such as the medial wall, and small islands of the mask.
 
     Raises
     ------
     ValueError
-        If a file is not there or cannot be read, faces name vertices that are not there, coordinates are not finite, or
-        there are fewer vertices than units; and, once lengths are asked for, if units lie on separate parts.
+        If a file is missing or cannot be read, faces refer to vertices that do not exist, coordinates are not finite,
+        there are fewer vertices than units, or (when distances are computed) no path connects some of the units.
 
     References
     ----------
@@ -96,76 +91,48 @@ class Mesh(OnSurface):
             if not Path(given).is_file():
                 raise ValueError(f"there is no file {given}")
         else:
-            object.__setattr__(self, "source", _plain(given))  # type: ignore[arg-type]
+            object.__setattr__(self, "source", _as_tuples(given))  # type: ignore[arg-type]
         for name in ("labels", "mask", "names"):
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, str(value))
                 if not Path(value).is_file():
                     raise ValueError(f"{name}: there is no file {value}")
-        if self.names is not None and self.labels is None:
-            raise ValueError("names are those of labels, and there are no labels")
-        check_words(self.n, self.metric, self.placement)
+        super().__post_init__()
 
     def __repr__(self) -> str:
         source = repr(self.source) if isinstance(self.source, str) else f"<{len(self.source[0])} vertices>"
         units = f"n={self.n}" if self.labels is None else f"labels={self.labels!r}"
         return f"Mesh({source}, {units}, metric={self.metric!r})"
 
-    @property
-    def n_units(self) -> int:
-        """How many units live here."""
-        return self.n if self.labels is None else len(self.positions())
-
-    def _name(self) -> str:
-        return self.source if isinstance(self.source, str) else "the mesh"
-
     def _key(self) -> dict[str, Any]:
         return {
-            "source": content_of(self.source) if isinstance(self.source, str) else self.source,
-            "units": [self.n, self.placement, self.seed] if self.labels is None else content_of(self.labels),
-            "names": content_of(self.names) if self.names else None,
-            "mask": content_of(self.mask) if self.mask else None,
+            "source": digest_of(self.source) if isinstance(self.source, str) else self.source,
+            "units": [self.n, self.placement, self.seed] if self.labels is None else digest_of(self.labels),
+            "names": digest_of(self.names) if self.names else None,
+            "mask": digest_of(self.mask) if self.mask else None,
             "metric": self.metric,
         }
 
-    def _compute(self) -> dict[str, NDArray[Any]]:
+    def _compute(self) -> PlacedUnits:
         if isinstance(self.source, str):
-            vertices, faces = read_surface(Path(self.source))
+            name, surface = self.source, Surface(*read_surface(Path(self.source)))
         else:
-            vertices, faces = np.array(self.source[0], dtype=np.float64), np.array(self.source[1], dtype=np.int64)
-        cleaned: Cleaned = clean(vertices, faces, self._name())
-        placed = place(
-            cleaned,
-            self.n,
-            self.metric,
-            self.placement,
-            self.seed,
-            self._name(),
-            read_parcels(Path(self.labels), vertices, Path(self.names) if self.names else None)
-            if self.labels
-            else None,
-            read_mask(Path(self.mask), vertices) if self.mask else None,
-        )
-        return {
-            "vertices": placed.surface.vertices,
-            "faces": placed.surface.faces,
-            "positions": placed.positions,
-            "distances": placed.distances,
-            **({"names": np.array(placed.names)} if placed.names else {}),
-            **({"facts": np.array(json.dumps(placed.facts))} if placed.facts else {}),
-        }
+            name, (vertices, faces) = "the mesh", self.source
+            surface = Surface(np.array(vertices, dtype=np.float64), np.array(faces, dtype=np.int64))
+        labels, mask = (Path(path) if path else None for path in (self.labels, self.mask))
+        return self._place(surface, name, self.n, labels, mask)
 
 
-def _plain(source: Surface | Sequence[Any]) -> Arrays:
-    """Return vertices and faces as plain numbers, so that the geometry is a value."""
+def _as_tuples(source: Surface | Sequence[Any]) -> Arrays:
+    """Return vertices and faces as nested tuples, so that geometries can be hashed and compared."""
     import trimesh
 
     if isinstance(source, trimesh.Trimesh):
         source = (source.vertices, source.faces)
     try:
-        vertices, faces = (np.asarray(part) for part in source)
+        vertices, faces = (np.asarray(array) for array in source)
     except (TypeError, ValueError) as error:
         raise ValueError(f"source must be a file, a Surface, or vertices and faces: {error}") from error
-    clean(vertices, faces)  # refuses what is no mesh; numbering stays as it is, for labels and masks
+    clean(vertices, faces)  # raises if this is not a mesh; labels and masks need the original numbering
     return tuple(map(tuple, vertices.astype(np.float64).tolist())), tuple(map(tuple, faces.tolist()))

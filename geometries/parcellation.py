@@ -1,4 +1,4 @@
-"""Units at the centroids of a parcellation."""
+"""Geometry with one unit per parcel of an atlas."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
-from spatialnets.files.reading import VOLUME_ENDINGS, some
-from spatialnets.files.table import ENDINGS, distinct
+from spatialnets.aliases import FloatArray
+from spatialnets.files.reading import VOLUME_ENDINGS, first_few
+from spatialnets.files.table import ENDINGS, make_distinct
 from spatialnets.geometries.anatomy.coordinates import Coordinates, read_coordinates
 from spatialnets.geometries.anatomy.lookup import read_lookup
 from spatialnets.geometries.anatomy.volume import read_image
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.geometries.euclidean import Euclidean
 
 __all__ = ["Parcellation"]
 
-SAME_PLACE = 1e-6  # mm; centroids of parcels around each other are equal but for rounding
-SHOWN = 20  # labels in a message
+SAME_POSITION_MM = 1e-6  # the centroids of concentric parcels differ by rounding errors only
+MAX_LABELS_SHOWN = 20  # in a message
 
 
 @dataclass(frozen=True)
-class Parcellation(Geometry):
-    """Units at the centroids of parcels, straight lines between them, in mm.
+class Parcellation(Euclidean):
+    """Units at the centroids of the parcels of an atlas; distances are Euclidean, in mm.
 
     Parameters
     ----------
     source
-        A label volume (``.nii``, ``.nii.gz``, ``.mgz``) of whole numbers, 0 being background: each parcel's unit is at
-        the mean of its voxels in world coordinates. Or a table of centroids (``.csv``, ``.tsv``, ``.txt``) whose first
-        line names the columns x, y and z (or R, A and S), and perhaps name, region, label or roi.
+        A label volume (``.nii``, ``.nii.gz``, ``.mgz``) of whole numbers with 0 as background; each unit is at the mean
+        position of its parcel's voxels in world coordinates. Or a table of centroids (``.csv``, ``.tsv``, ``.txt``)
+        whose header names the columns x, y and z (or R, A and S) and, optionally, name, region, label or roi.
     labels
-        Which labels of a volume to take, in this order; by default all, in ascending order.
+        Labels of a volume to use, in this order; by default all, in ascending order.
     names
-        A table with the name of each label of a volume: columns index and name, as in BIDS (``_dseg.tsv``); or without
-        a line of column names, as ``FreeSurferColorLUT.txt``. A label that it leaves out is called by its number. Of
-        parcels with one name, the second is numbered 2, and so on: ``insula``, ``insula 2``.
+        A table with the name of each label of a volume: columns index and name, as in BIDS (``_dseg.tsv``), or without
+        a header, as in ``FreeSurferColorLUT.txt``. Labels that are not in the table are named by their number.
+        Repeated names are numbered: ``insula``, ``insula 2``.
 
     Raises
     ------
     ValueError
-        If a file is not there or is not what is expected of it, a label is absent, there are fewer than two parcels, or
-        two centroids share a place.
+        If a file is missing or invalid, the volume lacks a label, there are fewer than two parcels, or two centroids
+        coincide.
 
     Examples
     --------
@@ -57,7 +57,6 @@ class Parcellation(Geometry):
     """
 
     length_unit: ClassVar[str] = "mm"
-    references: ClassVar[tuple[str, ...]] = ()
 
     source: str
     labels: tuple[int, ...] = ()
@@ -69,50 +68,43 @@ class Parcellation(Geometry):
         object.__setattr__(self, "names", None if self.names is None else str(self.names))
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if repeated:
-            raise ValueError(f"labels names {repeated[0]} twice")
-        positions, called = self._centroids.positions, self.unit_names()
-        if len(positions) < 2:
-            raise ValueError(f"{self.source} has {len(positions)} parcel(s) to take; a network needs two or more")
-        near = np.argwhere(np.triu(cdist(positions, positions) < SAME_PLACE, k=1))
-        if len(near):
-            one, other = (called[place] if called else place for place in near[0])
-            raise ValueError(
-                f"{self.source}: the centroids of {one} and {other} share a place; distances must be positive"
-            )
+            raise ValueError(f"labels contains {repeated[0]} more than once")
+        if self.n_units < 2:
+            raise ValueError(f"{self.source} has {self.n_units} parcel(s) to use; a network needs two or more")
+        same = np.argwhere(np.triu(self.distances() < SAME_POSITION_MM, k=1))
+        if len(same):
+            names = self.unit_names()
+            one, other = (names[unit] if names else unit for unit in same[0])
+            raise ValueError(f"{self.source}: the centroids of {one} and {other} coincide; they must differ")
 
     @cached_property
     def _centroids(self) -> Coordinates:
         if self.source.endswith(VOLUME_ENDINGS):
-            return _of_volume(Path(self.source), self.labels, self.names)
+            return _volume_centroids(Path(self.source), self.labels, self.names)
         if not self.source.endswith(ENDINGS):
             expected = ", ".join(VOLUME_ENDINGS + ENDINGS)
-            raise ValueError(f"{self.source} is no parcellation that can be read; expected one of {expected}")
+            raise ValueError(f"{self.source} is not a supported parcellation file; expected one of {expected}")
         if self.labels or self.names is not None:
-            raise ValueError(f"labels and names are for label volumes; {self.source} is a table of centroids")
+            raise ValueError(f"labels and names apply to label volumes only, but {self.source} is a table of centroids")
         return read_coordinates(Path(self.source))
 
     @property
     def n_units(self) -> int:
-        """How many parcels were taken."""
+        """Number of parcels used."""
         return len(self._centroids.positions)
 
     def positions(self) -> FloatArray:
-        """Return centroids ``(unit, 3)`` in mm."""
+        """Return the centroids of the parcels ``(unit, 3)`` in mm."""
         return self._centroids.positions.copy()
 
-    def distances(self) -> FloatArray:
-        """Return straight lines between centroids ``(pre, post)`` in mm."""
-        positions = self.positions()
-        return cdist(positions, positions)
-
     def unit_names(self) -> tuple[str, ...] | None:
-        """Return the name of each parcel, or None if a table of centroids has no names."""
+        """Return the name of each parcel, or None if the table of centroids has no names."""
         names = self._centroids.names
-        return None if names is None else distinct(names)
+        return None if names is None else make_distinct(names)
 
 
-def _of_volume(path: Path, labels: Sequence[int], names: str | None) -> Coordinates:
-    """Return the centroids of the chosen labels of a volume, and their names."""
+def _volume_centroids(path: Path, labels: Sequence[int], names: str | None) -> Coordinates:
+    """Return the centroids and names of the selected labels of a volume."""
     data, affine = read_image(path)
     data = np.where(np.isfinite(data), data, 0)
     voxels = np.argwhere(data)
@@ -120,18 +112,18 @@ def _of_volume(path: Path, labels: Sequence[int], names: str | None) -> Coordina
     present, parcel, count = np.unique(values, return_inverse=True, return_counts=True)
     wrong = present[(present < 0) | (present != np.round(present))]
     if len(wrong):
-        raise ValueError(f"{path} is no label image: it holds {wrong[0]:g}; expected whole numbers, 0 or more")
-    known = [int(label) for label in present]
-    absent = [label for label in labels if label not in known]
-    if absent:
-        has = some([str(label) for label in known], SHOWN) or "none"
-        raise ValueError(f"{path} has no voxel of label {absent[0]}; it has {has}")
+        raise ValueError(f"{path} is not a label image: it contains {wrong[0]:g}; expected whole numbers, 0 or more")
+    available = [int(label) for label in present]
+    missing = [label for label in labels if label not in available]
+    if missing:
+        shown = first_few([str(label) for label in available], MAX_LABELS_SHOWN) or "none"
+        raise ValueError(f"{path} has no voxels with label {missing[0]}; its labels: {shown}")
     # the affine is linear: it maps the mean voxel to the mean of the voxels' world coordinates
-    mean = np.column_stack([np.bincount(parcel, along, minlength=len(known)) / count for along in voxels.T])
+    mean = np.column_stack([np.bincount(parcel, along, minlength=len(available)) / count for along in voxels.T])
     centroids = mean @ affine[:3, :3].T + affine[:3, 3]
-    taken = list(labels) or known
+    used = list(labels) or available
     by_label = {} if names is None else read_lookup(Path(names))
-    if names is not None and not set(taken) & set(by_label):
-        raise ValueError(f"{names} names none of the labels of {path}, such as {taken[0]}")
-    positions = centroids[[known.index(label) for label in taken]]
-    return Coordinates(positions, tuple(by_label.get(label, str(label)) for label in taken))
+    if names is not None and not set(used) & set(by_label):
+        raise ValueError(f"{names} contains none of the labels of {path}, such as {used[0]}")
+    positions = centroids[[available.index(label) for label in used]]
+    return Coordinates(positions, tuple(by_label.get(label, str(label)) for label in used))

@@ -1,35 +1,34 @@
-"""Units at random places in a box."""
+"""Geometry of random positions in a box."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.aliases import FloatArray
+from spatialnets.geometries.euclidean import Euclidean
+from spatialnets.validation import require_at_least, require_positive
 
 __all__ = ["RandomBox"]
 
 
 @dataclass(frozen=True)
-class RandomBox(Geometry):
-    """Units at uniformly random places in a box, straight lines between them.
+class RandomBox(Euclidean):
+    """Units at uniformly random positions in a box; distances are Euclidean.
 
-    Places come from NumPy's ``Generator(PCG64(seed))``, one unit after the other: the first units of a larger network
-    are those of a smaller one with the same seed.
+    Positions are drawn with NumPy's ``Generator(PCG64(seed))``, unit by unit: with the same seed, the first units of a
+    larger network are those of a smaller one.
 
     Parameters
     ----------
     n
-        How many units, two or more.
+        Number of units, two or more.
     size
-        Length of the box along each of one to three axes, in steps. By default there is one unit to a cubic step, as
-        in the paper's grid.
+        Length of the box along each of one to three axes, in steps. The default gives one unit per cubic step, as in
+        the paper's grid.
     seed
-        Of the random places, 0 or more.
+        Seed of the random positions, 0 or more.
 
     Raises
     ------
@@ -43,34 +42,26 @@ class RandomBox(Geometry):
     [[3.18, 1.35, 0.16], [0.08, 4.07, 3.65], [3.03, 3.65, 2.17]]
     """
 
-    references: ClassVar[tuple[str, ...]] = ()
-
     n: int = 100
     size: tuple[float, ...] = (5.0, 5.0, 4.0)
     seed: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", tuple(float(length) for length in self.size))
-        if self.n < 2:
-            raise ValueError(f"n must be 2 or more, not {self.n}")
-        if not 1 <= len(self.size) <= 3 or not all(math.isfinite(length) and length > 0 for length in self.size):
-            raise ValueError(f"size must be one to three finite, positive lengths, not {list(self.size)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        require_at_least("n", self.n, 2)
+        if not 1 <= len(self.size) <= 3:
+            raise ValueError(f"size must be one to three lengths, not {list(self.size)}")
+        require_positive("size", self.size)
+        require_at_least("seed", self.seed, 0)
 
     @property
     def n_units(self) -> int:
-        """How many units are in the box."""
+        """Number of units."""
         return self.n
 
     def positions(self) -> FloatArray:
-        """Return places in the box ``(unit, 3)`` in steps, one corner at zero; axes that `size` leaves out are zero."""
+        """Return the positions of the units ``(unit, 3)`` in steps from one corner; missing axes are zero."""
         generator = np.random.Generator(np.random.PCG64(self.seed))
         positions = np.zeros((self.n, 3))
         positions[:, : len(self.size)] = generator.random((self.n, len(self.size))) * np.array(self.size)
         return positions
-
-    def distances(self) -> FloatArray:
-        """Return Euclidean distances ``(pre, post)`` in steps."""
-        positions = self.positions()
-        return cdist(positions, positions)

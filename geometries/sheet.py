@@ -1,36 +1,35 @@
-"""Units on a flat sheet."""
+"""Geometry of a flat sheet with open edges."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from spatialnets.geometries.lattice import Lattice
-from spatialnets.protocols import FloatArray, Surface
+from spatialnets.protocols import Surface
 
 __all__ = ["Sheet"]
 
 
 @dataclass(frozen=True)
 class Sheet(Lattice):
-    """Units on a flat sheet with open edges, straight lines between them.
+    """Units on a flat sheet with open edges; distances are Euclidean.
 
-    The same distances as a `Grid` of two axes, and a surface to be shown on. `Torus` is the same sheet without edges.
+    Distances are those of a `Grid` with two axes; a sheet also has a surface to draw. `Torus` is the same sheet with
+    periodic boundaries.
 
     Parameters
     ----------
     shape
-        How many units along x and along y. Units are numbered as in `Torus` and `Grid` of the same shape.
+        Number of units along x and along y. Units are numbered as in a `Torus` or `Grid` of the same shape.
     spacing
-        Distance between neighbours, in steps.
+        Distance between neighbouring units, in steps.
 
     Raises
     ------
     ValueError
-        If the shape is not two positive whole numbers, there is only one unit, or the spacing is not positive.
+        If the shape is not two positive whole numbers, the sheet has only one unit, or the spacing is not positive.
 
     Examples
     --------
@@ -42,17 +41,10 @@ class Sheet(Lattice):
     [[0, 1, 4], [1, 2, 5], [0, 4, 3], [1, 5, 4]]
     """
 
-    references: ClassVar[tuple[str, ...]] = ()
-
-    def distances(self) -> FloatArray:
-        """Return Euclidean distances ``(pre, post)`` in steps."""
-        positions = self.positions()
-        return cdist(positions, positions)
-
     def surface(self) -> Surface | None:
-        """Return the sheet, two triangles for each square of the lattice, counter-clockwise seen from above.
+        """Return the sheet as a mesh, two triangles per square of the lattice, counter-clockwise seen from above.
 
-        None if there is but one row of units, which has no squares.
+        None if there is only one row of units.
         """
         along, across = self.shape
         if min(self.shape) < 2:

@@ -1,4 +1,4 @@
-"""Units spread evenly over a sphere."""
+"""Geometry of a sphere."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from typing import ClassVar
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.aliases import FloatArray
+from spatialnets.geometries.ring import Round
 
 __all__ = ["Sphere"]
 
 
 @dataclass(frozen=True)
-class Sphere(Geometry):
-    r"""Units at the points of a Fibonacci lattice on a sphere, great circles between them.
+class Sphere(Round):
+    r"""Units spread evenly over a sphere (Fibonacci lattice); distances are great-circle distances.
 
-    Unit :math:`i` lies at height :math:`z = R (1 - (2i + 1) / n)` and longitude :math:`i` times the golden angle.
-    Distances are :math:`2 R \, \mathrm{atan2}(|x - y|, |x + y|)`, accurate for near and for antipodal units alike.
+    Unit :math:`i` is at height :math:`z = R (1 - (2i + 1) / n)` and at longitude :math:`i` times the golden angle.
+    Distances are :math:`2 R \, \mathrm{atan2}(|x - y|, |x + y|)`, which is accurate for nearby and antipodal units.
 
     Parameters
     ----------
     n
-        How many units, two or more.
+        Number of units, two or more.
     radius
-        :math:`R`, in steps.
+        Radius :math:`R` of the sphere, in steps.
 
     Raises
     ------
@@ -48,26 +49,12 @@ class Sphere(Geometry):
 
     references: ClassVar[tuple[str, ...]] = ("gonzalez2010",)
 
-    n: int = 100
-    radius: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.n < 2:
-            raise ValueError(f"n must be 2 or more, not {self.n}")
-        if not (math.isfinite(self.radius) and self.radius > 0):
-            raise ValueError(f"radius must be finite and positive, not {self.radius}")
-
-    @property
-    def n_units(self) -> int:
-        """The number of lattice points."""
-        return self.n
-
     def positions(self) -> FloatArray:
-        """Return the lattice points ``(unit, 3)`` in steps, from the north pole to the south pole."""
-        number = np.arange(self.n, dtype=np.float64)
-        height = 1 - (2 * number + 1) / self.n
-        ring = np.sqrt(1 - height**2)
-        longitude = number * math.pi * (3 - math.sqrt(5))
+        """Return the positions of the units ``(unit, 3)`` in steps, from the north pole to the south pole."""
+        unit = np.arange(self.n, dtype=np.float64)
+        height = 1 - (2 * unit + 1) / self.n
+        ring = np.sqrt(1 - height**2)  # radius of the circle of latitude
+        longitude = unit * math.pi * (3 - math.sqrt(5))
         return self.radius * np.column_stack([ring * np.cos(longitude), ring * np.sin(longitude), height])
 
     def distances(self) -> FloatArray:

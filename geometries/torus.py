@@ -1,38 +1,37 @@
-"""Units on a sheet without edges."""
+"""Geometry of a flat sheet with periodic boundaries."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
+from spatialnets.aliases import FloatArray
 from spatialnets.geometries.lattice import Lattice
-from spatialnets.protocols import FloatArray
 
 __all__ = ["Torus"]
 
 
 @dataclass(frozen=True)
 class Torus(Lattice):
-    r"""Units on a flat sheet whose opposite edges are one: whoever leaves on the right comes in on the left.
+    r"""Units on a flat sheet with periodic boundaries; distances are Euclidean on the torus.
 
-    With :math:`L_x, L_y` the lengths of the sheet (shape times spacing), two units are
-    :math:`\sqrt{d_x^2 + d_y^2}` apart, where :math:`d_x = \min(|x - x'|, L_x - |x - x'|)`, and likewise for y. Every
-    unit has the same distances to the others, so that none lies at a border. Positions are those on the flat sheet,
-    on which the straight line between units may be longer than their distance; hence there is no `surface`.
+    The distance between two units is :math:`\sqrt{d_x^2 + d_y^2}` with :math:`d_x = \min(|x - x'|, L_x - |x - x'|)`,
+    and likewise for y, where :math:`L_x, L_y` are the lengths of the sheet (shape times spacing). Every unit has the
+    same distances to the others: there are no border units. Positions are those on the flat sheet, where the
+    straight line between two units may be longer than their distance; hence there is no `surface`.
 
     Parameters
     ----------
     shape
-        How many units along x and along y. Units are numbered as in `Sheet` and `Grid` of the same shape.
+        Number of units along x and along y. Units are numbered as in a `Sheet` or `Grid` of the same shape.
     spacing
-        Distance between neighbours, in steps.
+        Distance between neighbouring units, in steps.
 
     Raises
     ------
     ValueError
-        If the shape is not two positive whole numbers, there is only one unit, or the spacing is not positive.
+        If the shape is not two positive whole numbers, the sheet has only one unit, or the spacing is not positive.
 
     Examples
     --------
@@ -40,12 +39,10 @@ class Torus(Lattice):
     [0.0, 1.0, 2.0, 1.0, 1.0, 1.41]
     """
 
-    references: ClassVar[tuple[str, ...]] = ()
-
     def distances(self) -> FloatArray:
-        """Return Euclidean distances ``(pre, post)`` in steps, the shorter way around along each axis."""
+        """Return Euclidean distances with periodic boundaries, ``(pre, post)``, in steps."""
         square = np.zeros((self.n_units, self.n_units))
-        for place, length in zip(self.positions().T, self.shape, strict=False):  # z is flat
-            apart = np.abs(place[:, None] - place[None, :])
-            square += np.minimum(apart, length * self.spacing - apart) ** 2
+        for coordinate, length in zip(self.positions().T, self.shape, strict=False):  # z is zero
+            offset = np.abs(coordinate[:, None] - coordinate[None, :])
+            square += np.minimum(offset, length * self.spacing - offset) ** 2
         return np.sqrt(square)

@@ -1,4 +1,4 @@
-"""Places for inputs and outputs, beside those of units."""
+"""Geometry with positions for inputs and outputs."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.geometries.grid import Grid
-from spatialnets.protocols import FloatArray, Geometry, Surface
+from spatialnets.geometries.union import pad_to_3d
+from spatialnets.protocols import Geometry, Surface
 
 __all__ = ["WithEnds"]
 
 
 @dataclass(frozen=True)
 class WithEnds(Geometry):
-    """Units of any geometry, with places where inputs come in and outputs go out.
+    """Units of any geometry, with positions for the network's inputs and outputs.
 
-    Input and readout weights then have a length, straight from place to place, and a regularizer of projection
-    ``input`` or ``readout`` can price it.
+    Input and readout weights then have lengths, those of the straight lines between units and inputs or outputs, and
+    a regularizer with projection ``input`` or ``readout`` can penalize them.
 
     Parameters
     ----------
     units
-        Where units live.
+        Geometry of the units.
     inputs, outputs
-        Where inputs come in, such as a sheet of as many places as the task has inputs, and where outputs go out;
-        whichever is left out has no place.
+        Geometries with one position per input and per output of the task, such as a sheet. One of them may be left out.
     input_offset, output_offset
-        How far each is shifted in space, in the unit of length.
+        Shift of the inputs and of the outputs in space, in the unit of length.
 
     Raises
     ------
     ValueError
-        If neither has a place, or their units of length differ.
+        If neither `inputs` nor `outputs` is given, or their units of length differ.
 
     Examples
     --------
@@ -50,32 +51,31 @@ class WithEnds(Geometry):
     output_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        ends = [part for part in (self.inputs, self.outputs) if part is not None]
+        ends = [end for end in (self.inputs, self.outputs) if end is not None]
         if not ends:
-            raise ValueError("inputs or outputs must have a place")
-        unit_lengths = sorted({part.length_unit for part in (self.units, *ends)})
-        if len(unit_lengths) > 1:
-            raise ValueError(
-                f"units, inputs and outputs must have one unit of length, not {' and '.join(unit_lengths)}"
-            )
+            raise ValueError("neither inputs nor outputs is given: write a geometry for at least one of them")
+        length_units = sorted({geometry.length_unit for geometry in (self.units, *ends)})
+        if len(length_units) > 1:
+            different = " and ".join(length_units)
+            raise ValueError(f"units, inputs and outputs must have the same unit of length, not {different}")
 
     @property
-    def length_unit(self) -> str:  # type: ignore[override]  # that of the units, known with them
-        """The unit of length of the units."""
+    def length_unit(self) -> str:  # type: ignore[override]  # depends on the field units
+        """Unit of length of `units`."""
         return self.units.length_unit
 
     def positions(self) -> FloatArray:
-        """Return where each unit lives, ``(unit, 3)``."""
-        return _in_space(self.units.positions())
+        """Return the positions of the units, ``(unit, 3)``, in `length_unit`."""
+        return pad_to_3d(self.units.positions())
 
     def distances(self) -> FloatArray:
         return self.units.distances()
 
     def input_positions(self) -> FloatArray | None:
-        return None if self.inputs is None else _in_space(self.inputs.positions()) + self.input_offset
+        return None if self.inputs is None else pad_to_3d(self.inputs.positions()) + self.input_offset
 
     def output_positions(self) -> FloatArray | None:
-        return None if self.outputs is None else _in_space(self.outputs.positions()) + self.output_offset
+        return None if self.outputs is None else pad_to_3d(self.outputs.positions()) + self.output_offset
 
     def surface(self) -> Surface | None:
         return self.units.surface()
@@ -91,9 +91,3 @@ class WithEnds(Geometry):
 
     def sphere(self) -> FloatArray | None:
         return self.units.sphere()
-
-
-def _in_space(positions: FloatArray) -> FloatArray:
-    if positions.shape[1] > 3:
-        raise ValueError(f"places must be in space, not in {positions.shape[1]} dimensions")
-    return np.pad(positions, ((0, 0), (0, 3 - positions.shape[1])))

@@ -1,4 +1,4 @@
-"""Recurrent neural networks whose units live somewhere."""
+"""Recurrent neural networks whose units have positions in space."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spatialnets.aliases import PerNetwork
     from spatialnets.errors import DeclarationError, RunError, UserError
     from spatialnets.experiments.experiment import Experiment
     from spatialnets.protocols import (
         Analysis,
         Constraint,
         Geometry,
-        PerNetwork,
         PricedRegularizer,
         Projection,
         Recurrent,
@@ -26,31 +26,21 @@ if TYPE_CHECKING:
     )
     from spatialnets.runs.plain_network import to_torch
     from spatialnets.runs.run import Run
+    from spatialnets.workflow import compare, train
 
 __version__ = "0.1.0"
 
 # Names load on first use, so that `spatialnets --help` does not wait for NumPy, xarray and torch.
 _HOME = {
-    "Analysis": "protocols",
-    "Constraint": "protocols",
-    "DeclarationError": "errors",
-    "Experiment": "experiments.experiment",
-    "Geometry": "protocols",
-    "PerNetwork": "protocols",
-    "PricedRegularizer": "protocols",
-    "Projection": "protocols",
-    "Recurrent": "protocols",
-    "RecurrentCore": "protocols",
-    "Regularizer": "protocols",
-    "Run": "runs.run",
-    "RunError": "errors",
-    "Snapshot": "protocols",
-    "Surface": "protocols",
-    "Task": "protocols",
-    "Trials": "protocols",
-    "UserError": "errors",
-    "WiringRegularizer": "protocols",
-    "to_torch": "runs.plain_network",
+    "errors": ("DeclarationError", "RunError", "UserError"),
+    "experiments.experiment": ("Experiment",),
+    "protocols": (
+        *("Analysis", "Constraint", "Geometry", "PerNetwork", "PricedRegularizer", "Projection", "Recurrent"),
+        *("RecurrentCore", "Regularizer", "Snapshot", "Surface", "Task", "Trials", "WiringRegularizer"),
+    ),
+    "runs.plain_network": ("to_torch",),
+    "runs.run": ("Run",),
+    "workflow": ("compare", "train"),
 }
 
 __all__ = [
@@ -74,13 +64,16 @@ __all__ = [
     "UserError",
     "WiringRegularizer",
     "__version__",
+    "compare",
     "to_torch",
+    "train",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(import_module(f"spatialnets.{_HOME[name]}"), name)
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(import_module(f"spatialnets.{module}"), name)
     raise AttributeError(f"module 'spatialnets' has no attribute '{name}'")
 
 

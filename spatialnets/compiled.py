@@ -1,26 +1,26 @@
-"""Loops compiled with numba where it is installed, and as they are where it is not."""
+"""Just-in-time compilation of loops with numba, if numba is installed; otherwise they run as plain Python."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-__all__ = ["COMPILED", "compiled"]
+__all__ = ["HAS_NUMBA", "jit"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 try:
     from numba import njit
 
-    COMPILED = True
+    HAS_NUMBA = True
 except ImportError:  # an extra: pip install "spatialnets[fast]"
-    COMPILED = False
+    HAS_NUMBA = False
 
 
-def compiled(function: Function) -> Function:
-    """Compile a function of numbers and arrays on its first call; the compiled code is kept between processes.
+def jit(function: Function) -> Function:
+    """Compile a function of numbers and arrays on its first call and cache the compiled code on disk.
 
-    Importing this module imports numba (half a second), so that modules with compiled functions are imported where
-    they are needed.
+    Importing this module imports numba, which takes half a second. Modules with compiled functions are therefore
+    imported inside the functions that need them.
     """
-    return njit(cache=True, nogil=True)(function) if COMPILED else function
+    return njit(cache=True, nogil=True)(function) if HAS_NUMBA else function

@@ -1,4 +1,4 @@
-"""What a user did that cannot work, said in words that help."""
+"""Errors of the user, with messages that say what to write instead."""
 
 from __future__ import annotations
 
@@ -7,49 +7,47 @@ from collections.abc import Iterable
 
 __all__ = ["DeclarationError", "Detached", "RunError", "StorageError", "UserError", "nearest", "printable"]
 
-
-MOST_SAID = 19  # mistakes that fit on a screen
-LONGEST = 1000  # letters of a line, which may quote what was given
+MAX_LISTED = 19  # mistakes that fit on a screen
+MAX_LINE_LENGTH = 1000  # characters; a line may quote what was given
 
 
 class UserError(Exception):
-    """Input that cannot be used; the message says what was given, what was expected and what to write.
+    """Invalid input; the message says what was given, what was expected and what to write.
 
-    The command line prints the message alone and leaves with exit code 2.
+    The command line prints only the message and exits with code 2.
     """
 
 
 class DeclarationError(UserError):
-    """An experiment that cannot be built; `problems` holds every mistake found, one line each.
-
-    The message says the first ones, and how many more there are.
-    """
+    """An invalid experiment; `problems` lists all of its mistakes, one line each, and the message the first ones."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
-        more = len(self.problems) - MOST_SAID
-        short = [line if len(line) <= LONGEST else f"{line[:LONGEST]} …" for line in self.problems[:MOST_SAID]]
-        said = [*short, *([f"and {more} more mistakes"] if more > 0 else [])]
-        super().__init__("\n".join(said))
+        more = len(self.problems) - MAX_LISTED
+        lines = [
+            line if len(line) <= MAX_LINE_LENGTH else f"{line[:MAX_LINE_LENGTH]} …"
+            for line in self.problems[:MAX_LISTED]
+        ]
+        super().__init__("\n".join([*lines, *([f"and {more} more mistakes"] if more > 0 else [])]))
 
 
 class Detached(Exception):
-    """An engine has handed jobs to a scheduler that goes on with them; the message says how to look, wait and stop.
+    """The jobs of a run were submitted to a scheduler; the message says how to follow, await and cancel them.
 
-    Nothing is wrong: the run is not finished yet, and nothing more is to be done here for now.
+    This is not a failure: the scheduler continues the run, and this process has nothing more to do.
     """
 
 
 class RunError(UserError):
-    """A run folder that cannot be read, written or continued."""
+    """A run folder cannot be read, written or continued."""
 
 
 class StorageError(RunError):
-    """A file that cannot be written, or is not what was written; whatever was being done has to stop."""
+    """A file cannot be written, or has changed since it was written."""
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
-    """Say which valid word was probably meant, and which words there are.
+    """Return a hint that names the most similar valid word, and all valid words.
 
     Examples
     --------
@@ -66,9 +64,7 @@ def nearest(word: str, valid: Iterable[str]) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text in which nothing moves a terminal's cursor, colours it or turns the direction of writing.
-
-    What cannot be seen is written as its code, so that it can be found in a file.
+    r"""Replace invisible characters by their codes, so that text cannot move a terminal's cursor or change its colours.
 
     Examples
     --------
@@ -76,6 +72,6 @@ def printable(text: str) -> str:
     V1\x1b[31m\u202egnp.exe
     """
     return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
+        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
     )

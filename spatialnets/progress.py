@@ -1,4 +1,4 @@
-"""Progress of long work: a bar with time left, or plain lines where there is no terminal."""
+"""Progress of long computations: a bar with the time left, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ __all__ = ["Bar", "Lines", "NoProgress", "Progress", "terminal_progress"]
 
 
 class Progress(Protocol):
-    """What long work reports to; unless it says otherwise, numbers count updates of single networks."""
+    """Displays the progress of a long computation; by default counts are updates of single networks."""
 
     def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
-        """Begin; `done` of `total` updates (or of what else is counted) were made in earlier sittings."""
+        """Begin a display of `total` updates (or other units `what`), of which earlier sessions made `done`."""
         ...
 
     def advance(self, count: int, status: str) -> None:
-        """Note that some more updates have been made; `status` says where."""
+        """Add `count` updates; `status` says what is being computed."""
         ...
 
     def say(self, text: str) -> None:
-        """Tell the user that something happened."""
+        """Show a message."""
         ...
 
     def end(self) -> None:
-        """End, whether the work is finished or not."""
+        """End the display, whether all updates were made or not."""
         ...
 
 
 class NoProgress:
-    """Reports nothing."""
+    """Displays nothing."""
 
     def begin(self, total: int, done: int, label: str, what: str = "updates") -> None: ...
 
@@ -43,12 +43,12 @@ class NoProgress:
     def end(self) -> None: ...
 
 
-def clock_words(seconds: float) -> str:
-    """Write a duration as a clock does.
+def clock_time(seconds: float) -> str:
+    """Format a duration as ``m:ss`` or ``h:mm:ss``.
 
     Examples
     --------
-    >>> clock_words(75), clock_words(7384)
+    >>> clock_time(75), clock_time(7384)
     ('1:15', '2:03:04')
     """
     minutes, rest = divmod(round(seconds), 60)
@@ -57,7 +57,7 @@ def clock_words(seconds: float) -> str:
 
 
 class _Pace:
-    """How fast this sitting's work goes, from the first report on: starting the processes is no work."""
+    """The speed of this session, measured from the first report on, because starting processes takes time."""
 
     def __init__(self, total: int, done: int, clock: Callable[[], float], what: str = "updates") -> None:
         self.total, self.done, self._clock, self.what = total, done, clock, what
@@ -76,12 +76,12 @@ class _Pace:
 
     @property
     def percent(self) -> int:
-        """How much is done, rounded down: 100 means finished."""
+        """The share that is done, rounded down, so that 100 means finished."""
         return 100 * self.done // self.total if self.total else 100
 
     @property
     def rate(self) -> float | None:
-        """Updates per second; None as long as nothing can be said."""
+        """Updates per second; None until it can be estimated."""
         if self._first is None:
             return None
         done, since = self._first
@@ -90,23 +90,23 @@ class _Pace:
 
     @property
     def left(self) -> str:
-        """The time left, as a clock writes it; empty as long as nothing can be said."""
+        """The time left (see `clock_time`); empty until it can be estimated."""
         if self.done >= self.total:
-            return clock_words(0)
-        return clock_words((self.total - self.done) / self.rate) if self.rate else ""
+            return clock_time(0)
+        return clock_time((self.total - self.done) / self.rate) if self.rate else ""
 
 
 class Lines:
-    """A plain line now and then, for logs.
+    """Progress as plain lines, for logs.
 
     Parameters
     ----------
     stream
-        Where lines go; standard error by default.
+        Where lines are written; by default standard error.
     interval
-        Seconds between lines; the first comes after 2.
+        Seconds between lines; the first is written after 2.
     clock
-        Seconds since some fixed moment.
+        Returns a time in seconds.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Lines:
     def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
         self._pace = _Pace(total, done, self._clock, what)
         self._next = self._pace.started + min(2.0, self._interval)
-        resumed = f", {done:,} of them made before" if done else ""
+        resumed = f", {done:,} done earlier" if done else ""
         self.say(f"{label}: {total:,} {what}{resumed}")
 
     def advance(self, count: int, status: str) -> None:
@@ -135,7 +135,7 @@ class Lines:
 
     @staticmethod
     def _line(pace: _Pace, status: str) -> str:
-        line = f"{pace.percent:3} % {pace.done:,} of {pace.total:,} {pace.what}, {clock_words(pace.elapsed)} elapsed"
+        line = f"{pace.percent:3} % {pace.done:,} of {pace.total:,} {pace.what}, {clock_time(pace.elapsed)} elapsed"
         if pace.done < pace.total and pace.left:
             line += f", about {pace.left} left"
         return f"{line} ({status})" if status else line
@@ -150,14 +150,14 @@ class Lines:
 
 
 class Bar:
-    """A bar with what is going on, percent, updates per second, time elapsed and time left.
+    """Progress as a bar with status, percent, updates per second, time elapsed and time left.
 
     Parameters
     ----------
     stream
-        Where it is drawn; standard error by default.
+        Where it is drawn; by default standard error.
     clock
-        Seconds since some fixed moment.
+        Returns a time in seconds.
     """
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -182,22 +182,22 @@ class Bar:
         ]
         self._pace = _Pace(total, done, self._clock, what)
         self._bar = Progress(*columns, console=console, expand=True, get_time=self._clock)
-        self._task = self._bar.add_task(label, total=total, completed=done, **self._figures())
+        self._task = self._bar.add_task(label, total=total, completed=done, **self._fields())
         self._bar.start()
 
-    def _figures(self) -> dict[str, str]:
+    def _fields(self) -> dict[str, str]:
         assert self._pace is not None
         return {
             "percent": f"{self._pace.percent} %",
             "rate": f"{self._pace.rate:,.0f} {self._pace.what}/s" if self._pace.rate else "",
-            "elapsed": clock_words(self._pace.elapsed),
+            "elapsed": clock_time(self._pace.elapsed),
             "left": f"{self._pace.left} left" if self._pace.left else "",
         }
 
     def advance(self, count: int, status: str) -> None:
         if self._bar is not None and self._pace is not None:
             self._pace.advance(count)
-            self._bar.update(self._task, completed=self._pace.done, description=status, **self._figures())
+            self._bar.update(self._task, completed=self._pace.done, description=status, **self._fields())
 
     def say(self, text: str) -> None:
         if self._bar is not None:
@@ -207,11 +207,11 @@ class Bar:
 
     def end(self) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, **self._figures())
+            self._bar.update(self._task, **self._fields())
             self._bar.stop()
             self._bar = self._pace = None
 
 
 def terminal_progress() -> Progress:
-    """Return a bar where standard error is a terminal that can draw one, plain lines elsewhere."""
+    """Return a bar if standard error is a terminal that can draw one, otherwise plain lines."""
     return Bar() if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb" else Lines()

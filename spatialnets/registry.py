@@ -1,4 +1,4 @@
-"""Parts by family and name, through entry points; the built-ins come in by the same door as a stranger's."""
+"""Components by family and name; built-in ones are registered through entry points like those of other packages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from spatialnets.errors import UserError, nearest
 
-__all__ = ["FAMILIES", "distribution", "load", "name_of", "names"]
+__all__ = ["ALIASES", "FAMILIES", "canonical", "distribution", "load", "name_of", "names"]
 
 FAMILIES = {
     "geometry": "spatialnets.geometries",
@@ -20,12 +20,21 @@ FAMILIES = {
     "analysis": "spatialnets.analyses",
     "engine": "spatialnets.engines",
 }
-"""Each family of parts and the entry-point group in which its members are declared."""
+"""Each family of components and the entry-point group in which its members are declared."""
+
+ALIASES = {
+    "constraint": {"no_self_connections": "no_self"},
+    "core": {"torch_module": "wrapped"},
+    "engine": {"local": "here"},
+    "geometry": {"with_inputs_and_outputs": "with_ends"},
+    "regularizer": {"distance_communicability": "both"},
+}
+"""Other names of components that are accepted in a declaration, by family."""
 
 
 @cache
 def _claims(family: str) -> dict[str, list[EntryPoint]]:
-    """Return every entry of every name: more than one where packages disagree on what it means."""
+    """Return all entries by name; more than one if several packages register the same name."""
     claims: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=FAMILIES[family]):
         same = claims.setdefault(entry.name, [])
@@ -39,7 +48,7 @@ def _entries(family: str) -> dict[str, EntryPoint]:
 
 
 def names(family: str) -> tuple[str, ...]:
-    """Return the names of all installed parts of a family, sorted.
+    """Return the names of all installed components of a family, sorted.
 
     Examples
     --------
@@ -50,55 +59,67 @@ def names(family: str) -> tuple[str, ...]:
 
 
 def distribution(family: str, name: str) -> str:
-    """Return the installed package that a registered part comes from.
+    """Return the name of the installed package that registers a component.
 
     Examples
     --------
     >>> distribution("geometry", "grid")
     'spatialnets'
     """
-    found = _entries(family)[name].dist
-    return found.name if found is not None else "?"
+    package = _entries(family)[canonical(family, name)].dist
+    return package.name if package is not None else "?"
+
+
+def canonical(family: str, name: str) -> str:
+    """Return the registered name of a component, given that name or an alias.
+
+    Examples
+    --------
+    >>> canonical("regularizer", "distance_communicability"), canonical("geometry", "grid")
+    ('both', 'grid')
+    """
+    return name if name in _claims(family) else ALIASES.get(family, {}).get(name, name)
 
 
 def load(family: str, name: str) -> type[Any]:
-    """Return the class of a part, by registered name or as ``"module:Class"``.
+    """Return the class of a component, by registered name or as ``"module:Class"``.
 
     Raises
     ------
     UserError
-        If no such part is installed (the nearest name is given), if several packages claim the name (an experiment
-        must not depend on which was installed last), or if it cannot be imported.
+        If no such component is installed (the message gives the nearest name), if several packages register the name
+        (an experiment must not depend on which was installed last), or if it cannot be imported.
 
     Examples
     --------
     >>> load("geometry", "grid").__name__
     'Grid'
     """
+    name = canonical(family, name)
     claims = _claims(family).get(name, [])
     if not claims and ":" not in name:
-        raise UserError(f"no {family} is called '{name}': {nearest(name, names(family))}")
+        raise UserError(f"there is no {family} '{name}': {nearest(name, names(family))}")
     if len(claims) > 1:
-        said = " and ".join(f"{claim.value} (of {claim.dist.name if claim.dist else '?'})" for claim in claims)
+        packages = " and ".join(f"{claim.value} (of {claim.dist.name if claim.dist else '?'})" for claim in claims)
         raise UserError(
-            f"the {family} '{name}' is claimed by {said}; uninstall one of the packages, or write module:Class "
-            "in place of the name"
+            f"several packages register the {family} '{name}': {packages}. Uninstall all but one, or write "
+            "module:Class instead of the name"
         )
     try:
         if claims:
-            found = claims[0].load()
+            component = claims[0].load()
         else:
             module, _, attribute = name.partition(":")
-            found = getattr(import_module(module), attribute)
-    except Exception as error:  # importing runs somebody's code
+            component = getattr(import_module(module), attribute)
+    except Exception as error:  # importing runs code of other packages
         raise UserError(f"the {family} '{name}' cannot be imported: {error or type(error).__name__}") from error
-    if not isinstance(found, type):
-        raise UserError(f"the {family} '{name}' is no class but {type(found).__name__}")
-    return found
+    if not isinstance(component, type):
+        raise UserError(f"the {family} '{name}' is not a class but {type(component).__name__}")
+    return component
 
 
 def name_of(family: str, part: type[Any]) -> str:
-    """Return the name under which a class is registered, or ``"module:Class"`` where it is not.
+    """Return the name under which a class is registered, or ``"module:Class"`` if it is not registered.
 
     Examples
     --------
@@ -110,7 +131,7 @@ def name_of(family: str, part: type[Any]) -> str:
     for name, entry in _entries(family).items():
         if entry.value == full:
             return name
-    for name, entry in _entries(family).items():  # an entry may name a re-export
+    for name, entry in _entries(family).items():  # an entry point may name a re-export
         if entry.value.rpartition(":")[2] == part.__qualname__ and entry.load() is part:
             return name
     return full

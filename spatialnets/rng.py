@@ -1,7 +1,7 @@
-"""Chance: one stream of random numbers per network and purpose, derived from its seed and nothing else.
+"""Random numbers: one stream for each network and purpose, derived only from the network's seed.
 
-A network therefore sees the same initial weights, problems and noise alone, among fifty others, in
-another shard or on another engine, and a continued run needs no saved generator state.
+A network therefore gets the same initial weights, trials and noise alone or in an ensemble of fifty, in any shard and
+on any engine, and a resumed run needs no stored generator state.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _sequence(seed: int, purpose: str, step: int) -> np.random.SeedSequence:
 
 
 def numpy_stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
-    """Return the NumPy stream of one network and purpose.
+    """Return the NumPy generator of one network and purpose.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def numpy_stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
     purpose
         What the numbers are for, such as ``"training trials"``.
     step
-        Which of several streams for that purpose, such as the epoch.
+        Number of the stream, such as the epoch, if a purpose has several.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def numpy_stream(seed: int, purpose: str, step: int = 0) -> np.random.Generator:
 
 
 def torch_stream(seed: int, purpose: str, step: int = 0) -> torch.Generator:
-    """Return the torch stream (on the CPU) of one network and purpose; arguments as in `numpy_stream`."""
+    """Return the PyTorch generator (on the CPU) of one network and purpose; arguments as in `numpy_stream`."""
     import torch
 
     generator = torch.Generator()

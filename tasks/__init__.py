@@ -1,4 +1,4 @@
-"""What networks learn."""
+"""Tasks that networks are trained on."""
 
 from spatialnets.tasks.arrays import Arrays
 from spatialnets.tasks.context_decision import ContextDecision

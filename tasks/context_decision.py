@@ -1,4 +1,4 @@
-"""Context-dependent decision: the same two inputs, and a context that says which of them counts."""
+"""Context-dependent decision-making on motion or colour."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from typing import ClassVar
 
 import numpy as np
 
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
-from spatialnets.tasks.scoring import refuse_heavy
+from spatialnets.tasks.phases import FixationTask, Phase, TrialVariables
+from spatialnets.validation import require_positive
 
 __all__ = ["ContextDecision"]
 
 
 @dataclass(frozen=True)
-class ContextDecision(PhasedTask):
-    r"""Motion and colour are shown together; the context says which of the two decides between left and right.
+class ContextDecision(FixationTask):
+    r"""Context-dependent decision-making: motion and colour are shown, and a context cue says which one to report.
 
-    Inputs are fixation (on until the decision), motion, colour, and the context (two channels, one-hot, on throughout);
-    outputs are fixate, left and right. Motion and colour are evidence for left, :math:`\pm c` with a coherence
-    :math:`c` each, and noise anew at every step. Context, signs and coherences are drawn uniformly and independently.
+    Inputs are fixation (on until the decision), motion, colour, and the context (two channels, one-hot, always on);
+    outputs are fixate, left and right. The evidence for left is :math:`\pm c` for motion and for colour, each with its
+    own coherence :math:`c`; independent noise is added at every step. Context, signs and coherences are drawn uniformly
+    and independently.
 
     Parameters
     ----------
     coherences
-        More than 0.
+        Coherences to draw from, greater than 0.
     fixation_steps, stimulus_steps, delay_steps, decision_steps
-        How many steps each period takes, or the least and the most.
+        Length of each period in steps, or (minimum, maximum) of a length drawn uniformly for each trial.
     noise
-        Standard deviation of the noise on motion and colour while they are shown.
+        Standard deviation of the noise on motion and colour during the stimulus.
     fixation_weight
-        How much a step before the decision, at which fixating is right, counts in the loss; below 1.
+        Loss weight of a step before the decision, when the network must fixate, relative to a decision step; below 1.
 
     Raises
     ------
     ValueError
-        If there is no coherence or one is not more than 0, or steps, noise or weight cannot be.
+        If there are no coherences, or a value is out of range.
 
     References
     ----------
     Mante, Sussillo, Shenoy & Newsome (2013), doi:10.1038/nature12742: the inputs are those of its model network. There
-    the answer is a number, here a choice. Coherences as in neurogym 2.3.1, ContextDecisionMaking.
+    the response is a continuous output, here a choice. Coherences as in neurogym 2.3.1, ContextDecisionMaking.
 
     Examples
     --------
@@ -61,20 +62,15 @@ class ContextDecision(PhasedTask):
     fixation_weight: float = 0.2
 
     def __post_init__(self) -> None:
-        if not self.coherences or not all(0 < coherence < np.inf for coherence in self.coherences):
-            raise ValueError(f"coherences must be one or more, finite and more than 0, not {self.coherences}")
-        refuse_heavy("fixation_weight", self.fixation_weight)
+        if not self.coherences:
+            raise ValueError("coherences must not be empty")
+        require_positive("coherences", self.coherences)
         super().__post_init__()
-
-    @property
-    def n_outputs(self) -> int:
-        """Fixate, left and right."""
-        return 3
 
     def groups(self) -> Mapping[str, int]:
         return {"fixation": 1, "motion": 1, "colour": 1, "context": 2}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         context = generator.integers(2, size=count)
         coherence = np.asarray(self.coherences)[generator.integers(len(self.coherences), size=(count, 2))]
         evidence = coherence * generator.choice([-1, 1], size=(count, 2))
@@ -87,13 +83,10 @@ class ContextDecision(PhasedTask):
         }
 
     def phases(self) -> tuple[Phase, ...]:
-        context: dict[str, float | str] = {"context": "context"}
-        cue: dict[str, float | str] = {**context, "fixation": 1}
-        weight, noise = self.fixation_weight, {"motion": self.noise, "colour": self.noise}
-        shown = {**cue, "motion": "motion", "colour": "colour"}
+        noise = {"motion": self.noise, "colour": self.noise}
         return (
-            Phase("fixation", self.fixation_steps, cue, ask=0, weight=weight),
-            Phase("stimulus", self.stimulus_steps, shown, ask=0, weight=weight, noise=noise),
-            Phase("delay", self.delay_steps, cue, ask=0, weight=weight),
-            Phase("decision", self.decision_steps, context, ask="choice"),
+            self.fixate("fixation", context="context"),
+            self.fixate("stimulus", noise, context="context", motion="motion", colour="colour"),
+            self.fixate("delay", context="context"),
+            Phase("decision", self.decision_steps, {"context": "context"}, ask="choice"),
         )

@@ -1,4 +1,4 @@
-"""A task of phases that is written in a declaration, without any Python."""
+"""A phased task that is declared in YAML, without Python code."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spatialnets.errors import nearest
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
+from spatialnets.tasks.phases import Phase, PhasedTask, TrialVariables
+from spatialnets.validation import require_at_least
 
 __all__ = ["Phases", "Rule"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What follows from what was drawn, looked up in a table.
+    """A trial variable that is looked up from other variables.
 
     Parameters
     ----------
     name
-        What it is called, to be shown or asked.
+        Name of the new variable, for use in `show` and `ask`.
     of
-        The variables it depends on.
+        Variables that it depends on.
     table
-        A whole number for each combination of their values; the last variable changes fastest.
+        One whole number for each combination of their values; the last variable changes fastest.
 
     Examples
     --------
@@ -39,27 +40,27 @@ class Rule:
 
 @dataclass(frozen=True)
 class Phases(PhasedTask):
-    """A task of your own, in a declaration: variables that are drawn, rules, and the phases of a trial.
+    """A task declared by its variables, its rules and the phases of a trial.
 
     Conditions, codes, loss and accuracy are those of `PhasedTask`.
 
     Parameters
     ----------
     variables
-        How many values each variable has; for each trial one of 0, 1, … is drawn, all equally often.
+        Number of values of each variable: 0, 1, … are drawn for each trial with equal probability.
     inputs
-        How many channels each group of inputs has.
+        Number of channels in each group of inputs.
     outputs
-        How many outputs there are.
+        Number of outputs.
     trial
-        The phases of a trial, in order; see `Phase`.
+        Phases of a trial in order; see `Phase`.
     rules
-        What follows from variables, such as the right answer; see `Rule`.
+        Variables that follow from others, such as the correct response; see `Rule`.
 
     Raises
     ------
     ValueError
-        If something is shown, asked or looked up that does not exist, or a table does not fit its variables.
+        If a phase or rule names a group or variable that does not exist, or a table does not fit its variables.
 
     Examples
     --------
@@ -81,8 +82,7 @@ class Phases(PhasedTask):
 
     def __post_init__(self) -> None:
         for name, count in self.variables.items():
-            if count < 1:
-                raise ValueError(f"variable {name!r} must have one value or more, not {count}")
+            require_at_least(f"number of values of variable {name!r}", count, 1)
         for rule in self.rules:
             for name in rule.of:
                 if name not in self.variables:
@@ -94,28 +94,27 @@ class Phases(PhasedTask):
                 raise ValueError(f"rule {rule.name!r}: the table has {len(rule.table)} numbers; expected {expected}")
         names = [*self.variables, *(rule.name for rule in self.rules)]
         if len(set(names)) < len(names):
-            raise ValueError(f"names of variables and rules must differ: {', '.join(names)}")
+            raise ValueError(f"variables and rules must have different names, not {', '.join(names)}")
         super().__post_init__()
-        if self.outputs < 2:
-            raise ValueError(f"outputs must be 2 or more, not {self.outputs}")
-        self.trials(0, np.random.default_rng(0))  # says what is shown or asked that does not exist
+        require_at_least("outputs", self.outputs, 2)
+        self.trials(0, np.random.default_rng(0))  # raises an error if a group or variable does not exist
         for phase in self.trial:
-            self._refuse_unshowable(phase)
+            self._require_valid_values(phase)
 
-    def _refuse_unshowable(self, phase: Phase) -> None:
-        """Raise a ValueError if some value cannot be shown or asked, be it seldom drawn or not."""
-        values = {name: range(count) for name, count in self.variables.items()}
-        values |= {rule.name: rule.table for rule in self.rules}  # type: ignore[misc]
-        for group, what in phase.show.items():
+    def _require_valid_values(self, phase: Phase) -> None:
+        """Raise a ValueError if any value, however rarely drawn, has no channel or output."""
+        possible = {name: range(count) for name, count in self.variables.items()}
+        possible |= {rule.name: rule.table for rule in self.rules}  # type: ignore[misc]
+        for group, shown in phase.show.items():
             size = self.inputs[group]
-            if isinstance(what, str) and size > 1 and not -1 <= min(values[what]) <= max(values[what]) < size:
-                raise ValueError(f"phase {phase.name}: {group!r} has {size} channels, too few for values of {what!r}")
-        if isinstance(phase.ask, str) and not 0 <= min(values[phase.ask]) <= max(values[phase.ask]) < self.outputs:
-            raise ValueError(f"phase {phase.name}: {phase.ask!r} has values that are none of {self.outputs} outputs")
+            if isinstance(shown, str) and size > 1 and not -1 <= min(possible[shown]) <= max(possible[shown]) < size:
+                raise ValueError(f"phase {phase.name}: {group!r} has {size} channels; {shown!r} has more values")
+        if isinstance(phase.ask, str) and not 0 <= min(possible[phase.ask]) <= max(possible[phase.ask]) < self.outputs:
+            raise ValueError(f"phase {phase.name}: {phase.ask!r} must be one of the outputs 0 to {self.outputs - 1}")
 
     @property
     def n_outputs(self) -> int:
-        """As many as are declared."""
+        """Number of outputs, as declared."""
         return self.outputs
 
     def groups(self) -> Mapping[str, int]:
@@ -124,9 +123,9 @@ class Phases(PhasedTask):
     def phases(self) -> tuple[Phase, ...]:
         return self.trial
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
-        drawn = {name: generator.integers(values, size=count) for name, values in self.variables.items()}
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
+        values = {name: generator.integers(n_values, size=count) for name, n_values in self.variables.items()}
         for rule in self.rules:
             table = np.array(rule.table).reshape([self.variables[name] for name in rule.of])
-            drawn[rule.name] = table[tuple(drawn[name] for name in rule.of)]
-        return drawn
+            values[rule.name] = table[tuple(values[name] for name in rule.of)]
+        return values

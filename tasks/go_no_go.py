@@ -1,4 +1,4 @@
-"""Go/no-go: respond to one stimulus, and hold still for the other."""
+"""Go/no-go: response inhibition."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import ClassVar
 
 import numpy as np
 
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
-from spatialnets.tasks.scoring import refuse_heavy
+from spatialnets.tasks.phases import FixationTask, Phase, TrialVariables
+from spatialnets.validation import require_fraction
 
 __all__ = ["GoNoGo"]
 
 
 @dataclass(frozen=True)
-class GoNoGo(PhasedTask):
-    """One of two stimuli is shown; after a delay, go for the one and hold still for the other.
+class GoNoGo(FixationTask):
+    """Go/no-go: after a delay, respond to one stimulus and withhold the response to the other.
 
-    Inputs are fixation (on until the decision), go and no-go; outputs are hold still and go.
+    Inputs are fixation (on until the decision), go and no-go; outputs are withhold and go.
 
     Parameters
     ----------
     go_share
-        In what fraction of trials the stimulus is go; from 0 to 1.
+        Fraction of go trials.
     stimulus_steps, delay_steps, decision_steps
-        How many steps each period takes, or the least and the most.
+        Length of each period in steps, or (minimum, maximum) of a length drawn uniformly for each trial.
     fixation_weight
-        How much a step before the decision, at which holding still is right, counts in the loss; below 1.
+        Loss weight of a step before the decision, when no response is allowed, relative to a decision step; below 1.
 
     Raises
     ------
     ValueError
-        If the share is not from 0 to 1, or steps or weight cannot be.
+        If a value is out of range.
 
     References
     ----------
-    Donders (1868; 1969), doi:10.1016/0001-6918(69)90065-1, method c; times as in neurogym 2.3.1, GoNogo, at 100 ms a
-    step.
+    Donders (1868; 1969), doi:10.1016/0001-6918(69)90065-1, method c; period lengths as in neurogym 2.3.1, GoNogo, at
+    100 ms per step.
 
     Examples
     --------
@@ -55,27 +55,24 @@ class GoNoGo(PhasedTask):
     fixation_weight: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.go_share <= 1:
-            raise ValueError(f"go_share must be from 0 to 1, not {self.go_share}")
-        refuse_heavy("fixation_weight", self.fixation_weight)
+        require_fraction("go_share", self.go_share)
         super().__post_init__()
 
     @property
     def n_outputs(self) -> int:
-        """Hold still, and go."""
+        """Two: withhold and go."""
         return 2
 
     def groups(self) -> Mapping[str, int]:
         return {"fixation": 1, "stimuli": 2}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         go = (generator.random(count) < self.go_share).astype(np.int64)
         return {"stimulus": 1 - go, "go": go}
 
     def phases(self) -> tuple[Phase, ...]:
-        cue: dict[str, float | str] = {"fixation": 1}
         return (
-            Phase("stimulus", self.stimulus_steps, {**cue, "stimuli": "stimulus"}, ask=0, weight=self.fixation_weight),
-            Phase("delay", self.delay_steps, cue, ask=0, weight=self.fixation_weight),
+            self.fixate("stimulus", stimuli="stimulus"),
+            self.fixate("delay"),
             Phase("decision", self.decision_steps, ask="go"),
         )

@@ -1,4 +1,4 @@
-"""Images as sequences: row by row, or pixel by pixel."""
+"""Image classification in which an image is presented row by row or pixel by pixel."""
 
 from __future__ import annotations
 
@@ -15,31 +15,21 @@ __all__ = ["Images", "SequentialImages"]
 
 
 class Images(NamedTuple):
-    """Images and the class of each.
+    """Images and their classes."""
 
-    Parameters
-    ----------
-    pixels
-        Brightness ``(image, row, column)``, from 0 to `brightest`.
-    labels
-        Classes from 0, ``(image,)``.
-    brightest
-        What 1 is on the inputs.
-    """
-
-    pixels: NDArray[np.generic]
-    labels: NDArray[np.int64]
-    brightest: float
+    pixels: NDArray[np.generic]  # brightness, (image, row, column)
+    labels: NDArray[np.int64]  # classes, counted from 0, (image,)
+    max_brightness: float  # presented as an input of 1
 
 
 @dataclass(frozen=True)
 class SequentialImages(LabelledSamples):
-    """Say what an image shows that is seen row by row, from the top, or pixel by pixel.
+    """Classify images that are presented from the top, row by row or pixel by pixel.
 
     Parameters
     ----------
     by
-        ``"row"``: a step shows a row, on one input a column. ``"pixel"``: a step shows a pixel, on one input.
+        ``"row"``: one row per step, one input per column. ``"pixel"``: one pixel per step, on a single input.
     """
 
     by: Literal["row", "pixel"] = field(default="row", kw_only=True)
@@ -51,11 +41,11 @@ class SequentialImages(LabelledSamples):
 
     @abstractmethod
     def images(self) -> Images:
-        """Return the images of the part; called often, so it must be fast after the first time."""
+        """Return the images of the set; called often, so it must be fast after the first call."""
 
     @property
     def n_inputs(self) -> int:
-        """A column of the image each, or one."""
+        """One input for each image column, or a single one."""
         return self.images().pixels.shape[2] if self.by == "row" else 1
 
     @property
@@ -65,14 +55,14 @@ class SequentialImages(LabelledSamples):
 
     @property
     def steps(self) -> int:
-        """A row of the image each, or a pixel."""
-        _, rows, columns = self.images().pixels.shape
-        return rows if self.by == "row" else rows * columns
+        """One step for each image row, or for each pixel."""
+        _, n_rows, n_columns = self.images().pixels.shape
+        return n_rows if self.by == "row" else n_rows * n_columns
 
     def labels(self) -> NDArray[np.int64]:
         return self.images().labels
 
-    def samples(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        pixels, _, brightest = self.images()
-        seen = pixels[which].astype(np.float32).reshape(len(which), self.steps, self.n_inputs)
-        return seen / np.float32(brightest)
+    def samples(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        pixels, _, max_brightness = self.images()
+        sequences = pixels[rows].astype(np.float32).reshape(len(rows), self.steps, self.n_inputs)
+        return sequences / np.float32(max_brightness)

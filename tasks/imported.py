@@ -1,4 +1,4 @@
-"""The task of networks that were trained elsewhere."""
+"""A placeholder for the task of networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Imported"]
 
 @dataclass(frozen=True)
 class Imported(Task):
-    """What networks that were trained elsewhere have learned: not known here.
+    """The unknown task of networks that were trained elsewhere.
 
     Examples
     --------
@@ -43,4 +43,4 @@ class Imported(Task):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise UserError("these networks were trained elsewhere; their task is not known, and cannot be done here")
+        raise UserError("the task of these networks is unknown because they were trained elsewhere")

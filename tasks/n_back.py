@@ -1,4 +1,4 @@
-"""N-back: say whether an item is the one that came n items before."""
+"""N-back: working memory for the recent items of a sequence."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from typing import ClassVar
 
 import numpy as np
 
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
+from spatialnets.tasks.phases import Phase, PhasedTask, TrialVariables
+from spatialnets.validation import require_at_least, require_fraction
 
 __all__ = ["NBack"]
 
-MOST_SHOWN = 10_000  # each is a phase of its own
+MAX_ITEMS = 10_000  # each item is a separate phase
 
 
 @dataclass(frozen=True)
 class NBack(PhasedTask):
-    """Items are shown one after the other; of each, say whether it is the one that came `n` items before.
+    """N-back: report for each item whether it equals the item shown `n` positions earlier.
 
-    Inputs are `stimuli` channels, one-hot; outputs are no and yes. The first `n` items are drawn uniformly, and nothing
-    is asked of them. Each later one is, with probability `match_share`, the item `n` before, and else one of the
-    others. It is asked while the item is shown.
+    Inputs are `stimuli` channels, one-hot; the outputs are "no" and "yes". The first `n` items are drawn uniformly and
+    require no response. Each later item repeats the one `n` positions earlier with probability `match_share` and is
+    otherwise a different stimulus. The response is required while the item is shown.
 
     Parameters
     ----------
     n
-        How far back, 1 or more.
+        Number of positions to look back, 1 or more.
     stimuli
-        How many different items there are, 2 or more.
+        Number of different stimuli, 2 or more.
     items
-        How many are shown in a trial, more than `n`.
+        Number of items in a trial, more than `n`.
     item_steps, gap_steps
-        How many steps an item is shown, and nothing after it.
+        Number of steps for which an item is shown, and of blank steps after it.
     match_share
-        From 0 to 1.
+        Probability of a match, between 0 and 1.
 
     Raises
     ------
     ValueError
-        If one of these cannot be.
+        If a value is out of range.
 
     References
     ----------
@@ -62,38 +63,36 @@ class NBack(PhasedTask):
     match_share: float = 1 / 3
 
     def __post_init__(self) -> None:
-        for name, least in (("n", 1), ("stimuli", 2), ("items", self.n + 1), ("item_steps", 1), ("gap_steps", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
-        if not 0 <= self.match_share <= 1:
-            raise ValueError(f"match_share must be from 0 to 1, not {self.match_share}")
-        if self.items > MOST_SHOWN:
-            raise ValueError(f"items must be at most {MOST_SHOWN:,}, not {self.items}")
+        for name, minimum in (("n", 1), ("stimuli", 2), ("items", self.n + 1), ("item_steps", 1), ("gap_steps", 0)):
+            require_at_least(name, getattr(self, name), minimum)
+        require_fraction("match_share", self.match_share)
+        if self.items > MAX_ITEMS:
+            raise ValueError(f"items must be at most {MAX_ITEMS:,}, not {self.items}")
         super().__post_init__()
 
     @property
     def n_outputs(self) -> int:
-        """No, and yes."""
+        """Two: no and yes."""
         return 2
 
     def groups(self) -> Mapping[str, int]:
         return {"stimuli": self.stimuli}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         match = generator.random((count, self.items)) < self.match_share
         shift = np.where(match, 0, generator.integers(1, self.stimuli, size=match.shape))
         items = generator.integers(self.stimuli, size=match.shape)
-        for place in range(self.n, self.items):
-            items[:, place] = (items[:, place - self.n] + shift[:, place]) % self.stimuli
+        for index in range(self.n, self.items):
+            items[:, index] = (items[:, index - self.n] + shift[:, index]) % self.stimuli
         return {
-            **{f"item_{place + 1}": items[:, place] for place in range(self.items)},
-            **{f"match_{place + 1}": match[:, place].astype(np.int64) for place in range(self.n, self.items)},
+            **{f"item_{index + 1}": items[:, index] for index in range(self.items)},
+            **{f"match_{index + 1}": match[:, index].astype(np.int64) for index in range(self.n, self.items)},
         }
 
     def phases(self) -> tuple[Phase, ...]:
-        found = []
-        for place in range(1, self.items + 1):
-            ask = f"match_{place}" if place > self.n else None
-            found.append(Phase(f"item_{place}", self.item_steps, {"stimuli": f"item_{place}"}, ask))
-            found.append(Phase(f"item_{place}", self.gap_steps))
-        return tuple(found)
+        phases = []
+        for number in range(1, self.items + 1):
+            ask = f"match_{number}" if number > self.n else None
+            phases.append(Phase(f"item_{number}", self.item_steps, {"stimuli": f"item_{number}"}, ask))
+            phases.append(Phase(f"item_{number}", self.gap_steps))
+        return tuple(phases)

@@ -1,4 +1,4 @@
-"""Any environment of neurogym as a task."""
+"""Environments of neurogym as supervised tasks."""
 
 from __future__ import annotations
 
@@ -7,81 +7,73 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import UserError, nearest
-from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.scoring import (
-    cross_entropy,
-    fraction_decided,
-    mean_squared_error,
-    refuse_heavy,
-    variance_explained,
-)
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from spatialnets.protocols import Trials
+from spatialnets.tasks.scores import ScoredTask, require_weight_below_one
 
 __all__ = ["Neurogym"]
 
-PROBED = 300
-"""How many trials are looked at to know how long they are and which periods they have."""
+N_PROBE_TRIALS = 300
+"""Number of trials that are drawn to determine trial length and periods."""
 
 
-class Drawn(NamedTuple):
+class EnvTrial(NamedTuple):
     """One trial of an environment."""
 
     inputs: NDArray[np.float32]  # (time, input)
     answers: NDArray[Any]  # (time,) whole numbers, or (time, output)
     periods: dict[str, tuple[int, int]]
-    facts: dict[str, Any]
+    info: dict[str, Any]
 
 
-class Probe(NamedTuple):
-    """What trials of an environment have in common."""
+class Summary(NamedTuple):
+    """Properties that the trials of an environment share."""
 
     n_inputs: int
     n_outputs: int
-    choice: bool  # of one of several answers; else the answers are numbers
+    discrete: bool  # whether actions are discrete; otherwise answers are continuous
     n_steps: int
     periods: dict[str, tuple[int, int]]
-    facts: tuple[str, ...]
+    info: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Neurogym(Task):
-    """An environment of neurogym, by name, taught by its right answers.
+class Neurogym(ScoredTask):
+    """Any neurogym environment that provides correct answers, as a supervised task.
 
-    Inputs are what the environment shows. Where its actions are choices, targets are the right one at each step, loss
-    is cross-entropy and accuracy the fraction of right decisions; where they are numbers, loss is the mean squared
-    error and accuracy the fraction of variance explained. Rewards and what depends on a network's actions are left out,
-    and environments without right answers are refused.
+    Inputs are the observations of the environment. If its actions are discrete, the target of each step is the correct
+    action, loss is cross-entropy and accuracy the fraction of correct decisions. If they are continuous, loss is the
+    mean squared error and accuracy the fraction of variance explained. Rewards and everything else that depends on a
+    network's actions are ignored, and environments without correct answers are refused.
 
-    Trials are drawn one by one, as neurogym does it: far slower than the other tasks here. They are padded to the
-    length of the longest of 300 trials that are looked at beforehand; one that is longer is drawn again. Periods are
-    the steps at which all of those were in a period; conditions are what the environment says of a trial, and where its
-    periods start. The code is the right answer of the decision.
+    Trials are drawn one by one by neurogym, which is far slower than the other tasks. They are padded to the length of
+    the longest of 300 sample trials; longer trials are drawn again. Periods are the steps at which all sample trials
+    are in the same period. Conditions are the environment's description of the trial and the steps at which its periods
+    start. The code is the correct answer at the decision.
 
     Parameters
     ----------
     env
-        Its name, such as ``PerceptualDecisionMaking-v0`` or ``yang19.dm1-v0``.
+        Name of the environment, such as ``PerceptualDecisionMaking-v0`` or ``yang19.dm1-v0``.
     settings
-        What the environment is made with, such as ``{dt: 20, timing: {delay: 500}}``.
+        Arguments of the environment, such as ``{dt: 20, timing: {delay: 500}}``.
     fixation_weight
-        How much a step before the period called decision counts in the loss; below 1. If there is no such period, all
-        steps count the same.
+        Loss weight of a step outside the period named decision, relative to a step in it; below 1. Without such a
+        period, all steps have the same weight.
 
     Raises
     ------
     UserError
-        If neurogym is not installed, has no such environment, or cannot make it, or it has no right answers, or some
-        that are none of its actions, or does not draw the same trials from the same seed.
+        If neurogym is not installed, does not have the environment or cannot create it, or if the environment has no
+        correct answers, has answers that are not among its actions, or does not reproduce its trials from the same
+        seed.
     ValueError
-        If the weight cannot be.
+        If the weight is out of range.
 
     References
     ----------
@@ -90,110 +82,106 @@ class Neurogym(Task):
 
     references: ClassVar[tuple[str, ...]] = ("molanomazon2022",)
 
-    env: str = field(metadata={"imports": ()})  # as gymnasium has it, "module:Name-v0" is code
+    env: str = field(metadata={"imports": ()})  # gymnasium imports code for "module:Name-v0"
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     fixation_weight: float = 0.2
 
     def __post_init__(self) -> None:
-        refuse_heavy("fixation_weight", self.fixation_weight)
-        _ = self._probe
+        require_weight_below_one("fixation_weight", self.fixation_weight)
+        _ = self._summary
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what can be computed again."""
+        """Leave out cached values, which can be computed again."""
         return {"env": self.env, "settings": self.settings, "fixation_weight": self.fixation_weight}
 
     @cached_property
-    def _probe(self) -> Probe:
-        env, drawn = self._drawn(PROBED, np.random.default_rng(0), longest=None)
-        choice = hasattr(env.action_space, "n")
-        n_outputs = int(env.action_space.n) if choice else drawn[0].answers.shape[1]
-        answers = np.concatenate([trial.answers for trial in drawn])
-        if choice and not 0 <= answers.min() <= answers.max() < n_outputs:
-            raise UserError(f"neurogym's {self.env} has right answers that are none of its {n_outputs} actions")
-        _, again = self._drawn(50, np.random.default_rng(0), longest=None)
-        if any(not np.array_equal(one.inputs, other.inputs) for one, other in zip(again, drawn[:50], strict=True)):
-            raise UserError(f"neurogym's {self.env} draws other trials from the same seed, so no run could be repeated")
-        shared = set.intersection(*(set(trial.periods) for trial in drawn))
+    def _summary(self) -> Summary:
+        env, trials = self._draw(N_PROBE_TRIALS, np.random.default_rng(0), max_steps=None)
+        discrete = hasattr(env.action_space, "n")
+        n_outputs = int(env.action_space.n) if discrete else trials[0].answers.shape[1]
+        answers = np.concatenate([trial.answers for trial in trials])
+        if discrete and not 0 <= answers.min() <= answers.max() < n_outputs:
+            raise UserError(f"neurogym's {self.env} has correct answers that are not among its {n_outputs} actions")
+        _, repeated = self._draw(50, np.random.default_rng(0), max_steps=None)
+        if any(not np.array_equal(one.inputs, two.inputs) for one, two in zip(repeated, trials[:50], strict=True)):
+            raise UserError(f"neurogym's {self.env} draws different trials from one seed, so runs are not reproducible")
+        shared = set.intersection(*(set(trial.periods) for trial in trials))
         periods = {}
-        for name in (name for name in drawn[0].periods if name in shared):
-            start = max(trial.periods[name][0] for trial in drawn)
-            stop = min(trial.periods[name][1] for trial in drawn)
+        for name in (name for name in trials[0].periods if name in shared):
+            start = max(trial.periods[name][0] for trial in trials)
+            stop = min(trial.periods[name][1] for trial in trials)
             if start < stop:
                 periods[name] = (start, stop)
-        n_steps = max(len(trial.inputs) for trial in drawn)
-        said = set.intersection(*(set(trial.facts) for trial in drawn))
-        return Probe(
-            n_inputs=drawn[0].inputs.shape[1],
+        n_steps = max(len(trial.inputs) for trial in trials)
+        info = set.intersection(*(set(trial.info) for trial in trials))
+        return Summary(
+            n_inputs=trials[0].inputs.shape[1],
             n_outputs=n_outputs,
-            choice=choice,
+            discrete=discrete,
             n_steps=n_steps,
             periods={**periods, "trial": (0, n_steps)},
-            facts=tuple(
+            info=tuple(
                 name
-                for name, value in drawn[0].facts.items()
-                if name in said and isinstance(value, (str, bool, int, float, np.generic))
+                for name, value in trials[0].info.items()
+                if name in info and isinstance(value, (str, bool, int, float, np.generic))
             ),
         )
 
-    def _drawn(self, count: int, generator: np.random.Generator, longest: int | None) -> tuple[Any, list[Drawn]]:
-        """Return a new environment and trials of it."""
+    def _draw(self, count: int, generator: np.random.Generator, max_steps: int | None) -> tuple[Any, list[EnvTrial]]:
+        """Create the environment and return it with some of its trials."""
         if find_spec("neurogym") is None:
-            raise UserError("the task neurogym needs the package neurogym: pip install 'spatialnets[neurogym]'")
+            raise UserError("the task neurogym requires the package neurogym: pip install 'spatialnets[neurogym]'")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of gymnasium, about neurogym's use of it
-            env = _made(self.env, dict(self.settings))
+            warnings.simplefilter("ignore")  # gymnasium warns about the way neurogym uses it
+            env = _make_environment(self.env, dict(self.settings))
             env.seed(int(generator.integers(2**31)))
             env.reset()
-            found: list[Drawn] = []
-            while len(found) < count:
+            trials: list[EnvTrial] = []
+            while len(trials) < count:
                 env.new_trial()
-                trial = _trial(env.unwrapped, self.env)
-                if longest is None or len(trial.inputs) <= longest:
-                    found.append(trial)
-        return env.unwrapped, found
+                trial = _current_trial(env.unwrapped, self.env)
+                if max_steps is None or len(trial.inputs) <= max_steps:
+                    trials.append(trial)
+        return env.unwrapped, trials
 
     @property
     def n_inputs(self) -> int:
-        """What the environment shows."""
-        return self._probe.n_inputs
+        """Number of values in an observation."""
+        return self._summary.n_inputs
 
     @property
     def n_outputs(self) -> int:
-        """Its actions."""
-        return self._probe.n_outputs
+        """Number of actions."""
+        return self._summary.n_outputs
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
-        probe = self._probe
-        _, drawn = self._drawn(count, generator, probe.n_steps)
-        inputs = np.zeros((count, probe.n_steps, probe.n_inputs), dtype=np.float32)
-        targets = np.zeros((count, probe.n_steps, probe.n_outputs), dtype=np.float32)
-        mask = np.zeros((count, probe.n_steps), dtype=np.float32)
-        channels = np.eye(probe.n_outputs, dtype=np.float32)
+        summary = self._summary
+        _, drawn = self._draw(count, generator, summary.n_steps)
+        inputs = np.zeros((count, summary.n_steps, summary.n_inputs), dtype=np.float32)
+        targets = np.zeros((count, summary.n_steps, summary.n_outputs), dtype=np.float32)
+        mask = np.zeros((count, summary.n_steps), dtype=np.float32)
+        channels = np.eye(summary.n_outputs, dtype=np.float32)
         for row, trial in enumerate(drawn):
             end = len(trial.inputs)
             inputs[row, :end] = trial.inputs
-            targets[row, :end] = channels[trial.answers.astype(np.int64)] if probe.choice else trial.answers
+            targets[row, :end] = channels[trial.answers.astype(np.int64)] if summary.discrete else trial.answers
             start, stop = trial.periods.get("decision", (0, 0))
             mask[row, :end] = self.fixation_weight if start < stop else 1
             mask[row, start:stop] = 1
-        conditions = {name: np.array([trial.facts[name] for trial in drawn]) for name in probe.facts}
-        for name in (name for name in probe.periods if name != "trial"):
+        conditions = {name: np.array([trial.info[name] for trial in drawn]) for name in summary.info}
+        for name in (name for name in summary.periods if name != "trial"):
             conditions[f"{name}_start"] = np.array([trial.periods[name][0] for trial in drawn])
         conditions["end"] = np.array([len(trial.inputs) for trial in drawn])
         codes = {"answer": targets[np.arange(count), mask.argmax(axis=1)]}
-        return Trials(inputs, targets, mask, conditions, probe.periods, codes)
+        return Trials(inputs, targets, mask, conditions, summary.periods, codes)
 
-    def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return cross-entropy or mean squared error (see `spatialnets.tasks.scoring`)."""
-        return (cross_entropy if self._probe.choice else mean_squared_error)(outputs, targets, mask)
-
-    def accuracy(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the fraction of right decisions, or of variance explained (see `spatialnets.tasks.scoring`)."""
-        return (fraction_decided if self._probe.choice else variance_explained)(outputs, targets, mask)
+    @property
+    def _continuous(self) -> bool:
+        return not self._summary.discrete
 
 
-def _made(name: str, settings: dict[str, Any]) -> Any:
-    """Return an environment without the wrappers of gymnasium, which hide what is asked of it here."""
+def _make_environment(name: str, settings: dict[str, Any]) -> Any:
+    """Return an environment without the gymnasium wrappers that hide its trials."""
     import neurogym
     from neurogym.core import TrialEnv, TrialWrapper
     from neurogym.envs.registration import all_envs
@@ -203,18 +191,18 @@ def _made(name: str, settings: dict[str, Any]) -> Any:
         raise UserError(f"neurogym has no environment {name!r}; {nearest(name, names)}")
     try:
         env = neurogym.make(name, **settings)
-    except Exception as error:  # environments raise whatever they stumble over
-        raise UserError(f"neurogym cannot make {name} with {settings}: {error}") from error
+    except Exception as error:  # environments raise errors of any type
+        raise UserError(f"neurogym cannot create {name} with settings {settings}: {error}") from error
     while not isinstance(env, (TrialEnv, TrialWrapper)):
         env = env.env
     return env
 
 
-def _trial(env: Any, name: str) -> Drawn:
-    """Return the trial that an environment has just begun."""
+def _current_trial(env: Any, name: str) -> EnvTrial:
+    """Return the trial that an environment has just started."""
     answers = getattr(env, "gt", None)
     if answers is None or getattr(env, "ob", None) is None:
-        raise UserError(f"neurogym's {name} has no right answers, so nothing can be learned from them")
+        raise UserError(f"neurogym's {name} has no correct answers, so networks cannot be trained on it")
     periods = {period: (int(env.start_ind[period]), int(env.end_ind[period])) for period in env.start_ind}
     inputs = np.asarray(env.ob, dtype=np.float32)
-    return Drawn(inputs.reshape(len(inputs), -1), np.array(answers), periods, dict(env.trial or {}))
+    return EnvTrial(inputs.reshape(len(inputs), -1), np.array(answers), periods, dict(env.trial or {}))

@@ -1,4 +1,4 @@
-"""One-choice inference: remember a goal, then choose the option that leads there."""
+"""One-choice inference, the task of the seRNN paper."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.scoring import cross_entropy, fraction_correct
+from spatialnets.protocols import Trials
+from spatialnets.tasks.scores import ScoredTask, fraction_correct
+from spatialnets.validation import require_at_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +20,7 @@ __all__ = ["OneChoice"]
 GOALS = ("left_up", "right_up", "left_down", "right_down")  # mazes 7, 9, 17, 19 of the paper's code
 DIRECTIONS = ("l", "u", "r", "d")
 
-# goal, options, right option; the first eight in the order of the paper's code, then those of the hard version
+# (goal, options, correct option): the regular problems in the order of the paper's code, then the other hard ones
 PROBLEMS = (
     ("right_up", "ul", "u"),
     ("right_up", "rd", "r"),
@@ -41,26 +42,26 @@ PROBLEMS = (
 
 
 @dataclass(frozen=True)
-class OneChoice(Task):
-    """A goal is shown, goes away, and two directions are offered: one of them leads to the goal.
+class OneChoice(ScoredTask):
+    """One-choice inference: remember a goal, then choose the one of two directions that leads to it.
 
     Inputs are four goals (one-hot: left-up, right-up, left-down, right-down) and four directions (left, up, right,
-    down; the two that are offered); outputs are the four directions. The answer is asked at the last step alone.
-    Problems are drawn uniformly, with replacement. Its codes are the goal (four columns, one-hot), the choices (four,
-    of which two are 1) and the correct choice (four, one-hot).
+    down; 1 for the two options); outputs are the four directions. A response is required at the last step only.
+    Problems are drawn uniformly, with replacement. Codes are the goal (four columns, one-hot), the two options, called
+    ``choices`` (four columns, two of them 1), and the correct option (four columns, one-hot).
 
     Parameters
     ----------
     problems
-        ``"regular"``, the paper's eight problems, or ``"hard"``, all sixteen in which exactly one option leads closer.
+        ``"regular"``: the paper's eight problems. ``"hard"``: all sixteen in which exactly one option leads closer.
     goal_steps, delay_steps, choice_steps
-        How many steps the goal is shown, nothing is shown, and the options are shown.
+        Number of steps for which the goal, then nothing, and then the options are shown.
     outputs
-        How many output channels: 4, one for each direction, or 8, as the paper's Methods say; the last four are then
-        never right.
+        Number of outputs: 4, one for each direction, or 8, as in the paper's Methods; the last four are then never
+        correct.
     labels
-        ``"correct"``, or ``"shuffled"``: the right answers are dealt anew among the trials, a control that cannot be
-        learned. The paper's code dealt them once for all networks; here every network has its own deal.
+        ``"correct"``, or ``"shuffled"``: correct answers are permuted across trials, a control that cannot be learned.
+        The paper's code permuted them once for all networks; here each network has its own permutation.
 
     Raises
     ------
@@ -90,71 +91,66 @@ class OneChoice(Task):
     outputs: Literal[4, 8] = 4
 
     def __post_init__(self) -> None:
-        for name, least in (("goal_steps", 1), ("delay_steps", 0), ("choice_steps", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
+        for name, minimum in (("goal_steps", 1), ("delay_steps", 0), ("choice_steps", 1)):
+            require_at_least(name, getattr(self, name), minimum)
         if self.outputs not in (4, 8):
             raise ValueError(f"outputs must be 4 or 8, not {self.outputs!r}")
-        for name, words in (("problems", ("regular", "hard")), ("labels", ("correct", "shuffled"))):
-            if getattr(self, name) not in words:
-                raise ValueError(f"{name} must be one of {', '.join(words)}, not {getattr(self, name)!r}")
+        for name, valid in (("problems", ("regular", "hard")), ("labels", ("correct", "shuffled"))):
+            if getattr(self, name) not in valid:
+                raise ValueError(f"{name} must be {' or '.join(valid)}, not {getattr(self, name)!r}")
 
     @property
     def n_inputs(self) -> int:
-        """Four goals and four directions."""
+        """Eight: four goals and four directions."""
         return len(GOALS) + len(DIRECTIONS)
 
     @property
     def n_outputs(self) -> int:
-        """Four directions, and perhaps four channels that are never right."""
+        """Four directions, and four outputs that are never correct if `outputs` is 8."""
         return self.outputs
 
     @property
     def n_problems(self) -> int:
-        """Eight, or sixteen in the hard version."""
+        """Number of problems: 8 regular or 16 hard ones."""
         return 8 if self.problems == "regular" else 16
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
-        drawn = generator.integers(self.n_problems, size=count)
-        taught = generator.permutation(drawn) if self.labels == "shuffled" else drawn
-        return self._trials(drawn, taught)
+        problems = generator.integers(self.n_problems, size=count)
+        labels = generator.permutation(problems) if self.labels == "shuffled" else problems
+        return self._trials(problems, labels)
 
     def each_problem(self) -> Trials:
-        """Return every problem once, in the order of its number, with its right answer."""
-        numbers = np.arange(self.n_problems)
-        return self._trials(numbers, numbers)
+        """Return one trial of each problem, in order, with the correct answer."""
+        problems = np.arange(self.n_problems)
+        return self._trials(problems, problems)
 
-    def _trials(self, drawn: NDArray[np.int64], taught: NDArray[np.int64]) -> Trials:
+    def _trials(self, problems: NDArray[np.int64], labels: NDArray[np.int64]) -> Trials:
         goal_end = self.goal_steps
         choice_start = goal_end + self.delay_steps
         end = choice_start + self.choice_steps
         goals = np.array([[goal == name for name in GOALS] for goal, _, _ in PROBLEMS], dtype=np.float32)
         options = np.array([[name in offered for name in DIRECTIONS] for _, offered, _ in PROBLEMS], dtype=np.float32)
-        answers = np.array([[name == right for name in DIRECTIONS] for *_, right in PROBLEMS], dtype=np.float32)
+        answers = np.array([[name == correct for name in DIRECTIONS] for *_, correct in PROBLEMS], dtype=np.float32)
 
-        inputs = np.zeros((len(drawn), end, self.n_inputs), dtype=np.float32)
-        inputs[:, :goal_end, : len(GOALS)] = goals[drawn][:, None]
-        inputs[:, choice_start:, len(GOALS) :] = options[drawn][:, None]
-        targets = np.zeros((len(drawn), end, self.n_outputs), dtype=np.float32)
-        targets[:, -1, : len(DIRECTIONS)] = answers[taught]
-        mask = np.zeros((len(drawn), end), dtype=np.float32)
+        inputs = np.zeros((len(problems), end, self.n_inputs), dtype=np.float32)
+        inputs[:, :goal_end, : len(GOALS)] = goals[problems][:, None]
+        inputs[:, choice_start:, len(GOALS) :] = options[problems][:, None]
+        targets = np.zeros((len(problems), end, self.n_outputs), dtype=np.float32)
+        targets[:, -1, : len(DIRECTIONS)] = answers[labels]
+        mask = np.zeros((len(problems), end), dtype=np.float32)
         mask[:, -1] = 1
         names = np.array(PROBLEMS)
         conditions = {
-            "problem": drawn,
-            "goal": names[drawn, 0],
-            "choices": names[drawn, 1],
-            "correct": names[drawn, 2],
-            "label": names[taught, 2],
+            "problem": problems,
+            "goal": names[problems, 0],
+            "choices": names[problems, 1],
+            "correct": names[problems, 2],
+            "label": names[labels, 2],
         }
         periods = {"goal": (0, goal_end), "delay": (goal_end, choice_start), "choice": (choice_start, end)}
-        codes = {"goal": goals[drawn], "choices": options[drawn], "correct": answers[drawn]}
+        codes = {"goal": goals[problems], "choices": options[problems], "correct": answers[problems]}
         return Trials(inputs, targets, mask, conditions, periods, codes)
 
-    def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the cross-entropy of each network (see `spatialnets.tasks.scoring.cross_entropy`)."""
-        return cross_entropy(outputs, targets, mask)
-
     def accuracy(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the fraction of right choices of each network."""
+        """Return the fraction of correct choices of each network."""
         return fraction_correct(outputs, targets, mask)

@@ -1,4 +1,4 @@
-"""Parametric working memory: of two frequencies, one after the other, say which is higher."""
+"""Parametric working memory: comparison of two frequencies."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from typing import ClassVar
 
 import numpy as np
 
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
-from spatialnets.tasks.scoring import refuse_heavy
+from spatialnets.tasks.phases import FixationTask, Phase, TrialVariables
+from spatialnets.validation import require_positive
 
 __all__ = ["ParametricWorkingMemory"]
 
 
 @dataclass(frozen=True)
-class ParametricWorkingMemory(PhasedTask):
-    r"""A frequency is felt, remembered over a delay, and compared with a second one.
+class ParametricWorkingMemory(FixationTask):
+    """Parametric working memory: report which of two frequencies, separated by a delay, is higher.
 
     Inputs are fixation (on until the decision) and the frequency; outputs are fixate, first higher and second higher. A
-    frequency :math:`f` is shown as :math:`(1 + (f - f_{min}) / (f_{max} - f_{min})) / 2`, from 0.5 to 1, with noise
-    anew at every step. Pair and order are drawn uniformly.
+    frequency :math:`f` is encoded as :math:`(1 + (f - f_{min}) / (f_{max} - f_{min})) / 2`, between 0.5 and 1;
+    independent noise is added at every step. Pair and order are drawn uniformly.
 
     Parameters
     ----------
     frequencies
-        The lower frequency of each pair, Hz.
+        Lower frequency of each pair, in Hz.
     difference
-        How much higher the other one is, Hz.
+        Difference between the two frequencies of a pair, in Hz.
     fixation_steps, first_steps, delay_steps, second_steps, decision_steps
-        How many steps each period takes, or the least and the most.
+        Length of each period in steps, or (minimum, maximum) of a length drawn uniformly for each trial.
     noise
-        Standard deviation of the noise on the frequency while one is shown.
+        Standard deviation of the noise on the frequency input while a frequency is shown.
     fixation_weight
-        How much a step before the decision, at which fixating is right, counts in the loss; below 1.
+        Loss weight of a step before the decision, when the network must fixate, relative to a decision step; below 1.
 
     Raises
     ------
     ValueError
-        If there is no frequency, the difference is not more than 0, or steps, noise or weight cannot be.
+        If there are no frequencies, or a value is out of range.
 
     References
     ----------
-    Romo, Brody, Hernandez & Lemus (1999), doi:10.1038/20939; pairs of frequencies and times as in neurogym 2.3.1,
-    DelayComparison, at 100 ms a step.
+    Romo, Brody, Hernandez & Lemus (1999), doi:10.1038/20939; frequency pairs and period lengths as in neurogym 2.3.1,
+    DelayComparison, at 100 ms per step.
 
     Examples
     --------
@@ -67,40 +67,32 @@ class ParametricWorkingMemory(PhasedTask):
     def __post_init__(self) -> None:
         if not self.frequencies or not np.isfinite(self.frequencies).all():
             raise ValueError(f"frequencies must be one or more finite numbers, not {self.frequencies}")
-        if not self.difference > 0 or not np.isfinite(self.difference):
-            raise ValueError(f"difference must be finite and more than 0, not {self.difference}")
-        refuse_heavy("fixation_weight", self.fixation_weight)
+        require_positive("difference", self.difference)
         super().__post_init__()
-
-    @property
-    def n_outputs(self) -> int:
-        """Fixate, first higher and second higher."""
-        return 3
 
     def groups(self) -> Mapping[str, int]:
         return {"fixation": 1, "frequency": 1}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         lower = np.asarray(self.frequencies)[generator.integers(len(self.frequencies), size=count)]
         first_higher = generator.integers(2, size=count)
         first, second = lower + self.difference * first_higher, lower + self.difference * (1 - first_higher)
-        least = min(self.frequencies)
-        width = max(self.frequencies) + self.difference - least
+        lowest = min(self.frequencies)
+        width = max(self.frequencies) + self.difference - lowest
         return {
             "first_hz": first,
             "second_hz": second,
-            "first": (1 + (first - least) / width) / 2,
-            "second": (1 + (second - least) / width) / 2,
+            "first": (1 + (first - lowest) / width) / 2,
+            "second": (1 + (second - lowest) / width) / 2,
             "choice": 2 - first_higher,
         }
 
     def phases(self) -> tuple[Phase, ...]:
-        cue: dict[str, float | str] = {"fixation": 1}
-        weight, noise = self.fixation_weight, {"frequency": self.noise}
+        noise = {"frequency": self.noise}
         return (
-            Phase("fixation", self.fixation_steps, cue, ask=0, weight=weight),
-            Phase("first", self.first_steps, {**cue, "frequency": "first"}, ask=0, weight=weight, noise=noise),
-            Phase("delay", self.delay_steps, cue, ask=0, weight=weight),
-            Phase("second", self.second_steps, {**cue, "frequency": "second"}, ask=0, weight=weight, noise=noise),
+            self.fixate("fixation"),
+            self.fixate("first", noise, frequency="first"),
+            self.fixate("delay"),
+            self.fixate("second", noise, frequency="second"),
             Phase("decision", self.decision_steps, ask="choice"),
         )

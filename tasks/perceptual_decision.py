@@ -1,4 +1,4 @@
-"""Perceptual decision: of two noisy inputs, choose the stronger one."""
+"""Perceptual decision-making between two noisy inputs."""
 
 from __future__ import annotations
 
@@ -8,41 +8,40 @@ from typing import ClassVar
 
 import numpy as np
 
-from spatialnets.tasks.phases import Drawn, Phase, PhasedTask
-from spatialnets.tasks.scoring import refuse_heavy
+from spatialnets.tasks.phases import FixationTask, Phase, TrialVariables
+from spatialnets.validation import require_fraction
 
 __all__ = ["PerceptualDecision"]
 
 
 @dataclass(frozen=True)
-class PerceptualDecision(PhasedTask):
-    r"""Two noisy inputs are shown, and the one that is stronger on average is chosen.
+class PerceptualDecision(FixationTask):
+    """Perceptual decision-making: report which of two noisy inputs is stronger.
 
     Inputs are fixation (on until the decision), left and right; outputs are fixate, left and right. At coherence
-    :math:`c` the stronger input is :math:`(1 + c) / 2` and the other :math:`(1 - c) / 2`, with noise anew at every
-    step.
-    Side and coherence are drawn uniformly; at coherence 0 the right answer is a side drawn by chance.
+    :math:`c` the stronger input is :math:`(1 + c) / 2` and the weaker :math:`(1 - c) / 2`; independent noise is added
+    at every step. Side and coherence are drawn uniformly; at coherence 0 the correct side is random.
 
     Parameters
     ----------
     coherences
-        From 0 to 1.
+        Coherences to draw from, between 0 and 1.
     fixation_steps, stimulus_steps, delay_steps, decision_steps
-        How many steps each period takes, or the least and the most.
+        Length of each period in steps, or (minimum, maximum) of a length drawn uniformly for each trial.
     noise
-        Standard deviation of the noise on left and right while the stimulus is shown.
+        Standard deviation of the noise on left and right during the stimulus.
     fixation_weight
-        How much a step before the decision, at which fixating is right, counts in the loss; below 1.
+        Loss weight of a step before the decision, when the network must fixate, relative to a decision step; below 1.
 
     Raises
     ------
     ValueError
-        If there is no coherence or one is not from 0 to 1, or steps, noise or weight cannot be.
+        If there are no coherences, or a value is out of range.
 
     References
     ----------
-    Britten, Shadlen, Newsome & Movshon (1992), doi:10.1523/JNEUROSCI.12-12-04745.1992; coherences and times as in
-    neurogym 2.3.1, PerceptualDecisionMaking, at 100 ms a step.
+    Britten, Shadlen, Newsome & Movshon (1992), doi:10.1523/JNEUROSCI.12-12-04745.1992; coherences and period lengths as
+    in neurogym 2.3.1, PerceptualDecisionMaking, at 100 ms per step.
 
     Examples
     --------
@@ -62,20 +61,15 @@ class PerceptualDecision(PhasedTask):
     fixation_weight: float = 0.2
 
     def __post_init__(self) -> None:
-        if not self.coherences or not all(0 <= coherence <= 1 for coherence in self.coherences):
-            raise ValueError(f"coherences must be one or more, from 0 to 1, not {self.coherences}")
-        refuse_heavy("fixation_weight", self.fixation_weight)
+        if not self.coherences:
+            raise ValueError("coherences must not be empty")
+        require_fraction("coherences", self.coherences)
         super().__post_init__()
-
-    @property
-    def n_outputs(self) -> int:
-        """Fixate, left and right."""
-        return 3
 
     def groups(self) -> Mapping[str, int]:
         return {"fixation": 1, "sides": 2}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         side = generator.integers(2, size=count)
         coherence = np.asarray(self.coherences)[generator.integers(len(self.coherences), size=count)]
         signs = np.where(side[:, None] == np.arange(2), 1, -1)
@@ -87,17 +81,9 @@ class PerceptualDecision(PhasedTask):
         }
 
     def phases(self) -> tuple[Phase, ...]:
-        cue: dict[str, float | str] = {"fixation": 1}
         return (
-            Phase("fixation", self.fixation_steps, cue, ask=0, weight=self.fixation_weight),
-            Phase(
-                "stimulus",
-                self.stimulus_steps,
-                {**cue, "sides": "strengths"},
-                ask=0,
-                weight=self.fixation_weight,
-                noise={"sides": self.noise},
-            ),
-            Phase("delay", self.delay_steps, cue, ask=0, weight=self.fixation_weight),
+            self.fixate("fixation"),
+            self.fixate("stimulus", {"sides": self.noise}, sides="strengths"),
+            self.fixate("delay"),
             Phase("decision", self.decision_steps, ask="choice"),
         )

@@ -1,60 +1,58 @@
-"""A language for tasks: what is drawn, and phase after phase, what is shown and what is asked."""
+"""Tasks built from phases: periods of a trial with constant inputs and targets."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import nearest
-from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.scoring import cross_entropy, fraction_decided
+from spatialnets.protocols import Trials
+from spatialnets.tasks.scores import ScoredTask, require_weight_below_one
 from spatialnets.tasks.timeline import common_periods
+from spatialnets.validation import require_at_least, require_not_negative
 
-if TYPE_CHECKING:
-    from torch import Tensor
+__all__ = ["FixationTask", "Phase", "PhasedTask"]
 
-__all__ = ["Phase", "PhasedTask"]
+MAX_INPUTS = 100_000  # a larger trial would take too long to simulate
+MAX_STEPS = 1_000_000
 
-MOST_INPUTS = 100_000  # beyond these a single trial takes longer than anybody waits
-MOST_STEPS = 1_000_000
-
-Drawn: TypeAlias = Mapping[str, NDArray[Any]]
+TrialVariables: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a trial in which the same is shown and asked at every step.
+    """A stretch of a trial in which all steps have the same inputs and the same target.
 
     Parameters
     ----------
     name
-        The period it belongs to; phases that follow each other may share a name.
+        Name of its period; consecutive phases may share a name.
     steps
-        How many steps it takes, or the least and the most, between which each trial's are drawn uniformly.
+        Length in steps, or (minimum, maximum) of a length drawn uniformly for each trial.
     show
-        What each group of inputs shows, by the group's name: a number, on all its channels; or the name of what was
-        drawn. Whole numbers on a group of several channels are shown one-hot, -1 as nothing. Other groups show 0.
+        Input to each group, by group name: a number, for all its channels, or the name of a trial variable. Whole
+        numbers on a group of several channels are shown one-hot, with -1 for no input. Groups that are left out receive
+        0.
     ask
-        The right output: a number, or the name of what was drawn. None: nothing is asked.
+        Correct output: a number, or the name of a trial variable. None: no response is required.
     weight
-        How much each of its steps counts in the loss. Accuracy is scored at the steps that count most.
+        Loss weight of each step. Accuracy is scored at the steps with the largest weight.
     noise
-        Standard deviation of the noise on groups of inputs, by name.
+        Standard deviation of the input noise, by group name.
 
     Raises
     ------
     ValueError
-        If steps are negative or the wrong way round, or a weight or noise is negative or not finite.
+        If the range of steps is invalid, or a weight or noise is negative or not finite.
 
     Examples
     --------
-    >>> Phase("delay", (5, 15), show={"fixation": 1}, ask=0, weight=0.2).least_and_most
+    >>> Phase("delay", (5, 15), show={"fixation": 1}, ask=0, weight=0.2).step_range
     (5, 15)
     """
 
@@ -68,35 +66,34 @@ class Phase:
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int):
             object.__setattr__(self, "steps", tuple(self.steps))
-        least, most = self.least_and_most
-        if not 0 <= least <= most:
-            raise ValueError(f"phase {self.name}: steps must be a number, or the least and the most, not {self.steps}")
-        for what, value in {"weight": self.weight, **{f"noise on {key}": sd for key, sd in self.noise.items()}}.items():
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"phase {self.name}: {what} must be finite and not negative, not {value}")
+        minimum, maximum = self.step_range
+        if not 0 <= minimum <= maximum:
+            raise ValueError(f"phase {self.name}: steps must be a number or [minimum, maximum], not {self.steps}")
+        for name, value in {"weight": self.weight, **{f"noise on {key}": sd for key, sd in self.noise.items()}}.items():
+            require_not_negative(f"phase {self.name}: {name}", value)
 
     @property
-    def least_and_most(self) -> tuple[int, int]:
-        """How many steps it takes at least and at most."""
+    def step_range(self) -> tuple[int, int]:
+        """Minimum and maximum length in steps."""
         return (self.steps, self.steps) if isinstance(self.steps, int) else self.steps
 
 
 @dataclass(frozen=True)
-class PhasedTask(Task):
-    """A task written as phases.
+class PhasedTask(ScoredTask):
+    """A task defined by the phases of its trials.
 
-    A subclass is a frozen dataclass that says which inputs and outputs there are, what is drawn for each trial, and
-    which phases a trial has. Trials whose phases differ in length are padded at their end with steps that show, ask and
-    count nothing.
+    A subclass is a frozen dataclass that defines the groups of inputs, the variables drawn for each trial, and the
+    phases of a trial. Trials are padded to the longest possible length with steps that have no input, target or weight.
 
-    Conditions are what is drawn, and, if lengths differ, the steps at which phases start (``delay_start`` …) and the
-    trial ends. Codes are what is shown and asked of what is drawn. Loss is cross-entropy; accuracy is the fraction of
-    right answers at the steps that count most.
+    Conditions are the trial variables with one value per trial and, if lengths vary, the steps at which phases start
+    (``delay_start`` …) and the trial ends. Codes are the trial variables that `show` or `ask` refers to. Loss is
+    cross-entropy; accuracy is the fraction of correct responses at the steps with the largest weight.
 
     Raises
     ------
     ValueError
-        If no step is sure to ask something, a group has no channel, or what is shown or asked does not exist.
+        If no phase is certain to require a response, a group has no channels, or a phase names a group or variable that
+        does not exist.
 
     Examples
     --------
@@ -123,137 +120,152 @@ class PhasedTask(Task):
     """
 
     def __post_init__(self) -> None:
-        for part in fields(self):
-            if isinstance(getattr(self, part.name), list):
-                object.__setattr__(self, part.name, tuple(getattr(self, part.name)))
-        phases = self.phases()  # each checks itself
-        if not any(phase.least_and_most[0] and phase.weight for phase in phases if phase.ask is not None):
-            raise ValueError("no step is sure to ask something: a phase with steps, a weight and ask is needed")
-        for what, found, most in (("inputs", self.n_inputs, MOST_INPUTS), ("steps", self.n_steps, MOST_STEPS)):
-            if found > most:
-                raise ValueError(f"a trial has {found:,} {what}; expected at most {most:,}")
+        for each in fields(self):
+            if isinstance(getattr(self, each.name), list):
+                object.__setattr__(self, each.name, tuple(getattr(self, each.name)))
+        phases = self.phases()
+        if not any(phase.step_range[0] and phase.weight for phase in phases if phase.ask is not None):
+            raise ValueError("no phase is certain to require a response: one needs ask, weight and at least 1 step")
+        for name, size, maximum in (("inputs", self.n_inputs, MAX_INPUTS), ("steps", self.n_steps, MAX_STEPS)):
+            if size > maximum:
+                raise ValueError(f"a trial has {size:,} {name}; expected at most {maximum:,}")
         for group, size in self.groups().items():
-            if size < 1:
-                raise ValueError(f"group {group!r} must have one channel or more, not {size}")
+            require_at_least(f"number of channels in group {group!r}", size, 1)
 
     @abstractmethod
     def groups(self) -> Mapping[str, int]:
-        """Return the groups of inputs, and how many channels each has."""
+        """Return the number of channels in each group of inputs, in order."""
 
     @abstractmethod
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
-        """Return what differs between trials, by name: each ``(trial,)``, or ``(trial, channel)``."""
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
+        """Return the variables of each trial by name: each ``(trial,)``, or ``(trial, channel)``."""
 
     @abstractmethod
     def phases(self) -> tuple[Phase, ...]:
-        """Return the phases of a trial in their order."""
+        """Return the phases of a trial in order."""
 
     @property
     def n_inputs(self) -> int:
-        """All channels of all groups."""
+        """Number of channels in all groups."""
         return sum(self.groups().values())
 
     @property
     def n_steps(self) -> int:
-        """How many steps a trial has: those of the longest there can be."""
-        return sum(phase.least_and_most[1] for phase in self.phases())
+        """Number of steps in the longest possible trial."""
+        return sum(phase.step_range[1] for phase in self.phases())
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
-        phases, drawn = self.phases(), self.draw(count, generator)
+        phases, variables = self.phases(), self.draw(count, generator)
         names, n_phases = [phase.name for phase in phases], len(phases)
-        ranges = np.array([phase.least_and_most for phase in phases])
+        ranges = np.array([phase.step_range for phase in phases])
         lengths = generator.integers(ranges[:, 0], ranges[:, 1] + 1, size=(count, n_phases))
         ends = lengths.cumsum(axis=1)
         trial, n_steps = np.arange(count)[:, None], int(ranges[:, 1].sum())
-        # Which phase each step is of, (trial, time): how many have ended; after the last one, their number.
+        # Phase index of each step, (trial, time): the number of phases that have ended, n_phases after the last.
         ended = np.bincount((ends + trial * (n_steps + 1)).ravel(), minlength=count * (n_steps + 1))
-        place = ended.reshape(count, n_steps + 1)[:, :n_steps].cumsum(axis=1)
-        rows = place + trial * (n_phases + 1)
+        index = ended.reshape(count, n_steps + 1)[:, :n_steps].cumsum(axis=1)
+        rows = index + trial * (n_phases + 1)
 
         shown = np.zeros((count, n_phases + 1, self.n_inputs), dtype=np.float32)
         noise = np.zeros((n_phases + 1, self.n_inputs), dtype=np.float32)
-        asked = np.full((count, n_phases + 1), self.n_outputs)
+        answers = np.full((count, n_phases + 1), self.n_outputs)
         codes: dict[str, NDArray[np.float32]] = {}
         for number, phase in enumerate(phases):
-            for group, what in phase.show.items():
+            for group, value in phase.show.items():
                 channels = self._channels(group)
-                shown[:, number, channels] = _pattern(what, drawn, channels.stop - channels.start)
-                if isinstance(what, str):
-                    codes[what] = shown[:, number, channels]
+                shown[:, number, channels] = _pattern(value, variables, channels.stop - channels.start)
+                if isinstance(value, str):
+                    codes[value] = shown[:, number, channels]
             for group, deviation in phase.noise.items():
                 noise[number, self._channels(group)] = deviation
             if phase.ask is not None:
-                asked[:, number] = self._answers(phase.ask, drawn)
-        outputs = np.eye(self.n_outputs + 1, self.n_outputs, dtype=np.float32)  # the last row: nothing is asked
-        codes |= {str(ask): outputs[drawn[ask]] for ask in (phase.ask for phase in phases) if isinstance(ask, str)}
+                answers[:, number] = self._answers(phase.ask, variables)
+        outputs = np.eye(self.n_outputs + 1, self.n_outputs, dtype=np.float32)  # the last row: no response
+        codes |= {str(ask): outputs[variables[ask]] for ask in (phase.ask for phase in phases) if isinstance(ask, str)}
         weights = np.array([phase.weight * (phase.ask is not None) for phase in phases] + [0], dtype=np.float32)
 
         inputs = np.take(shown.reshape(-1, self.n_inputs), rows, axis=0)
-        _add_noise(inputs, noise, place, generator)
-        conditions = {name: values for name, values in drawn.items() if values.ndim == 1}
+        _add_noise(inputs, noise, index, generator)
+        conditions = {name: values for name, values in variables.items() if values.ndim == 1}
         if (ranges[:, 0] < ranges[:, 1]).any():
             conditions |= {f"{name}_start": (ends - lengths)[:, names.index(name)] for name in dict.fromkeys(names)}
             conditions["end"] = ends[:, -1]
-        targets, mask = outputs[np.take(asked.ravel(), rows)], weights[place]
+        targets, mask = outputs[np.take(answers.ravel(), rows)], weights[index]
         return Trials(inputs, targets, mask, conditions, common_periods(names, ranges), codes)
 
     def _channels(self, group: str) -> slice:
-        """Return which inputs a group has."""
+        """Return the input channels of a group."""
         groups = self.groups()
         if group not in groups:
-            raise ValueError(f"there is no group of inputs {group!r}; {nearest(group, groups)}")
+            raise ValueError(f"there is no input group {group!r}; {nearest(group, groups)}")
         names = list(groups)
         start = sum(groups[name] for name in names[: names.index(group)])
         return slice(start, start + groups[group])
 
-    def _answers(self, ask: int | str, drawn: Drawn) -> NDArray[np.int64]:
-        """Return the right output of each trial."""
-        answers = np.asarray(_value(ask, drawn) if isinstance(ask, str) else ask)
+    def _answers(self, ask: int | str, variables: TrialVariables) -> NDArray[np.int64]:
+        """Return the correct output of each trial."""
+        answers = np.asarray(_value(ask, variables) if isinstance(ask, str) else ask)
         if answers.ndim > 1 or answers.dtype.kind not in "iu":
-            raise ValueError(f"ask {ask!r}: expected one whole number a trial")
+            raise ValueError(f"ask: {ask!r} must be one whole number per trial")
         if answers.size and not (answers.min() >= 0 and answers.max() < self.n_outputs):
-            raise ValueError(f"ask {ask!r}: expected outputs 0 to {self.n_outputs - 1}, not {answers.max()}")
+            limits = f"{answers.min()} to {answers.max()}"
+            raise ValueError(f"ask: {ask!r} must be one of the outputs 0 to {self.n_outputs - 1}, not {limits}")
         return answers
 
-    def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the cross-entropy of each network (see `spatialnets.tasks.scoring.cross_entropy`)."""
-        return cross_entropy(outputs, targets, mask)
 
-    def accuracy(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the fraction of right decisions (see `spatialnets.tasks.scoring.fraction_decided`)."""
-        return fraction_decided(outputs, targets, mask)
+class FixationTask(PhasedTask):
+    """A phased task with two choices, in which networks must fixate (output 0) while a cue is on, until the decision.
+
+    Subclasses have a field `fixation_weight` and, for each period, the number of steps, such as `delay_steps`.
+    """
+
+    fixation_weight: float
+
+    def __post_init__(self) -> None:
+        require_weight_below_one("fixation_weight", self.fixation_weight)
+        super().__post_init__()
+
+    @property
+    def n_outputs(self) -> int:
+        """Three: fixate and the two choices."""
+        return 3
+
+    def fixate(self, period: str, noise: Mapping[str, float] | None = None, **show: str) -> Phase:
+        """Return the phase of a period before the decision, which shows the fixation cue and variables, by group."""
+        steps = getattr(self, f"{period}_steps")
+        return Phase(period, steps, {"fixation": 1, **show}, ask=0, weight=self.fixation_weight, noise=noise or {})
 
 
-def _value(name: str, drawn: Drawn) -> NDArray[Any]:
-    if name not in drawn:
-        raise ValueError(f"{name!r} is not drawn; {nearest(name, drawn)}")
-    return drawn[name]
+def _value(name: str, variables: TrialVariables) -> NDArray[Any]:
+    if name not in variables:
+        raise ValueError(f"there is no trial variable {name!r}; {nearest(name, variables)}")
+    return variables[name]
 
 
-def _pattern(what: float | str, drawn: Drawn, size: int) -> NDArray[Any]:
-    """Return what a group of so many channels shows, ``(trial, channel)`` or what broadcasts to it."""
-    if not isinstance(what, str):
-        return np.asarray(what)
-    values = _value(what, drawn)
+def _pattern(shown: float | str, variables: TrialVariables, size: int) -> NDArray[Any]:
+    """Return the input to a group of `size` channels, ``(trial, channel)`` or broadcastable to it."""
+    if not isinstance(shown, str):
+        return np.asarray(shown)
+    values = _value(shown, variables)
     if values.ndim == 2:
         if values.shape[1] != size:
-            raise ValueError(f"{what!r} has {values.shape[1]} columns, and is shown on {size} channels")
+            raise ValueError(f"{shown!r} has {values.shape[1]} columns but is shown on a group of size {size}")
         return values
     if size == 1:
         return values[:, None]
     if values.dtype.kind not in "iu" or (values.size and not -1 <= values.min() <= values.max() < size):
-        raise ValueError(f"{what!r} is shown on {size} channels: expected whole numbers from -1 to {size - 1}")
+        raise ValueError(f"{shown!r} is shown on {size} channels, so it must be whole numbers from -1 to {size - 1}")
     return values[:, None] == np.arange(size)
 
 
 def _add_noise(
-    inputs: NDArray[np.float32], noise: NDArray[np.float32], place: NDArray[np.int64], generator: np.random.Generator
+    inputs: NDArray[np.float32], noise: NDArray[np.float32], index: NDArray[np.int64], generator: np.random.Generator
 ) -> None:
-    """Add noise of a standard deviation for each phase and channel, ``(phase, channel)``."""
+    """Add Gaussian noise with the standard deviations of each phase and channel, ``(phase, channel)``."""
     channels = np.flatnonzero(noise.any(axis=0))
     if not len(channels):
         return
-    rows = np.flatnonzero(np.asarray(noise.any(axis=1))[place])
-    drawn = generator.standard_normal((len(rows), len(channels)), dtype=np.float32)
-    drawn *= noise[:, channels][place.ravel()[rows]]
-    inputs.reshape(-1, inputs.shape[2])[np.ix_(rows, channels)] += drawn
+    rows = np.flatnonzero(np.asarray(noise.any(axis=1))[index])
+    samples = generator.standard_normal((len(rows), len(channels)), dtype=np.float32)
+    samples *= noise[:, channels][index.ravel()[rows]]
+    inputs.reshape(-1, inputs.shape[2])[np.ix_(rows, channels)] += samples

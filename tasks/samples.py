@@ -1,66 +1,63 @@
-"""Tasks whose trials are taken from a finite set of samples, some of which are kept apart."""
+"""Tasks whose trials are drawn from a finite set of samples, some of which are held out for validation."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.protocols import Task, Trials
-from spatialnets.tasks.scoring import cross_entropy, fraction_decided
+from spatialnets.protocols import Trials
+from spatialnets.tasks.scores import ScoredTask
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = ["LabelledSamples", "Part", "check_share", "part_of"]
+__all__ = ["LabelledSamples", "Part", "require_validation_share", "subset_rows"]
 
 Part = Literal["training", "validation"]
 
 
-def check_share(share: float) -> None:
-    """Raise a ValueError unless a share is more than 0 and less than 1."""
+def require_validation_share(share: float) -> None:
+    """Raise a ValueError unless the validation share is more than 0 and less than 1."""
     if not 0 < share < 1:
         raise ValueError(f"validation_share must be more than 0 and less than 1, not {share}")
 
 
-def part_of(count: int, part: Part, share: float) -> NDArray[np.int64]:
-    """Return which of some samples belong to a part: dealt by chance, but always the same way.
+def subset_rows(count: int, part: Part, share: float) -> NDArray[np.int64]:
+    """Return the indices of the samples in the training or validation set; the split is random but always the same.
 
     Parameters
     ----------
     count
-        How many samples there are, 2 or more.
+        Number of samples, 2 or more.
     part
-        The part; the two have no sample in common, and each has at least one.
+        ``"training"`` or ``"validation"``; the two are disjoint, and each has at least one sample.
     share
-        The share of validation.
+        Fraction of the samples in the validation set.
 
     Examples
     --------
-    >>> len(part_of(10, "validation", 0.2)), len(part_of(10, "training", 0.2))
+    >>> len(subset_rows(10, "validation", 0.2)), len(subset_rows(10, "training", 0.2))
     (2, 8)
     """
-    dealt = np.random.default_rng(0).permutation(count)
-    apart = min(max(round(share * count), 1), count - 1)
-    return np.sort(dealt[:apart] if part == "validation" else dealt[apart:])
+    order = np.random.default_rng(0).permutation(count)
+    n_validation = min(max(round(share * count), 1), count - 1)
+    return np.sort(order[:n_validation] if part == "validation" else order[n_validation:])
 
 
 @dataclass(frozen=True)
-class LabelledSamples(Task):
-    """Say which class a sample is of.
+class LabelledSamples(ScoredTask):
+    """Classify samples from a finite set.
 
-    Trials are drawn with replacement from the samples of a part. The answer is asked at the last steps alone.
-    Conditions are the label and the number of the sample within its part; the code is the label, one-hot.
+    Trials are drawn with replacement from the training or the validation set. A response is required at the last steps
+    only. Conditions are the label and the index of the sample within its set; the code is the label, one-hot.
 
     Parameters
     ----------
     part
-        Which samples: ``"training"``, or those that are kept apart, ``"validation"``, by which networks are scored.
+        Set to draw from: ``"training"``, or ``"validation"``, the held-out samples on which networks are scored.
     answer_steps
-        At how many of the last steps the class is asked.
+        Number of steps, at the end of the trial, at which the class must be reported.
     """
 
     part: Part = field(default="training", kw_only=True)
@@ -70,47 +67,39 @@ class LabelledSamples(Task):
         if self.part not in ("training", "validation"):
             raise ValueError(f"part must be training or validation, not {self.part!r}")
         if not 1 <= self.answer_steps <= self.steps:
-            raise ValueError(f"answer_steps must be from 1 to {self.steps}, not {self.answer_steps}")
+            raise ValueError(f"answer_steps must lie between 1 and {self.steps}, not {self.answer_steps}")
 
     @property
     @abstractmethod
     def steps(self) -> int:
-        """How many steps a sample has."""
+        """Number of steps in a sample."""
 
     @abstractmethod
     def labels(self) -> NDArray[np.int64]:
-        """Return the class of each sample of the part, ``(sample,)``, from 0."""
+        """Return the class of each sample in the set, counted from 0, ``(sample,)``."""
 
     @abstractmethod
-    def samples(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return some samples of the part, ``(trial, time, input)``."""
+    def samples(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the inputs of selected samples in the set, ``(trial, time, input)``."""
 
     def held_out(self) -> LabelledSamples:
-        """Return the same task on the samples that are kept apart."""
+        """Return the same task on the held-out samples."""
         return replace(self, part="validation")
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         labels = self.labels()
-        which = generator.integers(len(labels), size=count)
-        asked = self.steps - self.answer_steps
-        classes = np.eye(self.n_outputs, dtype=np.float32)[labels[which]]
+        rows = generator.integers(len(labels), size=count)
+        start = self.steps - self.answer_steps
+        classes = np.eye(self.n_outputs, dtype=np.float32)[labels[rows]]
         targets = np.zeros((count, self.steps, self.n_outputs), dtype=np.float32)
-        targets[:, asked:] = classes[:, None]
+        targets[:, start:] = classes[:, None]
         mask = np.zeros((count, self.steps), dtype=np.float32)
-        mask[:, asked:] = 1
+        mask[:, start:] = 1
         return Trials(
-            inputs=self.samples(which),
+            inputs=self.samples(rows),
             targets=targets,
             mask=mask,
-            conditions={"label": labels[which], "sample": which},
-            periods={"sample": (0, self.steps), "answer": (asked, self.steps)},
+            conditions={"label": labels[rows], "sample": rows},
+            periods={"sample": (0, self.steps), "answer": (start, self.steps)},
             codes={"label": classes},
         )
-
-    def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the cross-entropy of each network (see `spatialnets.tasks.scoring.cross_entropy`)."""
-        return cross_entropy(outputs, targets, mask)
-
-    def accuracy(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        """Return the fraction of right classes (see `spatialnets.tasks.scoring.fraction_decided`)."""
-        return fraction_decided(outputs, targets, mask)

@@ -1,4 +1,4 @@
-"""Small handwritten digits, row by row: a set of data that comes with scikit-learn."""
+"""Sequential classification of the small handwritten digits that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import ClassVar
 import numpy as np
 
 from spatialnets.tasks.images import Images, SequentialImages
-from spatialnets.tasks.samples import Part, check_share, part_of
+from spatialnets.tasks.samples import Part, require_validation_share, subset_rows
 
 __all__ = ["SequentialDigits"]
 
 
 @dataclass(frozen=True)
 class SequentialDigits(SequentialImages):
-    """Say which digit it is: 1,797 handwritten digits of 8 x 8 pixels, seen row by row, or pixel by pixel.
+    """Classify 1,797 handwritten digits of 8 x 8 pixels, presented row by row or pixel by pixel.
 
-    Inputs are the eight columns (or one), from 0 to 1; outputs are the ten digits. Training and validation are dealt
-    by chance, always the same way.
+    Inputs are the eight columns (or a single one), from 0 to 1; outputs are the ten digits. The split into training and
+    validation sets is random but always the same.
 
     Parameters
     ----------
     validation_share
-        What share of the digits is kept apart.
+        Fraction of the digits that are held out for validation.
     by
-        ``"row"``: eight steps on eight inputs. ``"pixel"``: 64 steps on one.
+        ``"row"``: eight steps of eight inputs. ``"pixel"``: 64 steps of one input.
     part, answer_steps
-        As for all samples: ``"training"`` or ``"validation"``; and at how many of the last steps the digit is asked.
+        ``"training"`` or ``"validation"``; and the number of final steps at which the digit must be reported.
 
     Raises
     ------
     ValueError
-        If one of these cannot be.
+        If a value is out of range.
 
     References
     ----------
@@ -51,7 +51,7 @@ class SequentialDigits(SequentialImages):
     validation_share: float = 0.2
 
     def __post_init__(self) -> None:
-        check_share(self.validation_share)
+        require_validation_share(self.validation_share)
         super().__post_init__()
 
     def images(self) -> Images:
@@ -63,5 +63,5 @@ def _digits(part: Part, share: float) -> Images:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    rows = part_of(len(digits.target), part, share)
-    return Images(digits.images[rows].astype(np.float32), digits.target[rows].astype(np.int64), brightest=16.0)
+    rows = subset_rows(len(digits.target), part, share)
+    return Images(digits.images[rows].astype(np.float32), digits.target[rows].astype(np.int64), max_brightness=16.0)

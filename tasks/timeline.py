@@ -1,4 +1,4 @@
-"""When the periods of trials are, where their lengths differ between trials."""
+"""Periods that all trials share when trial lengths vary."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["common_periods"]
 
 
 def common_periods(names: Sequence[str], ranges: NDArray[np.int64]) -> dict[str, tuple[int, int]]:
-    """Return the steps at which every trial is in a period, as half-open ranges by name.
+    """Return the steps at which every trial is in the same period, as half-open ranges by name.
 
     Parameters
     ----------
     names
-        Names of the periods, in order; one that comes several times is one period, from its first to its last.
+        Names of the periods, in order; a repeated name is one period, from its first to its last occurrence.
     ranges
-        Least and most steps of each period, ``(period, 2)``, or of each kind of trial, ``(kind, period, 2)``. Lengths
-        are independent of each other.
+        Minimum and maximum number of steps of each period, ``(period, 2)``, or of each period of each trial type,
+        ``(type, period, 2)``. The lengths of periods are assumed to vary independently.
 
     Returns
     -------
     dict
-        Periods that have such steps, and ``trial``, all steps, if lengths differ.
+        The periods that have such steps and, if trial lengths vary, ``trial``, which covers all steps.
 
     Examples
     --------
@@ -33,13 +33,13 @@ def common_periods(names: Sequence[str], ranges: NDArray[np.int64]) -> dict[str,
     """
     ranges = np.asarray(ranges).reshape(-1, len(names), 2)
     ends = ranges.cumsum(axis=1)
-    found = {}
+    periods = {}
     for name in dict.fromkeys(names):
         first, last = names.index(name), len(names) - 1 - names[::-1].index(name)
         start = ends[:, first - 1, 1].max() if first else 0
         stop = ends[:, last, 0].min()
         if start < stop and (ranges[:, first : last + 1, 0].sum(axis=1) > 0).all():
-            found[name] = (int(start), int(stop))
-    if (ends[:, -1] != ends[0, -1, 0]).any() or not found:
-        found["trial"] = (0, int(ends[:, -1, 1].max()))
-    return found
+            periods[name] = (int(start), int(stop))
+    if (ends[:, -1] != ends[0, -1, 0]).any() or not periods:
+        periods["trial"] = (0, int(ends[:, -1, 1].max()))
+    return periods

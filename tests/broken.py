@@ -1,4 +1,4 @@
-"""Parts that break a promise, one each; `tests/test_admission.py` names them as ``broken:Class``."""
+"""Components that violate one rule each; `tests/test_checks.py` names them as ``broken:Class``."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from typing import Any
 import numpy as np
 import torch
 
+from spatialnets.aliases import FloatArray
 from spatialnets.cores import RNN
 from spatialnets.geometries import Grid
-from spatialnets.protocols import FloatArray, Recurrent, Regularizer, Snapshot, Task, Trials, WiringRegularizer
+from spatialnets.protocols import Recurrent, Regularizer, Snapshot, Task, Trials, WiringRegularizer
 from spatialnets.tasks import OneChoice
 
 
 @dataclass(frozen=True)
 class Place(Grid):
-    """A grid with something wrong."""
+    """A grid with a defect."""
 
-    wrong: str = ""
+    defect: str = ""
     shape: tuple[int, ...] = (2, 2, 2)
 
     def positions(self) -> FloatArray:
         positions = super().positions()
-        return positions.ravel() if self.wrong == "flat positions" else positions
+        return positions.ravel() if self.defect == "flat positions" else positions
 
     def distances(self) -> FloatArray:
         distances = Grid(self.shape).distances()
-        match self.wrong:
+        match self.defect:
             case "wrong shape":
                 return np.asarray(distances[:-1])
-            case "one way":
+            case "asymmetric":
                 return np.asarray(np.triu(distances))
             case "not finite":
                 distances[2, 3] = np.nan
@@ -40,22 +41,22 @@ class Place(Grid):
             case "detour":
                 distances[1, 6] = distances[6, 1] = 40.0
             case "refuses":
-                raise ValueError("there is no such place")
+                raise ValueError("this place does not exist")
         return distances
 
 
-class _Built(torch.nn.Module):
-    """Networks with something wrong."""
+class _BrokenModule(torch.nn.Module):
+    """Networks with a defect."""
 
-    def __init__(self, inner: Any, wrong: str) -> None:
+    def __init__(self, inner: Any, defect: str) -> None:
         super().__init__()
-        self.inner, self.wrong = inner, wrong
-        if wrong == "network last":
-            self.own = torch.nn.Parameter(torch.zeros(7))
+        self.inner, self.defect = inner, defect
+        if defect == "network last":
+            self.extra = torch.nn.Parameter(torch.zeros(7))
 
     def forward(self, inputs: torch.Tensor) -> Any:
         states = self.inner(inputs)
-        match self.wrong:
+        match self.defect:
             case "short states":
                 return states[:, :, :-1]
             case "nan states":
@@ -68,7 +69,7 @@ class _Built(torch.nn.Module):
 
     def projections(self) -> Any:
         blocks = self.inner.projections()
-        match self.wrong:
+        match self.defect:
             case "no weights":
                 return {}
             case "no recurrent":
@@ -82,31 +83,31 @@ class _Built(torch.nn.Module):
 
 @dataclass(frozen=True)
 class Core(RNN):
-    """A core with something wrong."""
+    """A core with a defect."""
 
-    wrong: str = ""
+    defect: str = ""
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        if self.wrong == "refuses":
-            raise ValueError("units must be even in number")
-        return _Built(super().build(n_inputs, n_units, generators), self.wrong)
+        if self.defect == "refuses":
+            raise ValueError("the number of units must be even")
+        return _BrokenModule(super().build(n_inputs, n_units, generators), self.defect)
 
     def trace(self, states: torch.Tensor) -> torch.Tensor:
-        return states[..., :2] if self.wrong == "short trace" else states
+        return states[..., :2] if self.defect == "short trace" else states
 
 
 @dataclass(frozen=True)
 class Problem(OneChoice):
-    """A task with something wrong."""
+    """A task with a defect."""
 
-    wrong: str = ""
+    defect: str = ""
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         trials = super().trials(count, generator)
-        match self.wrong:
+        match self.defect:
             case "no targets":
                 return replace(trials, targets=None)  # type: ignore[arg-type]
-            case "nothing asked":
+            case "empty mask":
                 return replace(trials, mask=np.zeros_like(trials.mask))
             case "nan inputs":
                 trials.inputs[1, 0] = np.nan
@@ -121,11 +122,11 @@ class Problem(OneChoice):
         return trials
 
     def held_out(self) -> Task:
-        return replace(self, wrong="nan inputs") if self.wrong == "held out" else self
+        return replace(self, defect="nan inputs") if self.defect == "held out" else self
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         loss = super().loss(outputs, targets, mask)
-        match self.wrong:
+        match self.defect:
             case "one loss":
                 return loss.mean()
             case "nan loss":
@@ -135,22 +136,22 @@ class Problem(OneChoice):
 
 @dataclass(frozen=True)
 class Penalty(Regularizer):
-    """A penalty with something wrong."""
+    """A penalty with a defect."""
 
-    wrong: str = ""
+    defect: str = ""
 
     def penalty(self, snapshot: Snapshot) -> Any:
-        match self.wrong:
+        match self.defect:
             case "one number":
                 return snapshot.weights.abs().sum()
-            case "no number":
+            case "none":
                 return None
-        raise ValueError("this needs something that is not here")
+        raise ValueError("this penalty needs states")
 
 
 @dataclass(frozen=True)
 class Price(WiringRegularizer):
-    """A price of the wrong shape."""
+    """A regularizer whose price has the wrong shape."""
 
     def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
         return torch.ones(3, 5)

@@ -1,4 +1,4 @@
-"""A headless browser, where there is one."""
+"""Show pages in a headless browser, if one is installed."""
 
 import re
 import shutil
@@ -22,8 +22,8 @@ OPTIONS = (
 
 
 def chromium() -> str | None:
-    """Return the browser's command, or None."""
-    return next((found for found in map(shutil.which, NAMES) if found), None)
+    """Return the path of the browser, or None if there is none."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 needs_chromium = pytest.mark.skipif(
@@ -33,16 +33,16 @@ needs_chromium = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Shown:
-    """A page as a browser shows it.
+    """A page rendered by a browser.
 
     Parameters
     ----------
     picture
-        ``(row, column, colour)``, 0 to 1.
+        Screenshot, ``(row, column, colour)``, 0 to 1.
     document
-        What the page became after its scripts ran.
+        HTML after the scripts have run.
     errors
-        What it wrote to the console.
+        Errors on the console.
     """
 
     picture: NDArray[np.float32]
@@ -50,27 +50,27 @@ class Shown:
     errors: list[str]
 
     @property
-    def words(self) -> str:
-        """The document's text."""
+    def text(self) -> str:
+        """Text of the document, without scripts and styles."""
         return re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style).*?</\1>", " ", self.document, flags=re.DOTALL))
 
     @property
     def scene_widths(self) -> list[float]:
-        """How many pixels wide plotly has drawn each scene."""
+        """Width of each Plotly scene in pixels."""
         return [float(width) for width in re.findall(r'<svg class="main-svg"[^>]* width="([\d.]+)"', self.document)]
 
 
 def show(page: Path, folder: Path, width: int = 1100, height: int = 4000) -> Shown:
-    """Open a page in a headless browser."""
+    """Render a page in a headless browser."""
     command = chromium()
     assert command is not None
     picture = folder / f"{page.stem}-{width}.png"
     common = [command, *OPTIONS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},{height}"]
-    taken = subprocess.run(
+    screenshot = subprocess.run(
         [*common, f"--screenshot={picture}", page.as_uri()], capture_output=True, text=True, timeout=180, check=True
     )
     document = subprocess.run(
         [*common, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=180, check=True
     )
-    errors = re.findall(r"CONSOLE[^\n]*(?:Uncaught|Error)[^\n]*", taken.stderr + document.stderr)
+    errors = re.findall(r"CONSOLE[^\n]*(?:Uncaught|Error)[^\n]*", screenshot.stderr + document.stderr)
     return Shown(imread(picture)[:, :, :3], document.stdout, errors)

@@ -1,4 +1,4 @@
-"""What several tests use: the command line in this process, and one cache for a session, empty at first."""
+"""Shared fixtures: the command line within this process, and an empty cache for each session."""
 
 import os
 import shutil

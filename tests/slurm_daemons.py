@@ -1,4 +1,4 @@
-"""A small Slurm of our own: two nodes on this machine, on loopback, in a temporary folder, gone afterwards."""
+"""A private Slurm cluster for tests: two nodes on this machine, on loopback, in a temporary folder."""
 
 import contextlib
 import os
@@ -14,24 +14,24 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["NODES", "Cluster", "needs_slurm", "slurm_cluster", "wait_until", "works"]
+__all__ = ["NODES", "Cluster", "is_running", "needs_slurm", "slurm_cluster", "wait_until"]
 
 NODES = ("n1", "n2")
 DAEMONS = ("munged", "slurmctld", "slurmd")
 SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))  # rarely in a user's PATH
-# Seconds between a task's return and its start. A node takes a credential for revoked that is of the second in which
-# the task ended, or earlier, and Slurm then ends the task for good.
-RESPITE = 2.5
-PATIENCE = 60.0  # seconds for daemons to come and go; they take about one, but machines are busy
+# Seconds between the return of a task to the queue and its start. If its credential dates from the second in which the
+# task ended, or earlier, the node treats it as revoked, and Slurm ends the task for good.
+REQUEUE_DELAY = 2.5
+PATIENCE = 60.0  # seconds for daemons to start and stop: usually about one, longer on a busy machine
 
 needs_slurm = pytest.mark.skipif(
     any(shutil.which(name, path=SBIN) is None for name in DAEMONS),
     reason="no slurmctld, slurmd and munged on this machine (Debian: apt-get install slurm-wlm munge)",
 )
 
-# Every setting that is not plain is there so that a test need not wait: a job that comes back starts after
-# cred_expire seconds (5 is the least; `hurry` shortens it), a job that ignores SIGTERM is killed after KillWait.
-# MaxArraySize is small so that arrays must be split. The first partition gives way to the second.
+# Unusual settings spare the tests long waits: a requeued job starts after cred_expire seconds (at least 5;
+# `skip_delays` shortens this), and a job that ignores SIGTERM is killed after KillWait.
+# MaxArraySize is small so that arrays must be split. Jobs in the second partition preempt those in the first.
 CONFIGURATION = """\
 ClusterName=spatialnets
 SlurmctldHost={host}(127.0.0.1)
@@ -77,18 +77,18 @@ NODE = (
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on, below those that the kernel lends for a moment to whoever connects."""
-    found: list[int] = []
-    while len(found) < count:
+    """Return free ports below the range that the kernel uses for outgoing connections."""
+    ports: list[int] = []
+    while len(ports) < count:
         port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as each:
+        with socket.socket() as free:
             try:
-                each.bind(("127.0.0.1", port))
+                free.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in found:
-            found.append(port)
-    return found
+        if port not in ports:
+            ports.append(port)
+    return ports
 
 
 class Cluster:
@@ -97,7 +97,7 @@ class Cluster:
     Parameters
     ----------
     folder
-        Where configuration, state, sockets and logs go; a short path, for sockets have no long ones.
+        Folder for configuration, state, sockets and logs; its path must be short because those of sockets are limited.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -105,7 +105,7 @@ class Cluster:
         self.configuration = folder / "slurm.conf"
         self.environment = {**os.environ, "SLURM_CONF": str(self.configuration), "PATH": SBIN}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._seen: dict[str, float] = {}  # when a task was first seen waiting to begin again
+        self._seen: dict[str, float] = {}  # when a requeued task was first seen
         self._write()
 
     def _write(self) -> None:
@@ -131,47 +131,47 @@ class Cluster:
 
     def start(self) -> None:
         """Start all daemons and wait until both nodes are idle."""
-        place = self.folder
+        folder = self.folder
         self._launch(
             "munged",
             "--foreground",
             "--force",
-            f"--socket={place / 'munge.sock'}",
-            f"--key-file={place / 'munge.key'}",
-            f"--pid-file={place / 'munged.pid'}",
-            f"--log-file={place / 'munged.log'}",
-            f"--seed-file={place / 'munge.seed'}",
+            f"--socket={folder / 'munge.sock'}",
+            f"--key-file={folder / 'munge.key'}",
+            f"--pid-file={folder / 'munged.pid'}",
+            f"--log-file={folder / 'munged.log'}",
+            f"--seed-file={folder / 'munge.seed'}",
         )
-        wait_until(lambda: (place / "munge.sock").exists(), "munged to open its socket")
+        wait_until(lambda: (folder / "munge.sock").exists(), "munged to open its socket")
         self.start_controller()
         for node in NODES:
             self.start_node(node)
         self.wait_idle()
 
     def start_controller(self) -> None:
-        """Start the controller; it remembers the jobs of the one before."""
+        """Start the controller; it remembers the jobs of its predecessor."""
         self._launch("slurmctld", "-D", "-f", str(self.configuration))
 
     def kill_controller(self) -> None:
-        """End the controller at once; jobs go on."""
+        """Kill the controller; jobs continue."""
         self._kill("slurmctld")
 
     def start_node(self, node: str) -> None:
         """Start the daemon of a node."""
-        self._launch("slurmd", "-D", "-f", str(self.configuration), "-N", node, called=node)
+        self._launch("slurmd", "-D", "-f", str(self.configuration), "-N", node, name=node)
 
     def kill_node(self, node: str) -> None:
-        """Let a node lose power: its daemon, its jobs and what watches over them are gone at once."""
-        doomed = self._jobs_on(node)
+        """Kill a node as if it lost power: its daemon, its jobs and their supervisors die at once."""
+        processes = self._jobs_on(node)
         self._kill(node)
-        for process in doomed:
+        for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        # Slurm would notice by itself, half a minute later
-        self.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
+        # Slurm would notice this only half a minute later
+        self.run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=lost")
 
     def _jobs_on(self, node: str) -> list[int]:
-        """Return slurmd's helpers (slurmstepd) of a node and all that they have started."""
+        """Return the supervisors of jobs (slurmstepd) of a node and all processes that they have started."""
         daemon = self._daemons[node].pid
         children: dict[int, list[int]] = {}
         helpers = []
@@ -182,94 +182,95 @@ class Cluster:
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 command = (entry / "cmdline").read_bytes()
                 environment = (entry / "environ").read_bytes().split(b"\0")
-            except OSError:  # gone meanwhile
+            except OSError:  # it has ended in the meantime
                 continue
             children.setdefault(parent, []).append(int(entry.name))
             ours = f"SLURM_CONF={self.configuration}".encode() in environment
             if command.startswith(b"slurmstepd") and (parent == daemon or ours):
                 helpers.append(int(entry.name))
-        found, waiting = [], [helper for helper in helpers if self._node_of(helper, children) == node]
+        processes, waiting = [], [helper for helper in helpers if self._node_of(helper, children) == node]
         while waiting:
             process = waiting.pop()
-            found.append(process)
+            processes.append(process)
             waiting += children.get(process, [])
-        return found
+        return processes
 
     @staticmethod
     def _node_of(helper: int, children: dict[int, list[int]]) -> str | None:
-        """Return the node that a helper's job believes to be on."""
+        """Return the node of the job of a slurmstepd, from the environment of the job."""
         for child in children.get(helper, []):
             try:
                 environment = Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            for word in environment:
-                if word.startswith(b"SLURMD_NODENAME="):
-                    return word.partition(b"=")[2].decode()
+            for variable in environment:
+                if variable.startswith(b"SLURMD_NODENAME="):
+                    return variable.partition(b"=")[2].decode()
         return None
 
-    def ask(self, *words: str) -> str:
-        """Run one of Slurm's commands and return what it prints."""
-        done = subprocess.run(words, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
+    def run(self, *command: str) -> str:
+        """Run one of Slurm's commands and return its output."""
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE)
         if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout.strip()
 
     def wait_idle(self) -> None:
-        """Wait until no job is left and both nodes are ready for one."""
+        """Wait until there are no jobs and both nodes are idle."""
 
         def idle() -> bool:
             try:
-                states = self.ask("sinfo", "-h", "-N", "-p", "low", "-o", "%T").split()
-                return states == ["idle"] * len(NODES) and not self.ask("squeue", "-h")
+                states = self.run("sinfo", "-h", "-N", "-p", "low", "-o", "%T").split()
+                return states == ["idle"] * len(NODES) and not self.run("squeue", "-h")
             except RuntimeError:  # the controller is not up yet
                 return False
 
-        wait_until(idle, "both nodes to be idle", lambda: self.ask("sinfo", "-N") + self.ask("squeue"))
+        wait_until(idle, "both nodes to be idle", lambda: self.run("sinfo", "-N") + self.run("squeue"))
 
-    def hurry(self) -> None:
-        """Let tasks that are back in the queue start soon; Slurm would wait for their old credentials to expire."""
-        back = set()
-        for line in self.ask("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i %r").splitlines():
+    def skip_delays(self) -> None:
+        """Let requeued tasks start soon; Slurm would wait until their old credentials expire."""
+        requeued = set()
+        for line in self.run("squeue", "-h", "-r", "-t", "PENDING", "-o", "%i %r").splitlines():
             task, _, reason = line.partition(" ")
             if reason != "BeginTime":
                 continue
-            back.add(task)
-            if time.monotonic() - self._seen.setdefault(task, time.monotonic()) > RESPITE:
+            requeued.add(task)
+            if time.monotonic() - self._seen.setdefault(task, time.monotonic()) > REQUEUE_DELAY:
                 self._seen[task] = time.monotonic()
-                self.answers("scontrol", "update", f"JobId={task}", "StartTime=now")
-        for task in set(self._seen) - back:
+                self.succeeds("scontrol", "update", f"JobId={task}", "StartTime=now")
+        for task in set(self._seen) - requeued:
             del self._seen[task]
 
     def clear(self) -> None:
-        """Cancel what a test has left, bring back dead daemons, and wait until all is quiet."""
+        """Cancel remaining jobs, restart dead daemons, and wait until the cluster is idle."""
         if self._daemons["slurmctld"].poll() is not None:
             self.start_controller()
         for node in NODES:
             if self._daemons[node].poll() is not None:
                 self.start_node(node)
-        wait_until(lambda: self.answers("squeue", "-h"), "the controller to answer")
+        wait_until(lambda: self.succeeds("squeue", "-h"), "the controller to answer")
         for node in NODES:
-            if "down" in self.ask("sinfo", "-h", "-n", node, "-o", "%T"):
-                self.answers("scontrol", "update", f"NodeName={node}", "State=RESUME")
-        for job in set(self.ask("squeue", "-h", "-o", "%A").split()):
-            self.answers("scancel", job)
+            if "down" in self.run("sinfo", "-h", "-n", node, "-o", "%T"):
+                self.succeeds("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        for job in set(self.run("squeue", "-h", "-o", "%A").split()):
+            self.succeeds("scancel", job)
         self.wait_idle()
 
-    def logged(self, word: str) -> str:
-        """Return what the controller has logged about something, to be shown where a test fails."""
+    def logged(self, text: str) -> str:
+        """Return the lines of the controller's log that contain a text, to be shown if a test fails."""
         lines = (self.folder / "slurmctld.log").read_text(errors="replace").splitlines()
-        return "\n".join(line for line in lines if word in line)
+        return "\n".join(line for line in lines if text in line)
 
-    def answers(self, *words: str) -> bool:
+    def succeeds(self, *command: str) -> bool:
+        """Run one of Slurm's commands and tell whether it succeeded."""
         try:
-            self.ask(*words)
+            self.run(*command)
         except RuntimeError:
             return False
         return True
 
     def stop(self) -> None:
-        """Stop every daemon that was started here, jobs first."""
+        """Cancel all jobs and stop all daemons."""
         with contextlib.suppress(Exception):
             self.clear()
         for name in reversed(list(self._daemons)):
@@ -279,12 +280,12 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 self._kill(name)
 
-    def _launch(self, program: str, *words: str, called: str | None = None) -> None:
+    def _launch(self, program: str, *arguments: str, name: str | None = None) -> None:
         path = shutil.which(program, path=SBIN)
         assert path is not None
-        with open(self.folder / f"{called or program}.out", "ab") as output:
-            self._daemons[called or program] = subprocess.Popen(
-                [path, *words], env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        with open(self.folder / f"{name or program}.out", "ab") as output:
+            self._daemons[name or program] = subprocess.Popen(
+                [path, *arguments], env=self.environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
 
     def _kill(self, name: str) -> None:
@@ -299,18 +300,18 @@ def _user() -> str:
 
 
 def wait_until(
-    condition: Callable[[], object], what: str, so_far: Callable[[], str] = str, seconds: float = PATIENCE
+    condition: Callable[[], object], what: str, describe: Callable[[], str] = str, seconds: float = PATIENCE
 ) -> None:
-    """Wait for something to become true; say what was awaited, and how it stands, where it does not."""
+    """Wait until a condition is true; after a timeout, raise an error that describes the state."""
     until = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > until:
-            raise TimeoutError(f"waited {seconds:g} s for {what}; so far: {so_far()}")
+            raise TimeoutError(f"waited {seconds:g} s for {what}; state: {describe()}")
         time.sleep(0.05)
 
 
-def works(process: int) -> bool:
-    """Tell whether a process is there and no zombie."""
+def is_running(process: int) -> bool:
+    """Tell whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -319,9 +320,9 @@ def works(process: int) -> bool:
 
 @contextlib.contextmanager
 def slurm_cluster() -> Iterator[Cluster]:
-    """Run a private cluster for as long as this lasts."""
+    """Run a private cluster within the block."""
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
-    folder.chmod(0o755)  # munged and slurmd distrust folders that others may write to
+    folder.chmod(0o755)  # munged and slurmd refuse folders that others may write to
     cluster = Cluster(folder)
     try:
         cluster.start()

@@ -3,7 +3,7 @@ import torch
 from spatialnets.training.adam import Adam
 
 
-def _walk(optimizer: Adam, parameter: torch.Tensor, updates: int = 20) -> None:
+def _minimize(optimizer: Adam, parameter: torch.Tensor, updates: int = 20) -> None:
     target = torch.linspace(-1, 1, parameter[0].numel(), dtype=parameter.dtype).view(parameter.shape[1:])
     for _ in range(updates):
         optimizer.zero_grad()
@@ -11,10 +11,10 @@ def _walk(optimizer: Adam, parameter: torch.Tensor, updates: int = 20) -> None:
         optimizer.step()
 
 
-def test_adam_is_torchs_where_epsilon_does_not_matter() -> None:
+def test_adam_equals_that_of_pytorch_if_epsilon_is_negligible() -> None:
     ours = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
     theirs = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
-    _walk(Adam({"w": ours}, torch.full((2,), 0.01, dtype=torch.float64), epsilon=1e-16), ours)
+    _minimize(Adam({"w": ours}, torch.full((2,), 0.01, dtype=torch.float64), epsilon=1e-16), ours)
     other = torch.optim.Adam([theirs], lr=0.01, eps=1e-16)
     target = torch.linspace(-1, 1, 3, dtype=torch.float64)
     for _ in range(20):
@@ -24,7 +24,7 @@ def test_adam_is_torchs_where_epsilon_does_not_matter() -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-14)  # float64 rounding over 20 updates
 
 
-def test_epsilon_is_added_before_the_correction_as_in_keras() -> None:
+def test_epsilon_is_added_before_the_bias_correction_as_in_keras() -> None:
     # closed form: after one update m = (1-b1) g, v = (1-b2) g^2, so the step is lr g / (|g| + eps/sqrt(1-b2))
     gradient, epsilon = 1e-6, 1e-7
     parameter = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
@@ -38,7 +38,7 @@ def test_epsilon_is_added_before_the_correction_as_in_keras() -> None:
 def test_each_network_has_its_own_learning_rate() -> None:
     both = torch.ones(2, 3, dtype=torch.float64, requires_grad=True)
     alone = torch.ones(1, 3, dtype=torch.float64, requires_grad=True)
-    _walk(Adam({"w": both}, torch.tensor([0.5, 0.01], dtype=torch.float64)), both)
-    _walk(Adam({"w": alone}, torch.tensor([0.01], dtype=torch.float64)), alone)
+    _minimize(Adam({"w": both}, torch.tensor([0.5, 0.01], dtype=torch.float64)), both)
+    _minimize(Adam({"w": alone}, torch.tensor([0.01], dtype=torch.float64)), alone)
     torch.testing.assert_close(both[1:], alone, rtol=0, atol=0)
     assert not torch.allclose(both[0], both[1])

@@ -53,63 +53,63 @@ ANALYSES = (Wiring(), Modularity(), SmallWorldness(), Topology(), Entropy())
 TRAINED = shard(BCT["weights"].reshape(5, 2, 100, 100))
 
 
-def test_wiring_is_what_a_slow_reading_of_its_definitions_gives() -> None:
-    found, distances = Wiring().of_shard(TRAINED), Grid().distances()
+def test_wiring_equals_a_slow_implementation_of_its_definitions() -> None:
+    table, distances = Wiring().of_shard(TRAINED), Grid().distances()
     for network in range(5):
         for epoch in range(2):
             weights = np.abs(TRAINED["weights"][network, epoch].to_numpy().astype(float))
             exists = weights > 0
-            price = communicability(torch.from_numpy(weights)).numpy()  # arrays take another way
+            of_pairs = communicability(torch.from_numpy(weights)).numpy()  # arrays use different code
             expected = {
                 "total_weight": weights.sum(),
                 "weight_distance_correlation": np.corrcoef(weights[exists], distances[exists])[0, 1],
                 "weighted_edge_length": np.average(distances, weights=weights),
                 "weighted_edge_length_paper": np.mean(weights @ distances),
-                "communicability": price.sum(),
-                "mean_communicability": price.sum() / 9900,
+                "communicability": of_pairs.sum(),
+                "mean_communicability": of_pairs.sum() / 9900,
             }
             for name, value in expected.items():
-                np.testing.assert_allclose(found[name][network, epoch], value, rtol=1e-10, err_msg=name)  # float64 sums
+                np.testing.assert_allclose(table[name][network, epoch], value, rtol=1e-10, err_msg=name)  # float64 sums
 
 
-def test_spatial_networks_of_the_authors_prune_long_connections() -> None:
+def test_in_spatial_networks_of_the_authors_weights_fall_with_distance() -> None:
     weights = np.abs(BCT["weights"].astype(float))
     correlation = weight_distance_correlation(weights, Grid().distances())
-    assert (correlation[1:5] < -0.2).all()  # seRNNs; the first one has no strength to speak of
+    assert (correlation[1:5] < -0.2).all()  # seRNNs; the first one has almost no regularization
     assert (np.abs(correlation[5:]) < 0.1).all()  # five L1 networks
 
 
-def test_correlation_is_undefined_where_nothing_varies() -> None:
+def test_correlation_is_nan_if_weights_or_lengths_do_not_vary() -> None:
     distances = Grid((3,)).distances()
-    nothing, equal = np.zeros((3, 3)), np.ones((3, 3))
-    one = np.diag([1.0, 0, 0])
-    bad = np.full((3, 3), np.nan)
-    assert np.isnan(weight_distance_correlation(np.stack([nothing, equal, one, bad]), distances)).all()
+    empty, equal = np.zeros((3, 3)), np.ones((3, 3))
+    single = np.diag([1.0, 0, 0])
+    non_finite = np.full((3, 3), np.nan)
+    assert np.isnan(weight_distance_correlation(np.stack([empty, equal, single, non_finite]), distances)).all()
 
 
-def test_modularity_is_measured_both_ways() -> None:
-    found = Modularity().of_shard(TRAINED)
+def test_modularity_is_measured_with_all_methods() -> None:
+    table = Modularity().of_shard(TRAINED)
     # float32 in the shard, float64 in the reference
-    np.testing.assert_allclose(found["modularity"].to_numpy().ravel(), BCT["modularity_und"], atol=1e-6)
-    np.testing.assert_allclose(found["modularity_directed"].to_numpy().ravel(), BCT["modularity_dir"], atol=1e-6)
-    assert "modularity_louvain" not in found
+    np.testing.assert_allclose(table["modularity"].to_numpy().ravel(), BCT["modularity_und"], atol=1e-6)
+    np.testing.assert_allclose(table["modularity_directed"].to_numpy().ravel(), BCT["modularity_dir"], atol=1e-6)
+    assert "modularity_louvain" not in table
     few = TRAINED.isel(network=[2])
     louvain = Modularity(louvain=True).of_shard(few)["modularity_louvain"]
     expected = modularity(np.abs(few["weights"].to_numpy().astype(float)), "louvain")[0]
     np.testing.assert_array_equal(louvain, expected)
 
 
-def test_diverged_networks_have_no_measurements_and_disturb_nobody() -> None:
+def test_diverged_networks_are_nan_and_do_not_affect_others() -> None:
     whole = TRAINED.isel(network=slice(4))
     weights = whole["weights"].to_numpy().copy()
     weights[1, 1] = np.nan
     weights[2, 0] = 0
     damaged = shard(weights)
     for analysis in ANALYSES:
-        found, before = analysis.of_shard(damaged), analysis.of_shard(whole)
-        for name in found.data_vars:
-            assert np.isnan(found[name][1, 1])
-            np.testing.assert_array_equal(found[name][3:], before[name][3:])
+        after, before = analysis.of_shard(damaged), analysis.of_shard(whole)
+        for name in after.data_vars:
+            assert np.isnan(after[name][1, 1])
+            np.testing.assert_array_equal(after[name][3:], before[name][3:])
     assert float(Wiring().of_shard(damaged)["total_weight"][2, 0]) == 0
     assert float(Topology().of_shard(damaged)["efficiency"][2, 0]) == 0
     assert float(Entropy().of_shard(damaged)["communicability_entropy"][2, 0]) == 0
@@ -121,10 +121,10 @@ def test_gates_are_summed() -> None:
     gated = xr.Dataset({"weights": (("network", "epoch", "gate", "pre", "post"), weights)})
     np.testing.assert_allclose(magnitudes(gated), np.abs(weights).sum(axis=2))
     gated["weights"][0, 0, 1, 2, 3] = np.nan
-    assert np.isnan(magnitudes(gated)[0, 0, 2, 3])  # a gate that diverged is not nothing
+    assert np.isnan(magnitudes(gated)[0, 0, 2, 3])  # NaN in one gate is not ignored
 
 
-def test_passing_is_reaching_the_threshold() -> None:
+def test_networks_that_reach_the_threshold_pass() -> None:
     accuracy = np.array([[0.1, 0.9], [0.5, 0.899], [0.2, np.nan]])
     scores = xr.Dataset(
         {"validation_accuracy": (("network", "epoch"), accuracy)}, {"strength": ("network", [1.0, 2.0, 3.0])}
@@ -132,16 +132,16 @@ def test_passing_is_reaching_the_threshold() -> None:
     assert PassRate().of_shard(scores)["passed"].to_numpy().tolist() == [[False, True], [False, False], [False, False]]
     assert PassRate(threshold=0.5).of_shard(scores)["passed"].to_numpy().sum() == 3
     for threshold in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ValueError, match="threshold must be between 0 and 1"):
+        with pytest.raises(ValueError, match="threshold must lie between 0 and 1"):
             PassRate(threshold=threshold)
 
 
 @pytest.mark.parametrize("analysis", ANALYSES)
-def test_every_measurement_says_what_it_is_and_is_the_same_in_any_batch(analysis: Measured) -> None:
+def test_every_measurement_has_a_name_and_a_unit_and_is_independent_of_the_batch(analysis: Measured) -> None:
     assert pickle.loads(pickle.dumps(analysis)) == analysis
-    found = analysis.of_shard(TRAINED.isel(network=[1], epoch=[1]))
+    alone = analysis.of_shard(TRAINED.isel(network=[1], epoch=[1]))
     whole = analysis.of_shard(TRAINED.isel(network=[0, 1]))
-    for name, values in found.data_vars.items():
+    for name, values in alone.data_vars.items():
         assert values.attrs["long_name"], name
         assert values.attrs["units"] in ("1", "step", "bit"), name
         assert np.isfinite(values.item()), name
@@ -152,13 +152,13 @@ def test_every_measurement_says_what_it_is_and_is_the_same_in_any_batch(analysis
 
 
 def test_small_worldness_is_measured_in_three_ways() -> None:
-    found, weights = SmallWorldness().of_shard(TRAINED), np.abs(TRAINED["weights"].to_numpy().astype(float))
-    np.testing.assert_array_equal(found["small_worldness"], small_worldness(weights))
-    np.testing.assert_array_equal(found["small_worldness_paths"], small_worldness(weights, "paths"))
+    table, weights = SmallWorldness().of_shard(TRAINED), np.abs(TRAINED["weights"].to_numpy().astype(float))
+    np.testing.assert_array_equal(table["small_worldness"], small_worldness(weights))
+    np.testing.assert_array_equal(table["small_worldness_paths"], small_worldness(weights, "paths"))
     propensity = small_world_propensity(weights)
-    np.testing.assert_array_equal(found["small_world_propensity"], propensity.propensity)
-    np.testing.assert_array_equal(found["clustering_deficit"], propensity.clustering_deficit)
-    np.testing.assert_array_equal(found["length_excess"], propensity.length_excess)
+    np.testing.assert_array_equal(table["small_world_propensity"], propensity.propensity)
+    np.testing.assert_array_equal(table["clustering_deficit"], propensity.clustering_deficit)
+    np.testing.assert_array_equal(table["length_excess"], propensity.length_excess)
     few = TRAINED.isel(network=[0], epoch=[1])
     degree = SmallWorldness(nulls="degree").of_shard(few)["small_worldness"].item()
     assert degree == float(small_worldness(weights[0, 1], nulls="degree"))
@@ -166,50 +166,50 @@ def test_small_worldness_is_measured_in_three_ways() -> None:
         SmallWorldness(nulls="strength")  # type: ignore[arg-type]
 
 
-def test_topology_is_what_the_functions_of_a_graph_give() -> None:
-    found = Topology().of_shard(TRAINED)
-    np.testing.assert_allclose(found["efficiency"].to_numpy().ravel(), BCT["efficiency_weighted"], rtol=1e-6)
+def test_topology_equals_the_graph_measures() -> None:
+    table = Topology().of_shard(TRAINED)
+    np.testing.assert_allclose(table["efficiency"].to_numpy().ravel(), BCT["efficiency_weighted"], rtol=1e-6)
     matching = BCT["matching"].sum(axis=(-2, -1)) / 9900
-    np.testing.assert_allclose(found["matching"].to_numpy().ravel(), matching, rtol=1e-12)
-    clustered = BCT["clustering_top10_directed"].mean(axis=-1)
-    np.testing.assert_allclose(found["clustering"].to_numpy().ravel(), clustered, rtol=1e-12)
+    np.testing.assert_allclose(table["matching"].to_numpy().ravel(), matching, rtol=1e-12)
+    mean_clustering = BCT["clustering_top10_directed"].mean(axis=-1)
+    np.testing.assert_allclose(table["clustering"].to_numpy().ravel(), mean_clustering, rtol=1e-12)
     weights = np.abs(TRAINED["weights"][3, 1].to_numpy().astype(float))
     strongest = threshold_proportional(weights, 0.1) > 0
-    apart = ~np.eye(100, dtype=bool)
+    off_diagonal = ~np.eye(100, dtype=bool)
     expected = {
         "efficiency": efficiency(weights),
         "efficiency_per_weight": efficiency(weights) / weights.sum(),
         "clustering_weighted": clustering(weights, weighted=True).mean(),
         "efficiency_binary": efficiency(strongest),
         "path_length": characteristic_path_length(strongest),
-        "connected_pairs": np.isfinite(path_lengths(strongest))[apart].mean(),
+        "connected_pairs": np.isfinite(path_lengths(strongest))[off_diagonal].mean(),
         "clustering": clustering(strongest).mean(),
         "betweenness": betweenness(strongest).mean(),
         "assortativity": assortativity(strongest),
-        "matching": matching_index(BCT["top5_union"][7])[apart].mean(),
+        "matching": matching_index(BCT["top5_union"][7])[off_diagonal].mean(),
     }
-    assert set(expected) == set(found.data_vars)
+    assert set(expected) == set(table.data_vars)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name][3, 1], value, rtol=1e-12, err_msg=name)
+        np.testing.assert_allclose(table[name][3, 1], value, rtol=1e-12, err_msg=name)
     with pytest.raises(ValueError, match="matching_density must be above 0 and at most 1, not 0"):
         Topology(matching_density=0)
 
 
-def test_entropy_is_what_a_slow_reading_of_its_definitions_gives() -> None:
-    found = Entropy().of_shard(TRAINED)
+def test_entropy_equals_a_slow_implementation_of_its_definitions() -> None:
+    table = Entropy().of_shard(TRAINED)
     for network, epoch in ((0, 0), (4, 1)):
         signed = TRAINED["weights"][network, epoch].to_numpy().astype(float)
         values = np.linalg.eigvals(signed)
-        share = np.abs(values) / np.abs(values).sum()
+        fraction = np.abs(values) / np.abs(values).sum()
         expected = {
             "weight_entropy": shannon_entropy(np.abs(signed)),
             "communicability_entropy": shannon_entropy(communicability(np.abs(signed)) + _diagonal(np.abs(signed))),
             "log_spectral_abscissa": np.log(values.real.max()),
-            "spectral_entropy": -(share * np.log2(share)).sum(),
+            "spectral_entropy": -(fraction * np.log2(fraction)).sum(),
         }
-        assert set(expected) == set(found.data_vars)
+        assert set(expected) == set(table.data_vars)
         for name, value in expected.items():
-            np.testing.assert_allclose(found[name][network, epoch], value, rtol=1e-10, err_msg=name)  # float64 sums
+            np.testing.assert_allclose(table[name][network, epoch], value, rtol=1e-10, err_msg=name)  # float64 sums
 
 
 def _diagonal(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -217,12 +217,11 @@ def _diagonal(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.diag(np.diagonal(expm(weights / np.outer(root, root))))
 
 
-def test_a_network_without_growing_modes_has_no_logarithm() -> None:
-    still = shard(-np.eye(100)[None, None] * 0.5)
-    found = Entropy().of_shard(still)
-    assert np.isnan(found["log_spectral_abscissa"].item())
-    assert found["spectral_entropy"].item() == pytest.approx(np.log2(100))
-    assert found["weight_entropy"].item() == 0.0
+def test_the_log_spectral_abscissa_is_nan_if_no_eigenvalue_is_positive() -> None:
+    table = Entropy().of_shard(shard(-np.eye(100)[None, None] * 0.5))
+    assert np.isnan(table["log_spectral_abscissa"].item())
+    assert table["spectral_entropy"].item() == pytest.approx(np.log2(100))
+    assert table["weight_entropy"].item() == 0.0
 
 
 def test_modularity_separates_the_authors_groups() -> None:
@@ -230,16 +229,16 @@ def test_modularity_separates_the_authors_groups() -> None:
     assert quality[:5].mean() > quality[5:].mean()
 
 
-def test_binary_modularity_is_that_of_the_strongest_connections() -> None:
-    found = Modularity(binary_density=0.1).of_shard(TRAINED)
+def test_binary_modularity_is_measured_on_the_strongest_connections() -> None:
+    table = Modularity(binary_density=0.1).of_shard(TRAINED)
     expected, _ = modularity(BCT["top10"].astype(float).reshape(5, 2, 100, 100))
-    np.testing.assert_allclose(found["modularity_binary"], expected, atol=1e-12)  # the same sums of whole numbers
+    np.testing.assert_allclose(table["modularity_binary"], expected, atol=1e-12)  # the same sums of whole numbers
     assert "modularity_binary" not in Modularity().of_shard(TRAINED)
     with pytest.raises(ValueError, match="binary_density must be above 0"):
         Modularity(binary_density=0.0)
 
 
-def test_passing_may_mean_above_the_threshold() -> None:
+def test_strict_networks_must_exceed_the_threshold() -> None:
     scores = xr.Dataset({"validation_accuracy": (("network", "epoch"), np.array([[0.9], [0.91]]))})
     assert PassRate().of_shard(scores)["passed"].to_numpy().tolist() == [[True], [True]]
     assert PassRate(strict=True).of_shard(scores)["passed"].to_numpy().tolist() == [[False], [True]]

@@ -1,13 +1,17 @@
-"""Arrays on disk, by what they were computed from."""
+"""The cache of computed arrays on disk."""
 
+import inspect
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from spatialnets.files.cache import Arrays, cache_folder, cached, content_of
+from spatialnets.files.atomic import digest_of
+from spatialnets.files.cache import Arrays, cache_folder, cached
+from spatialnets.geometries import on_surface
 
 
 @pytest.fixture
@@ -17,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Counted:
-    """Computes, and counts how often it was asked to."""
+    """A computation that counts its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -27,7 +31,7 @@ class Counted:
         return {"numbers": np.arange(1000.0) ** 0.5, "names": np.array(["left", "right"])}
 
 
-def test_what_is_kept_is_not_computed_again(folder: Path) -> None:
+def test_cached_arrays_are_not_computed_again(folder: Path) -> None:
     compute = Counted()
     first, again = (cached("square_roots", {"up to": 1000}, compute) for _ in range(2))
     assert compute.calls == 1
@@ -36,7 +40,7 @@ def test_what_is_kept_is_not_computed_again(folder: Path) -> None:
     assert [path.name[:13] for path in folder.iterdir()] == ["square_roots-"]
 
 
-def test_another_key_is_another_computation(folder: Path) -> None:
+def test_every_key_and_kind_is_computed_separately(folder: Path) -> None:
     compute = Counted()
     for key in ({"n": 1}, {"n": 2}, {"n": 1, "seed": 0}):
         cached("kind", key, compute)
@@ -52,7 +56,7 @@ def test_the_order_of_a_key_does_not_matter(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "text", "empty", "folder"])
-def test_a_damaged_file_is_computed_anew(folder: Path, damage: str) -> None:
+def test_a_damaged_file_is_recomputed(folder: Path, damage: str) -> None:
     compute = Counted()
     cached("kind", {"n": 1}, compute)
     (path,) = folder.iterdir()
@@ -70,7 +74,7 @@ def test_a_damaged_file_is_computed_anew(folder: Path, damage: str) -> None:
         case "folder":
             path.unlink()
             path.mkdir()
-    if damage == "folder":  # cannot be written over: said, and nothing else
+    if damage == "folder":  # cannot be overwritten: a warning, and no error
         with pytest.warns(UserWarning, match="cannot write .*SPATIALNETS_CACHE"):
             cached("kind", {"n": 1}, compute)
         assert compute.calls == 2
@@ -78,27 +82,25 @@ def test_a_damaged_file_is_computed_anew(folder: Path, damage: str) -> None:
     np.testing.assert_array_equal(cached("kind", {"n": 1}, compute)["numbers"], np.arange(1000.0) ** 0.5)
     assert compute.calls == 2
     cached("kind", {"n": 1}, compute)
-    assert compute.calls == 2  # mended
+    assert compute.calls == 2  # the file was replaced
 
 
-def test_every_flipped_byte_is_noticed_or_harmless(folder: Path) -> None:
-    truth = Counted()()
+def test_every_flipped_byte_is_detected_or_harmless(folder: Path) -> None:
+    expected = Counted()()
     cached("kind", {"n": 1}, Counted())
     (path,) = folder.iterdir()
     whole = path.read_bytes()
-    for place in np.random.default_rng(0).choice(len(whole), 60, replace=False):
+    for index in np.random.default_rng(0).choice(len(whole), 60, replace=False):
         content = bytearray(whole)
-        content[place] ^= 0x55
+        content[index] ^= 0x55
         path.write_bytes(content)
         arrays = cached("kind", {"n": 1}, Counted())
-        for name, array in truth.items():
+        for name, array in expected.items():
             np.testing.assert_array_equal(arrays[name], array)
         path.write_bytes(whole)
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_cannot_be_written_gives_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SPATIALNETS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(UserWarning, match="part of the path is a file"):
@@ -114,7 +116,7 @@ def _fill(folder: str, barrier: object, answers: object) -> None:
         answers.put(bool((numbers == np.arange(1000.0) ** 0.5).all()))  # type: ignore[attr-defined]
 
 
-def test_processes_may_fill_it_at_once(folder: Path) -> None:
+def test_several_processes_can_write_at_once(folder: Path) -> None:
     context = multiprocessing.get_context("spawn")
     barrier, answers = context.Barrier(3), context.Queue()
     processes = [context.Process(target=_fill, args=(str(folder), barrier, answers)) for _ in range(3)]
@@ -127,15 +129,27 @@ def test_processes_may_fill_it_at_once(folder: Path) -> None:
     assert not list(folder.glob("*.tmp"))
 
 
-def test_the_folder_is_the_users_unless_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_is_the_users_cache_folder_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPATIALNETS_CACHE", "/somewhere")
     assert cache_folder() == Path("/somewhere")
     monkeypatch.delenv("SPATIALNETS_CACHE")
     assert cache_folder().name == "spatialnets"
 
 
-def test_content_is_that_of_the_file_not_its_name(tmp_path: Path) -> None:
+def test_the_content_hash_does_not_depend_on_the_name(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("same")
     (tmp_path / "two").write_text("same")
     (tmp_path / "three").write_text("other")
-    assert content_of(tmp_path / "one") == content_of(tmp_path / "two") != content_of(tmp_path / "three")
+    assert digest_of(tmp_path / "one") == digest_of(tmp_path / "two") != digest_of(tmp_path / "three")
+
+
+def test_results_are_cached_for_the_code_of_all_geometries_and_of_their_anatomy(tmp_path: Path) -> None:
+    folder = Path(inspect.getfile(on_surface)).parent
+    copy = Path(shutil.copytree(folder, tmp_path / "geometries", ignore=shutil.ignore_patterns("__pycache__")))
+    assert on_surface.code_digest(copy) == on_surface.code_digest()
+    for name in ("mesh.py", "anatomy/surface_lengths.py"):
+        on_surface.code_digest.cache_clear()
+        with (copy / name).open("a", encoding="utf-8") as file:
+            file.write("# changed")
+        assert on_surface.code_digest(copy) != on_surface.code_digest(folder)
+        shutil.copy(folder / name, copy / name)

@@ -1,4 +1,4 @@
-"""What compiled loops compute, with numba and without."""
+"""Compiled loops compute the same with numba and without."""
 
 import subprocess
 import sys
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spatialnets.compiled import COMPILED
+from spatialnets.compiled import HAS_NUMBA
 from spatialnets.graph import kernels, modularity_kernels
 
-pytestmark = pytest.mark.skipif(not COMPILED, reason="numba is not installed: there is but one way")
+pytestmark = pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed, so there is nothing to compare")
 
 
 def network() -> np.ndarray[Any, Any]:
@@ -28,11 +28,11 @@ def direct() -> np.ndarray[Any, Any]:
 
 def shortest() -> np.ndarray[Any, Any]:
     lengths = direct()
-    kernels.shorten(lengths)
+    kernels.floyd_warshall(lengths)
     return lengths
 
 
-def surplus() -> np.ndarray[Any, Any]:
+def modularity_matrix() -> np.ndarray[Any, Any]:
     weights = np.random.default_rng(2).random((12, 12)) * (network() | network().T)
     weights += weights.T
     return np.asarray((weights - np.outer(weights.sum(0), weights.sum(0)) / weights.sum()) / weights.sum())
@@ -50,32 +50,32 @@ ARGUMENTS: dict[str, Callable[[], tuple[Any, ...]]] = {
     "betweenness_binary": lambda: (network(),),
     "betweenness_weighted": lambda: (direct(), shortest()),
     "clustering_binary": lambda: (network() | network().T,),
+    "floyd_warshall": lambda: (direct(),),
     "path_lengths_binary": lambda: (network(),),
     "rewire_directed": lambda: rewiring(2),
     "rewire_undirected": lambda: rewiring(3),
-    "shorten": lambda: (direct(),),
-    "improve_division": lambda: (surplus() * (1 - np.eye(12)), np.where(np.arange(12) < 6, -1.0, 1.0), 0.01),
-    "louvain": lambda: (surplus(), np.arange(12), np.random.default_rng(4)),
+    "improve_division": lambda: (modularity_matrix() * (1 - np.eye(12)), np.where(np.arange(12) < 6, -1.0, 1.0), 0.01),
+    "louvain": lambda: (modularity_matrix(), np.arange(12), np.random.default_rng(4)),
 }
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_compiled_loops_give_to_the_last_bit_what_they_give_as_python(name: str) -> None:
+def test_compiled_loops_give_bitwise_the_same_results_as_python(name: str) -> None:
     function: Any = getattr(kernels, name, None) or getattr(modularity_kernels, name)
     compiled, plain = ARGUMENTS[name](), ARGUMENTS[name]()
     before = ARGUMENTS[name]()
     results = function(*compiled), function.py_func(*plain)
-    if results[0] is None:  # it works in place
-        assert any((one != other).any() for one, other in zip(compiled, before, strict=True))
+    if results[0] is None:  # the function works in place
+        assert any((after != start).any() for after, start in zip(compiled, before, strict=True))
     else:
         np.testing.assert_array_equal(*results)
-    for one, other in zip(compiled, plain, strict=True):
-        if isinstance(one, np.ndarray):
-            np.testing.assert_array_equal(one, other)
+    for with_numba, without in zip(compiled, plain, strict=True):
+        if isinstance(with_numba, np.ndarray):
+            np.testing.assert_array_equal(with_numba, without)
 
 
-def test_every_compiled_loop_is_compared() -> None:
-    loops = {*kernels.__all__, *modularity_kernels.__all__} - {"LEAST_GAIN"}
+def test_every_compiled_loop_is_tested() -> None:
+    loops = {*kernels.__all__, *modularity_kernels.__all__} - {"MIN_GAIN"}
     assert loops == set(ARGUMENTS)
 
 
@@ -85,19 +85,19 @@ import numpy as np
 if "without" in sys.argv:
     sys.modules["numba"] = None
 from spatialnets.graph import *
-from spatialnets.compiled import COMPILED
-assert COMPILED == ("without" not in sys.argv)
+from spatialnets.compiled import HAS_NUMBA
+assert HAS_NUMBA == ("without" not in sys.argv)
 assert "torch" not in sys.modules
 generator = np.random.default_rng(0)
 weights = generator.random((2, 15, 15)) ** 3
 few = threshold_proportional(weights, 0.3)
-for found in (
+for values in (
     *modularity(weights), *modularity(weights, "directed"), *modularity(few, "louvain", repeats=4),
     path_lengths(few), path_lengths(few > 0), betweenness(few), betweenness(few > 0), efficiency(weights),
     small_worldness(weights, "paths", count=5), small_worldness(weights, "paths", "degree", count=3),
     small_world_propensity(weights), rich_club(few, directed=True, normalised=True, count=3),
 ):
-    print(np.asarray(found).ravel().tolist())
+    print(np.asarray(values).ravel().tolist())
 """
 
 
@@ -110,8 +110,8 @@ def test_every_measure_is_the_same_without_numba() -> None:
     assert with_numba == without
 
 
-def test_importing_the_functions_imports_nothing_heavy() -> None:
+def test_importing_graph_measures_imports_no_large_package() -> None:
     heavy = "'torch', 'scipy', 'numba', 'networkx', 'xarray', 'pandas'"
     code = f"import sys, spatialnets.graph; print([name for name in ({heavy}) if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    assert found == "[]\n"
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert output == "[]\n"

@@ -1,4 +1,4 @@
-"""The public contracts, over every installed part; and each contract can be broken."""
+"""The public contracts: every installed component satisfies its contract, and violations are detected."""
 
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -12,8 +12,9 @@ import torch
 import xarray as xr
 
 from spatialnets import Analysis, Experiment, Geometry, Run, registry
+from spatialnets.aliases import FloatArray
 from spatialnets.geometries import Grid
-from spatialnets.protocols import FloatArray, Product, Regularizer, Snapshot, Sum, WiringRegularizer
+from spatialnets.protocols import Product, Regularizer, Snapshot, Sum, WiringRegularizer
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice, Phase
 from spatialnets.testing import (
@@ -104,22 +105,22 @@ CHECKS = {
     "constraint": check_constraint,
     "task": check_task,
 }
-NEEDS = {
+MARKS = {
     "neurogym": pytest.mark.skipif(find_spec("neurogym") is None, reason="neurogym is not installed"),
 }
-PARTS = [
-    pytest.param(family, name, arguments, id=f"{name}-{place}", marks=NEEDS.get(name, ()))
+COMPONENTS = [
+    pytest.param(family, name, arguments, id=f"{name}-{index}", marks=MARKS.get(name, ()))
     for family in CHECKS
     for name in registry.names(family)
-    if name != "imported"  # which only says that nothing can be done: tests/test_importing.py
-    for place, arguments in enumerate(EXAMPLES.get(name, [{}]))
+    if name != "imported"  # a placeholder for networks trained elsewhere, see tests/test_importing.py
+    for index, arguments in enumerate(EXAMPLES.get(name, [{}]))
 ]
 
 
-@pytest.mark.parametrize(("family", "name", "arguments"), PARTS)
-def test_every_installed_part_keeps_its_contract(family: str, name: str, arguments: dict[str, Any]) -> None:
-    part = registry.load(family, name)(**arguments)
-    CHECKS[family](part)  # type: ignore[operator]
+@pytest.mark.parametrize(("family", "name", "arguments"), COMPONENTS)
+def test_every_installed_component_satisfies_its_contract(family: str, name: str, arguments: dict[str, Any]) -> None:
+    component = registry.load(family, name)(**arguments)
+    CHECKS[family](component)  # type: ignore[operator]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +138,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.mark.parametrize("name", registry.names("analysis"))
-def test_every_installed_analysis_keeps_its_contract(name: str, run: Run) -> None:
+def test_every_installed_analysis_satisfies_its_contract(name: str, run: Run) -> None:
     analysis = registry.load("analysis", name)()
     check_analysis(analysis, run)
     diverged = analysis.measure(run).isel(network=1, epoch=-1)
@@ -150,46 +151,46 @@ class Nameless(Analysis):
         return run.map(lambda shard: shard[["weights"]].sum(("pre", "post")))
 
 
-def test_an_analysis_that_does_not_say_what_it_measures_is_found_out(run: Run) -> None:
+def test_check_analysis_detects_measurements_without_a_name(run: Run) -> None:
     with pytest.raises(AssertionError, match="needs a long_name"):
         check_analysis(Nameless(), run)
 
 
 @dataclass(frozen=True)
 class Twisted(Grid):
-    """A grid with something wrong."""
+    """A grid whose distances are invalid."""
 
-    wrong: str = "one way"
+    defect: str = "asymmetric"
 
     def distances(self) -> FloatArray:
         distances = super().distances()
-        match self.wrong:
-            case "one way":
+        match self.defect:
+            case "asymmetric":
                 return np.asarray(np.triu(distances))
             case "detour":
                 distances[0, 1] = distances[1, 0] = 100
             case "nan":
                 distances[0, 1] = np.nan
-            case "self":
+            case "diagonal":
                 distances[3, 3] = 1
-            case "single":
+            case "float32":
                 return np.asarray(distances.astype(np.float32))
         return distances
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("defect", "message"),
     [
-        ("one way", "as far there as back"),
-        ("detour", "no detour"),
-        ("nan", "must be finite"),
-        ("self", "no distance from itself"),
-        ("single", "must be float64"),
+        ("asymmetric", r"distances\(\) must be symmetric"),
+        ("detour", r"distances\(\) violates the triangle inequality"),
+        ("nan", r"distances\(\) must be finite"),
+        ("diagonal", r"distances\(\) must be 0 on the diagonal"),
+        ("float32", r"distances\(\) must be float64"),
     ],
 )
-def test_a_geometry_that_is_no_metric_is_found_out(wrong: str, said: str) -> None:
-    with pytest.raises(AssertionError, match=said):
-        check_geometry(Twisted(wrong=wrong))
+def test_check_geometry_detects_distances_that_are_not_a_metric(defect: str, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        check_geometry(Twisted(defect=defect))
 
 
 @dataclass(frozen=True)
@@ -197,14 +198,14 @@ class Unequal(Grid):
     cache: list[int] = field(default_factory=lambda: [1])
 
 
-def test_a_geometry_that_is_no_value_is_found_out() -> None:
+def test_check_geometry_detects_a_geometry_that_is_not_hashable() -> None:
     with pytest.raises((AssertionError, TypeError)):
         check_geometry(Unequal())
 
 
 @dataclass(frozen=True)
 class Mixing(L1):
-    """Lets every network pay for the first."""
+    """Charges every network for the weights of the first."""
 
     def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
         return weights[:1].mean() * weights.new_ones(())
@@ -212,7 +213,7 @@ class Mixing(L1):
 
 @dataclass(frozen=True)
 class Detached(L1):
-    """Hides its price from learning."""
+    """Cuts the gradient of its price."""
 
     def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
         return weights.detach() ** 2
@@ -220,7 +221,7 @@ class Detached(L1):
 
 @dataclass(frozen=True)
 class Unguarded(WiringRegularizer):
-    """Divides by out-strength."""
+    """Divides by out-strength, which may be zero."""
 
     def price(self, weights: torch.Tensor, distances: torch.Tensor | None) -> torch.Tensor:
         return 1 / weights.sum(dim=-1, keepdim=True)
@@ -228,26 +229,26 @@ class Unguarded(WiringRegularizer):
 
 @dataclass(frozen=True)
 class Summed(Regularizer):
-    """Gives one number for all networks."""
+    """Returns one number for all networks."""
 
     def penalty(self, snapshot: Snapshot) -> torch.Tensor:
         return snapshot.weights.abs().sum()
 
 
 @pytest.mark.parametrize(
-    ("regularizer", "said"),
+    ("regularizer", "message"),
     [
-        (Mixing(0.1), "batch-mates"),
+        (Mixing(0.1), "must not depend on other networks"),
         (Unguarded(0.1), "must be finite"),
-        (Summed(), "must be"),
+        (Summed(), r"must have shape \(network,\)"),
     ],
 )
-def test_a_regularizer_that_breaks_a_promise_is_found_out(regularizer: Regularizer, said: str) -> None:
-    with pytest.raises(AssertionError, match=said):
+def test_check_regularizer_detects_violations_of_the_contract(regularizer: Regularizer, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
         check_regularizer(regularizer)
 
 
-def test_a_penalty_whose_gradient_is_cut_is_found_out() -> None:
+def test_check_regularizer_detects_a_wrong_gradient() -> None:
     with pytest.raises(Exception, match="(?i)gradient|jacobian"):
         check_regularizer(Detached(0.1))
 
@@ -259,12 +260,12 @@ class Careless(OneChoice):
         return super().loss(outputs, targets, mask) + outputs.square().mean(dim=(1, 2, 3))
 
 
-def test_a_task_that_scores_where_nothing_is_asked_is_found_out() -> None:
+def test_check_task_detects_a_loss_that_ignores_the_mask() -> None:
     with pytest.raises(AssertionError, match="must not matter"):
         check_task(Careless())
 
 
-def test_the_abstract_classes_cannot_be_built() -> None:
+def test_abstract_classes_cannot_be_instantiated() -> None:
     for abstract in (Geometry, Regularizer, WiringRegularizer):
         with pytest.raises(TypeError, match="abstract"):
             abstract()  # type: ignore[abstract, call-arg]

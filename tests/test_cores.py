@@ -1,4 +1,4 @@
-"""What every installed core can do, in the company of the other parts."""
+"""Every installed core, together with the other components."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +20,8 @@ from spatialnets.protocols import Constraint, Geometry, Recurrent, RecurrentCore
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
 from spatialnets.testing import check_core
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer
 
 CORES = [pytest.param(name, id=name) for name in registry.names("core") if name != "imported"]
@@ -30,8 +31,8 @@ TASK = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4)
 REQUIRED: dict[str, dict[str, Any]] = {"wrapped": {"module_factory": "torch.nn:GRU"}}
 
 
-def core_of(name: str, **words: Any) -> RecurrentCore:
-    core: RecurrentCore = registry.load("core", name)(**REQUIRED.get(name, {}), **words)
+def core_of(name: str, **fields: Any) -> RecurrentCore:
+    core: RecurrentCore = registry.load("core", name)(**REQUIRED.get(name, {}), **fields)
     return core
 
 
@@ -45,7 +46,7 @@ def units(geometry: Geometry) -> StoredGeometry:
     )
 
 
-def trained(
+def train(
     core: RecurrentCore, regularizer: Regularizer, geometry: Geometry, epochs: int = 2, noise: float = 0.0
 ) -> Trainer:
     shard = Shard(
@@ -83,119 +84,123 @@ GRID, SPHERE, CORTEX = Grid((3, 2, 2)), Sphere(n=12), Cortex(source="fsaverage5_
 def test_every_core_learns_under_every_penalty_on_every_geometry(
     name: str, regularizer: Regularizer, geometry: Geometry
 ) -> None:
-    scores = trained(core_of(name), regularizer, geometry).scores
+    scores = train(core_of(name), regularizer, geometry).history.scores
     assert np.isfinite(scores["loss"]).all()
     penalties = np.array(scores["penalty"])
     assert (np.diff(penalties, axis=0) < 0).all()
 
 
-def test_only_gates_that_pay_shrink() -> None:
-    trainer = trained(GRU(paying_gates=("update",)), L1(10.0), GRID)
+def test_only_paying_gates_shrink() -> None:
+    trainer = train(GRU(paying_gates=("update",)), L1(10.0), GRID)
     before, after = (abs(trainer.dataset()["weights"].sel(epoch=epoch)).sum(("pre", "post")) for epoch in (0, 2))
-    fell = 1 - (after / before).mean("network")
-    assert float(fell.sel(gate="update")) > 0.2
-    assert abs(float(fell.sel(gate="reset"))) < 0.1
-    assert abs(float(fell.sel(gate="candidate"))) < 0.1
+    decrease = 1 - (after / before).mean("network")
+    assert float(decrease.sel(gate="update")) > 0.2
+    assert abs(float(decrease.sel(gate="reset"))) < 0.1
+    assert abs(float(decrease.sel(gate="candidate"))) < 0.1
 
 
 # Constraints
 
-OPEN = (np.random.default_rng(0).random((12, 12)) < 0.4).astype(float)
+ALLOWED = (np.random.default_rng(0).random((12, 12)) < 0.4).astype(float)
 
 
 @pytest.mark.parametrize("name", CORES)
 def test_constraints_hold_after_training(name: str) -> None:
-    constraints: tuple[Constraint, ...] = (Dale(0.75), Mask(source=tuple(map(tuple, OPEN))), NoSelf())
-    trainer = trained(core_of(name, constraints=constraints), L1(0.01), GRID)
+    constraints: tuple[Constraint, ...] = (Dale(0.75), Mask(source=tuple(map(tuple, ALLOWED))), NoSelf())
+    trainer = train(core_of(name, constraints=constraints), L1(0.01), GRID)
     shard = trainer.dataset()
     weights = shard["weights"].to_numpy().reshape(2, 3, -1, 12, 12)
     signs = Dale(0.75).signs(12).numpy()
     assert (weights * signs[:, None] >= 0).all()
-    assert (weights[..., OPEN == 0] == 0).all()
+    assert (weights[..., ALLOWED == 0] == 0).all()
     assert (np.diagonal(weights, axis1=-2, axis2=-1) == 0).all()
-    assert (weights[..., (OPEN != 0) & ~np.eye(12, dtype=bool)] != 0).mean() > 0.9
+    assert (weights[..., (ALLOWED != 0) & ~np.eye(12, dtype=bool)] != 0).mean() > 0.9
     assert not np.array_equal(weights[:, 2], weights[:, 0])
-    free = trainer.ensemble.projections()["recurrent"].detach().numpy()
-    np.testing.assert_array_equal(free, weights[:, 2])
+    final = trainer.ensemble.projections()["recurrent"].detach().numpy()
+    np.testing.assert_array_equal(final, weights[:, 2])
 
 
 # Recording
 
 
 @pytest.mark.parametrize("name", CORES)
-def test_networks_are_rebuilt_from_what_is_stored(name: str) -> None:
+def test_stored_networks_are_rebuilt_exactly(name: str) -> None:
     core = core_of(name)
-    trainer = trained(core, L1(0.001), GRID)
+    trainer = train(core, L1(0.001), GRID)
     shard = trainer.dataset()
     recording = record(shard, 2, core, TASK, trials=30)
     inputs = torch.from_numpy(np.stack([trials.inputs for trials in recording.trials]))
     rebuilt = rebuild(shard, 2, core, TASK)
     with torch.no_grad():
-        assert torch.equal(rebuilt(inputs, [9]), trainer.ensemble(inputs, [9]))
+        # products in a different order, over 10 steps; weights are equal
+        torch.testing.assert_close(rebuilt(inputs, [9]), trainer.ensemble(inputs, [9]), rtol=0, atol=1e-5)
         states = trainer.ensemble.recurrent(inputs).numpy()
-    np.testing.assert_allclose(recording.states, states, atol=1e-5)  # products in another order, over 10 steps
+    np.testing.assert_allclose(recording.states, states, atol=1e-5)
     assert np.isfinite(states).all()
+    for ours, theirs in zip(rebuilt.parameters(), trainer.ensemble.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_fixed_time_constants_are_rebuilt_from_the_seed() -> None:
     core = LIF(learn_tau=False)
-    trainer = trained(core, L1(0.001), GRID)
+    trainer = train(core, L1(0.001), GRID)
     inputs = torch.randn(2, 5, 10, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        assert torch.equal(rebuild(trainer.dataset(), 2, core, TASK)(inputs, [9]), trainer.ensemble(inputs, [9]))
+        outputs = rebuild(trainer.dataset(), 2, core, TASK)(inputs, [9]), trainer.ensemble(inputs, [9])
+    torch.testing.assert_close(*outputs, rtol=0, atol=1e-5)  # products in a different order, over 10 steps
 
 
-def test_weights_of_gates_are_stored_by_name() -> None:
-    shard = trained(GRU(), L1(0.001), GRID, epochs=1).dataset()
+def test_gates_are_stored_by_name() -> None:
+    shard = train(GRU(), L1(0.001), GRID, epochs=1).dataset()
     assert shard["weights"].dims == ("network", "epoch", "gate", "pre", "post")
     assert shard["weights_input"].dims == ("network", "epoch", "gate", "input", "post")
     assert shard["gate"].to_numpy().tolist() == ["reset", "update", "candidate"]
-    assert "gate" not in trained(RNN(), L1(0.001), GRID, epochs=1).dataset().coords
+    assert "gate" not in train(RNN(), L1(0.001), GRID, epochs=1).dataset().coords
 
 
 NOISY = [name for name in registry.names("core") if registry.load("core", name).takes_noise]
 
 
 @pytest.mark.parametrize("name", NOISY)
-def test_noise_of_units_is_part_of_training(name: str) -> None:
-    quiet, noisy = (trained(core_of(name), L1(0.001), GRID, epochs=1, noise=noise).dataset() for noise in (0.0, 0.3))
+def test_recurrent_noise_changes_training(name: str) -> None:
+    quiet, noisy = (train(core_of(name), L1(0.001), GRID, epochs=1, noise=noise).dataset() for noise in (0.0, 0.3))
     assert not np.array_equal(quiet["weights"].isel(epoch=1), noisy["weights"].isel(epoch=1))
     np.testing.assert_array_equal(quiet["weights"].isel(epoch=0), noisy["weights"].isel(epoch=0))
 
 
-# The contract can be broken
+# Cores that violate the contract
 
 
 class BrokenModule(RNNModule):
-    wrong = ""
+    defect = ""
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
-        if self.wrong == "deaf":
+        if self.defect == "ignores noise":
             return super().forward(inputs)
-        if self.wrong == "trembling" and noise is not None:
+        if self.defect == "adds a constant" and noise is not None:
             return super().forward(inputs, noise) + 0.001
         states = super().forward(inputs, noise)
-        if self.wrong == "mixing":
+        if self.defect == "mixes networks":
             return states + 0 * states.mean()
         return states
 
 
 @dataclass(frozen=True)
 class Broken(RNN):
-    wrong: str = ""
+    defect: str = ""
 
     def build(self, n_inputs: int, n_units: int, generators: Any) -> Recurrent:
         module = BrokenModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)
-        module.wrong = self.wrong
+        module.defect = self.defect
         return module
 
     def trace(self, states: Tensor) -> Tensor:
-        match self.wrong:
-            case "narrow":
+        match self.defect:
+            case "last step only":
                 return states[:, :, -1]
-            case "cut":
+            case "detached":
                 return states.detach()
-            case "foreseeing":
+            case "acausal":
                 return states - states.mean(dim=2, keepdim=True)
         return states
 
@@ -206,18 +211,18 @@ class Misnamed(RNN):
 
 
 @pytest.mark.parametrize(
-    ("core", "said"),
+    ("core", "message"),
     [
-        (Misnamed(), "must have the gates one, other"),
-        (Broken(wrong="deaf"), "noise must change states"),
-        (Broken(wrong="trembling"), "no noise must change nothing"),
-        (Broken(wrong="mixing"), "must not disturb others"),
-        (Broken(wrong="narrow"), "must keep the shape"),
-        (Broken(wrong="cut"), "must reach|must be differentiable"),
-        (Broken(wrong="foreseeing"), "must not change the past"),
+        (Misnamed(), r"must have 2 gates \(one, other\), not 1"),
+        (Broken(defect="ignores noise"), "noise must change states"),
+        (Broken(defect="adds a constant"), "noise of 0 must not change states"),
+        (Broken(defect="mixes networks"), "must not affect others"),
+        (Broken(defect="last step only"), "must keep the shape"),
+        (Broken(defect="detached"), "must reach|must be differentiable"),
+        (Broken(defect="acausal"), "must not depend on later states"),
     ],
-    ids=lambda value: getattr(value, "wrong", type(value).__name__),
+    ids=lambda value: getattr(value, "defect", type(value).__name__),
 )
-def test_a_core_that_breaks_a_promise_is_found_out(core: RecurrentCore, said: str) -> None:
-    with pytest.raises((AssertionError, RuntimeError), match=said):
+def test_check_core_detects_violations_of_the_contract(core: RecurrentCore, message: str) -> None:
+    with pytest.raises((AssertionError, RuntimeError), match=message):
         check_core(core)

@@ -25,16 +25,16 @@ PIAL = template_files("fsaverage5_pial", "left")[0]
 PIAL_RIGHT = template_files("fsaverage5_pial", "right")[0]
 
 
-def cortex_of(**words: Any) -> Cortex:
-    """Return what type checkers would rather have as words and numbers."""
-    return Cortex(**words)
+def cortex_of(**fields: Any) -> Cortex:
+    """Return a cortex; type checkers would insist on exact types."""
+    return Cortex(**fields)
 
 
 # Templates
 
 
 @pytest.mark.parametrize("source", TEMPLATES)
-def test_every_template_is_a_cortex(source: str) -> None:
+def test_every_template_satisfies_the_geometry_contract(source: str) -> None:
     cortex = Cortex(source=source, n=40, voxel_mm=3.0)
     check_geometry(cortex)
     assert cortex.length_unit == "mm"
@@ -56,34 +56,32 @@ def test_the_default_is_the_left_hemisphere_of_mni152() -> None:
     assert cortex.n_units == 100
     assert (cortex.positions()[:, 0] < 2).all()
     assert 80 < cortex.distances().mean() < 110
-    assert cortex.facts().keys() == {"kept in one piece", "other parts"}
+    assert cortex.facts().keys() == {"topology", "disconnected voxels"}
     assert 25_000 < len(cortex.surface().vertices) < 30_000
 
 
 @pytest.mark.slow
-def test_right_is_about_the_mirror_image_of_left() -> None:
+def test_the_hemispheres_of_mni152_are_nearly_symmetric() -> None:
     left, right = (cortex_of(source="mni152_gm", hemisphere=side, voxel_mm=3.0, n=60) for side in ("left", "right"))
     assert (right.positions()[:, 0] > -3).all()
     assert abs(right.distances().mean() / left.distances().mean() - 1) < 0.05  # the MNI brain is symmetric
 
 
-def test_units_lie_on_the_registered_sphere_where_their_vertices_do() -> None:
+def test_units_have_the_positions_of_their_vertices_on_the_registered_sphere() -> None:
     cortex = Cortex(source="fsaverage5_white", n=30)
     surface, sphere = template_surface("fsaverage5_white", "left")
-    at = cdist(cortex.positions(), surface.vertices).argmin(axis=1)
-    np.testing.assert_array_equal(cortex.sphere(), sphere.vertices[at])
-    np.testing.assert_allclose(np.linalg.norm(sphere.vertices, axis=1), 100, rtol=1e-4)  # as the file has it
+    vertex = cdist(cortex.positions(), surface.vertices).argmin(axis=1)
+    np.testing.assert_array_equal(cortex.sphere(), sphere.vertices[vertex])
+    np.testing.assert_allclose(np.linalg.norm(sphere.vertices, axis=1), 100, rtol=1e-4)  # the radius in the file
 
 
 # Both hemispheres
 
 
-def test_two_hemispheres_need_a_rule() -> None:
-    with pytest.raises(
-        ValueError, match="need a rule for distances across: write across: euclidean .* or across: a len"
-    ):
+def test_two_hemispheres_need_a_rule_for_distances_across() -> None:
+    with pytest.raises(ValueError, match="hemispheres is not defined: write across: euclidean .* or across: a length"):
         Cortex(hemisphere="both")
-    with pytest.raises(ValueError, match="inflated hemispheres do not lie where they are"):
+    with pytest.raises(ValueError, match="inflated hemispheres are not in their anatomical positions"):
         Cortex(source="fsaverage5_inflated", hemisphere="both", across="euclidean")
     with pytest.raises(ValueError, match="n must be 4 or more for two hemispheres"):
         Cortex(hemisphere="both", across=100.0, n=3)
@@ -91,7 +89,7 @@ def test_two_hemispheres_need_a_rule() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("across", ["euclidean", 60.0, 150.0])
-def test_two_hemispheres_are_a_metric(across: Any) -> None:
+def test_distances_of_two_hemispheres_are_a_metric(across: Any) -> None:
     both = Cortex(source="fsaverage5_pial", hemisphere="both", across=across, n=41)
     check_geometry(both)
     left, right = (
@@ -106,7 +104,7 @@ def test_two_hemispheres_are_a_metric(across: Any) -> None:
     within = both.distances()[:21, :21]
     assert (within <= left.distances() + 1e-9).all()
     shortened = float(both.facts()["across hemispheres"].split()[0])
-    if across == 150.0:  # more than half of the longest way within: nothing is nearer by way of the other side
+    if across == 150.0:  # more than half of the longest path within: no path across is shorter
         np.testing.assert_allclose(within, left.distances(), rtol=1e-12)
         assert shortened == 0
     else:
@@ -117,11 +115,11 @@ def test_two_hemispheres_are_a_metric(across: Any) -> None:
 # Files
 
 
-def test_a_nifti_file_is_one_word(tmp_path: Path) -> None:
+def test_a_nifti_file_can_be_cut_into_hemispheres_or_used_whole(tmp_path: Path) -> None:
     x, y, z = np.indices((40, 50, 40)) - np.array([19.5, 24.5, 19.5])[:, None, None, None]
     lump = ((x / 15) ** 2 + (y / 20) ** 2 + (z / 14) ** 2 < 1).astype(np.uint8)
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    affine[:3, 3] = [-39, -49, -39]  # the middle at the origin
+    affine[:3, 3] = [-39, -49, -39]  # centred at the origin
     nibabel.Nifti1Image(lump, affine).to_filename(tmp_path / "brain.nii.gz")
     left, right, whole = (
         cortex_of(source=tmp_path / "brain.nii.gz", hemisphere=side, n=25) for side in ("left", "right", "whole")
@@ -134,7 +132,7 @@ def test_a_nifti_file_is_one_word(tmp_path: Path) -> None:
     assert whole.surface().vertices[:, 0].max() > 25
     both = cortex_of(source=tmp_path / "brain.nii.gz", hemisphere="both", across=80.0, n=20)
     check_geometry(both)
-    # one hemisphere alone is one hemisphere, whatever the word
+    # a volume with a single hemisphere is used whole, whatever `hemisphere` is
     nibabel.Nifti1Image(lump, np.diag([2.0, 2.0, 2.0, 1.0])).to_filename(tmp_path / "right.nii.gz")
     alone = cortex_of(source=tmp_path / "right.nii.gz", n=25)
     np.testing.assert_allclose(
@@ -142,12 +140,12 @@ def test_a_nifti_file_is_one_word(tmp_path: Path) -> None:
         whole.surface().vertices - whole.surface().vertices.mean(axis=0),
         atol=1e-6,
     )
-    with pytest.raises(ValueError, match="lies on one side of x = 0"):
+    with pytest.raises(ValueError, match="is on one side of x = 0 in world coordinates: it contains one hemisphere"):
         cortex_of(source=tmp_path / "right.nii.gz", hemisphere="both", across=80.0).positions()
 
 
 @pytest.mark.slow
-def test_a_surface_file_is_what_the_template_is() -> None:
+def test_a_surface_file_gives_the_same_distances_as_the_template() -> None:
     template = Cortex(source="fsaverage5_pial", n=30)
     file = cortex_of(source=PIAL, n=30)
     np.testing.assert_array_equal(file.distances(), template.distances())
@@ -157,12 +155,12 @@ def test_a_surface_file_is_what_the_template_is() -> None:
     )
     both = cortex_of(source=[PIAL, PIAL_RIGHT], n=30, hemisphere="both", across=100.0)
     check_geometry(both)
-    with pytest.raises(ValueError, match=r"is one hemisphere: write source: \[left file, right file\]"):
+    with pytest.raises(ValueError, match=r"contains one hemisphere: write source: \[left file, right file\]"):
         cortex_of(source=PIAL, hemisphere="both", across=100.0)
 
 
 @pytest.mark.slow
-def test_parcels_of_a_labelled_volume_carry_to_a_surface(tmp_path: Path) -> None:
+def test_a_label_volume_defines_parcels_on_a_surface(tmp_path: Path) -> None:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = [-75, -110, -60]
     x, y, z = (np.indices((52, 62, 50)).reshape(3, -1).T @ affine[:3, :3] + affine[:3, 3]).T
@@ -182,42 +180,42 @@ def test_parcels_of_a_labelled_volume_carry_to_a_surface(tmp_path: Path) -> None
     far = affine.copy()
     far[:3, 3] = 900
     nibabel.Nifti1Image(labels, far).to_filename(tmp_path / "far.nii.gz")
-    with pytest.raises(ValueError, match="no voxel above 0 near the surface: are both in the same space"):
+    with pytest.raises(ValueError, match="no voxels above 0 near the surface: are both in the same space"):
         cortex_of(source="fsaverage5_pial", labels=tmp_path / "far.nii.gz").positions()
 
 
-def test_labels_of_vertices_do_not_fit_a_surface_made_from_a_volume(tmp_path: Path) -> None:
+def test_values_per_vertex_do_not_match_a_surface_made_from_a_volume(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", np.arange(10_242) % 7)
     assert cortex_of(source="fsaverage5_pial", labels=tmp_path / "labels.npy").n_units == 6
     for what in ("labels", "mask"):
-        with pytest.raises(ValueError, match=rf"{what}: .*a surface made from a volume takes its {what} from a volume"):
+        with pytest.raises(ValueError, match=rf"{what}: .*for a surface made from a volume, {what} must be a volume"):
             cortex_of(source="mni152_wm", voxel_mm=3.0, **{what: tmp_path / "labels.npy"}).positions()
 
 
 @pytest.mark.slow
-def test_labels_of_a_volume_have_names_from_a_table(tmp_path: Path) -> None:
+def test_names_of_the_labels_of_a_volume_come_from_a_table(tmp_path: Path) -> None:
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = [-75, -110, -60]
     labels = np.where(np.arange(62)[None, :, None] < 30, 11, 17) * np.ones((52, 1, 50))
     nibabel.Nifti1Image(labels.astype(np.int16), affine).to_filename(tmp_path / "dseg.nii.gz")
     table = tmp_path / "dseg.tsv"
     table.write_text("index\tname\n11\tback\n17\tfront\n")
-    words = {"source": "fsaverage5_pial", "labels": tmp_path / "dseg.nii.gz"}
-    named = cortex_of(**words, names=table)
+    fields = {"source": "fsaverage5_pial", "labels": tmp_path / "dseg.nii.gz"}
+    named = cortex_of(**fields, names=table)
     assert named.unit_names() == ("back", "front")
-    assert cortex_of(**words).unit_names() == ("11", "17")
+    assert cortex_of(**fields).unit_names() == ("11", "17")
     table.write_text("index\tname\n11\tposterior\n")
-    assert cortex_of(**words, names=table).unit_names() == ("posterior", "17")  # another table is another cortex
+    assert cortex_of(**fields, names=table).unit_names() == ("posterior", "17")  # a changed table is read again
     table.write_text("index\tname\n12\tposterior\n")
-    with pytest.raises(ValueError, match=r"dseg.tsv names none of the labels of .*dseg.nii.gz, such as 17"):
-        cortex_of(**words, names=table).positions()
+    with pytest.raises(ValueError, match=r"dseg.tsv contains none of the labels of .*dseg.nii.gz, such as 17"):
+        cortex_of(**fields, names=table).positions()
 
 
-def test_a_mask_in_a_volume_keeps_units_off_what_is_not_cortex(tmp_path: Path) -> None:
+def test_units_stay_inside_the_mask_of_a_volume(tmp_path: Path) -> None:
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = [-90, -126, -72]
     mask = np.ones((91, 109, 91), dtype=np.uint8)
-    mask[38:53] = 0  # 7 voxels on either side of the midline: the cut through white matter
+    mask[38:53] = 0  # 7 voxels on each side of the midline: the cut through white matter
     mask[2:4, 2:4, 2:4] = 1
     nibabel.Nifti1Image(mask, affine).to_filename(tmp_path / "lateral.nii.gz")
     cortex = cortex_of(source="mni152_wm", voxel_mm=3.0, n=60, mask=tmp_path / "lateral.nii.gz")
@@ -227,22 +225,24 @@ def test_a_mask_in_a_volume_keeps_units_off_what_is_not_cortex(tmp_path: Path) -
     assert "islands" in cortex.facts()
 
 
-def test_a_probability_map_of_bytes_says_what_stands_for_one(tmp_path: Path) -> None:
+def test_full_is_the_value_of_probability_1_in_a_map_of_bytes(tmp_path: Path) -> None:
     x, y, z = np.indices((30, 30, 30)) - 14.5
-    share = np.clip(12 - np.sqrt(x**2 + y**2 + z**2), 0, 1)
-    nibabel.Nifti1Image(np.round(255 * share).astype(np.uint8), np.diag([2.0, 2, 2, 1])).to_filename(tmp_path / "b.nii")
-    nibabel.Nifti1Image(share.astype(np.float32), np.diag([2.0, 2, 2, 1])).to_filename(tmp_path / "f.nii")
+    probability = np.clip(12 - np.sqrt(x**2 + y**2 + z**2), 0, 1)
+    nibabel.Nifti1Image(np.round(255 * probability).astype(np.uint8), np.diag([2.0, 2, 2, 1])).to_filename(
+        tmp_path / "b.nii"
+    )
+    nibabel.Nifti1Image(probability.astype(np.float32), np.diag([2.0, 2, 2, 1])).to_filename(tmp_path / "f.nii")
     bytes_, floats = cortex_of(source=tmp_path / "b.nii", n=12, full=255), cortex_of(source=tmp_path / "f.nii", n=12)
-    # 255 steps instead of many: a vertex moves by a few thousandths of a voxel
+    # rounding to 255 values moves a vertex by a few thousandths of a voxel
     np.testing.assert_allclose(bytes_.distances().mean(), floats.distances().mean(), rtol=0.01)
-    with pytest.raises(ValueError, match="say what stands for 1, such as full=255"):
+    with pytest.raises(ValueError, match="set the value that corresponds to 1, such as full=255"):
         cortex_of(source=tmp_path / "b.nii", n=12).positions()
 
 
-# Values, words and mistakes
+# Values and errors
 
 
-def test_a_cortex_is_a_value_without_its_arrays() -> None:
+def test_a_cortex_is_compared_and_pickled_without_its_arrays() -> None:
     cortex = Cortex(source="fsaverage5_pial", n=30)
     cortex.positions()
     assert len(pickle.dumps(cortex)) < 1000
@@ -252,14 +252,14 @@ def test_a_cortex_is_a_value_without_its_arrays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("fields", "message"),
     [
         ({"source": "mni152_vm"}, r"no file mni152_vm, and no template of that name: did you mean 'mni152_wm'\?"),
         ({"source": "absent.nii.gz"}, "source: there is no file absent.nii.gz"),
         ({"source": ("a", "b", "c")}, r"source must be one file, or two \(left and right\), not 3"),
         ({"hemisphere": "top"}, "hemisphere must be left, right, both or whole, not 'top'"),
-        ({"hemisphere": "whole"}, "the template mni152_wm is of two hemispheres"),
-        ({"voxel_mm": 0.0}, "voxel_mm must be finite and positive, not 0.0"),
+        ({"hemisphere": "whole"}, "hemisphere must be left, right or both for the template mni152_wm, not whole"),
+        ({"voxel_mm": 0.0}, "voxel_mm must be positive and finite, not 0.0"),
         ({"n": 1}, "n must be 2 or more"),
         ({"metric": "crow"}, "metric must be geodesic or euclidean"),
         ({"labels": "absent.annot"}, "labels: there is no file absent.annot"),
@@ -267,58 +267,64 @@ def test_a_cortex_is_a_value_without_its_arrays() -> None:
         ({"across": -1.0}, "across must be refused, euclidean or a finite, positive length"),
         ({"across": [1.0]}, r"across must be refused, euclidean or a finite, positive length, not \[1.0\]"),
         ({"n": 10.5}, "n must be a whole number, not 10.5"),
-        ({"voxel_mm": "2"}, "voxel_mm must be finite and positive, not '2'"),
+        ({"voxel_mm": "2"}, "voxel_mm must be a number, not '2'"),
         ({"mask_labels": (2.5,)}, r"mask_labels must be whole numbers, not \[2.5\]"),
-        ({"mask_labels": (2,)}, "mask_labels is for a volume of your own; mni152_wm is a template"),
-        ({"full": 255.0}, "full is for a volume of your own; mni152_wm is a template"),
-        ({"source": PIAL, "mask_labels": (2,)}, r"mask_labels is for a volume; .*pial_left.gii.gz is a surface"),
-        ({"source": PIAL, "mask_labels": (2,), "full": 2.0}, "write one of them"),
-        ({"source": (PIAL, PIAL_RIGHT), "hemisphere": "whole"}, "source names two files, left and right"),
-        ({"names": PIAL}, "names are those of labels, and there are no labels"),
+        ({"mask_labels": (2,)}, "mask_labels applies to your own volumes only, but mni152_wm is a template"),
+        ({"full": 255.0}, "full applies to your own volumes only, but mni152_wm is a template"),
+        (
+            {"source": PIAL, "mask_labels": (2,)},
+            r"mask_labels applies to volumes only, but .*pial_left.gii.gz is a surface",
+        ),
+        ({"source": PIAL, "mask_labels": (2,), "full": 2.0}, "cannot be combined"),
+        (
+            {"source": (PIAL, PIAL_RIGHT), "hemisphere": "whole"},
+            "hemisphere must be left, right or both if source is two files, not whole",
+        ),
+        ({"names": PIAL}, "names is only used together with labels"),
         ({"names": (PIAL, PIAL)}, "names must be one file, not 2"),
     ],
 )
-def test_words_that_mean_nothing_are_refused(words: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Cortex(**words)
+def test_invalid_fields_are_errors(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Cortex(**fields)
 
 
-def test_a_cortex_is_one_word_in_an_experiment() -> None:
+def test_an_experiment_can_use_a_cortex() -> None:
     experiment = Experiment.from_preset("sernn_paper").override("geometry=cortex", "geometry.source=fsaverage5_pial")
     geometry = experiment.groups["l1"].ensembles[0].geometry
     assert geometry == Cortex(source="fsaverage5_pial")
     assert abs(geometry.steps_per_unit() * geometry.distances().sum() / 9900 - 3.058) < 1e-3
 
 
-# Disk and time
+# Cache
 
 
-def test_lengths_are_read_again_in_a_moment_and_mended_when_damaged() -> None:
-    words: dict[str, Any] = {"source": "fsaverage5_pial", "n": 400}
-    first = Cortex(**words).distances()
+def test_cached_distances_are_read_quickly_and_recomputed_if_damaged() -> None:
+    cortex = Cortex(source="fsaverage5_pial", n=400)
+    first = replace(cortex).distances()
     before = set(cache_folder().glob("cortex-*.npz"))
     start = time.perf_counter()
-    again = Cortex(**words).distances()
-    # 3 ms where it was measured; a machine under load may take ten times as long
+    again = replace(cortex).distances()
+    # 3 ms when measured; a machine under load may take ten times as long
     assert time.perf_counter() - start < 0.1
     np.testing.assert_array_equal(again, first)
     for path in before:
         path.write_bytes(path.read_bytes()[:1000])
-    np.testing.assert_array_equal(Cortex(**words).distances(), first)
+    np.testing.assert_array_equal(replace(cortex).distances(), first)
 
 
-def test_another_process_reads_what_this_one_computed() -> None:
+def test_another_process_reads_the_cached_distances() -> None:
     here = Cortex(source="fsaverage5_inflated", n=20).distances()
     files = set(cache_folder().iterdir())
-    code = (
+    program = (
         "from spatialnets.geometries import Cortex; print(Cortex(source='fsaverage5_inflated', n=20).distances().sum())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(done.stdout) == here.sum()
     assert set(cache_folder().iterdir()) == files
 
 
-def test_a_changed_file_is_another_cortex(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     surface, _ = template_surface("fsaverage5_pial", "left")
     path = tmp_path / "lh.pial"
     nibabel.freesurfer.write_geometry(path, surface.vertices, surface.faces)

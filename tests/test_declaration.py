@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from spatialnets.errors import DeclarationError, UserError
-from spatialnets.experiments.declaration import apply_word, from_plain, load_file, load_preset, merge, parse, plain
+from spatialnets.experiments.declaration import apply_override, load_file, load_preset, merge
+from spatialnets.files.yaml_nodes import from_plain, parse, plain
 
 
 @pytest.mark.parametrize(
@@ -29,10 +31,10 @@ from spatialnets.experiments.declaration import apply_word, from_plain, load_fil
         ("{linspace: [0, 1]}", {"linspace": [0, 1]}),
     ],
 )
-def test_values_are_those_of_yaml_1_2(text: str, value: object) -> None:
-    found = plain(parse(f"key: {text}", "x.yaml"))["key"]
-    assert found == value
-    assert type(found) is type(value)
+def test_scalars_have_the_values_of_yaml_1_2(text: str, value: object) -> None:
+    parsed = plain(parse(f"key: {text}", "x.yaml"))["key"]
+    assert parsed == value
+    assert type(parsed) is type(value)
 
 
 def test_every_value_knows_its_line() -> None:
@@ -48,8 +50,8 @@ def test_a_key_given_twice_is_refused_with_both_lines() -> None:
         parse("a: 1\na: 2\n", "x.yaml")
 
 
-def test_what_is_no_yaml_is_refused_with_its_line() -> None:
-    with pytest.raises(DeclarationError, match="x.yaml:3: this is no YAML"):
+def test_invalid_yaml_is_refused_with_its_line() -> None:
+    with pytest.raises(DeclarationError, match="x.yaml:3: not valid YAML: "):
         parse("a: 1\nb: [1, 2\nc: 3\n", "x.yaml")
 
 
@@ -59,22 +61,22 @@ def test_mappings_merge_and_lists_and_axes_replace() -> None:
     assert plain(merge(below, above)) == {"x": {"a": 1, "b": [3], "c": {"list": [5]}}}
 
 
-def test_a_part_of_another_kind_replaces_the_part() -> None:
+def test_a_component_of_another_kind_replaces_the_whole_component() -> None:
     below = from_plain({"geometry": {"kind": "grid", "shape": [5, 5, 4]}}, "below")
     assert plain(merge(below, from_plain({"geometry": "sphere"}, ""))) == {"geometry": {"kind": "sphere"}}
     kept = merge(below, from_plain({"geometry": {"spacing": 2}}, ""))
     assert plain(kept) == {"geometry": {"kind": "grid", "shape": [5, 5, 4], "spacing": 2}}
 
 
-def _paper(*words: str) -> dict[str, object]:
+def _paper(*overrides: str) -> dict[str, object]:
     root = load_preset("sernn_paper")
-    for word in words:
-        root = apply_word(root, word)
+    for override in overrides:
+        root = apply_override(root, override)
     content: dict[str, object] = plain(root)
     return content
 
 
-def test_a_word_for_a_family_reaches_the_base_or_the_groups_that_set_it() -> None:
+def test_an_override_of_a_family_is_set_in_the_base_or_in_the_groups_that_set_it() -> None:
     content = _paper("geometry=sphere", "regularizer.strength=0.3", "training.epochs=3", "networks=16")
     assert content["networks"] == 16
     base, groups = content["base"], content["groups"]
@@ -89,7 +91,7 @@ def test_a_word_for_a_family_reaches_the_base_or_the_groups_that_set_it() -> Non
     }
 
 
-def test_a_word_for_a_group_reaches_that_group_alone() -> None:
+def test_an_override_of_a_group_is_set_in_that_group_only() -> None:
     groups = _paper("groups.l1.regularizer.strength=0.01")["groups"]
     assert isinstance(groups, dict)
     assert groups["l1"]["regularizer"]["strength"] == 0.01
@@ -104,18 +106,18 @@ def test_an_axis_may_be_written_as_a_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("override", "message"),
     [
         ("networks", "expected key=value"),
         ("=3", "expected key=value"),
         ("netwroks=3", "unknown key 'netwroks': did you mean 'networks'"),
-        ("groups.l2.regularizer.strength=1", "no group is called 'l2': did you mean 'l1'"),
-        ("networks=[1", "this is no YAML"),
+        ("groups.l2.regularizer.strength=1", "there is no group 'l2': did you mean 'l1'"),
+        ("networks=[1", "not valid YAML"),
     ],
 )
-def test_a_word_that_leads_nowhere_is_answered(word: str, said: str) -> None:
-    with pytest.raises(DeclarationError, match=f"word '{word.replace('[', '.')}.*{said}"):
-        _paper(word)
+def test_an_invalid_override_is_quoted_with_the_reason(override: str, message: str) -> None:
+    with pytest.raises(DeclarationError, match=f"override '{re.escape(override)}': .*{message}"):
+        _paper(override)
 
 
 def test_files_extend_presets_and_each_other(tmp_path: Path) -> None:
@@ -129,19 +131,19 @@ def test_files_extend_presets_and_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("extends: self.yaml", "self.yaml:1: extends: it extends itself"),
         ("extends: sernn_papre", "did you mean 'sernn_paper'"),
         ("extends: absent.yaml", "there is no file"),
         ("extends: [1]", "expected a preset or a file"),
-        ("", "it is empty"),
-        ("- 1\n- 2", "not a single value or list"),
+        ("", "self.yaml: this file is empty; expected a mapping"),
+        ("- 1\n- 2", "self.yaml:1: this is a single value or a list; expected a mapping"),
     ],
 )
-def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: str, said: str) -> None:
+def test_an_invalid_file_is_refused_with_the_reason(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "self.yaml").write_text(content)
-    with pytest.raises(DeclarationError, match=said):
+    with pytest.raises(DeclarationError, match=message):
         load_file(tmp_path / "self.yaml")
 
 
@@ -152,14 +154,14 @@ def test_files_that_extend_in_a_circle_are_refused(tmp_path: Path) -> None:
         load_file(tmp_path / "a.yaml")
 
 
-def test_a_file_that_is_no_text_or_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_or_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x81")
-    for path, said in (
-        (tmp_path / "binary.yaml", "is no text"),
+    for path, message in (
+        (tmp_path / "binary.yaml", "is not UTF-8 text"),
         (tmp_path / "absent.yaml", "there is no file"),
         (tmp_path, "is a folder"),
     ):
-        with pytest.raises(DeclarationError, match=said):
+        with pytest.raises(DeclarationError, match=message):
             load_file(path)
     with pytest.raises(UserError, match="did you mean 'sernn_demo'"):
         load_preset("sernn_dmeo")

@@ -1,4 +1,4 @@
-"""What README and docs say works: their Python runs, their YAML and commands are valid experiments."""
+"""README and documentation: their Python runs, and their YAML and commands are valid experiments."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spatialnets import DeclarationError, Experiment, registry
-from spatialnets.engines.choice import engine_of, is_engine_word
+from spatialnets.engines.choice import is_engine_override, parse_engine
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -23,7 +23,7 @@ FENCE = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of code on a page; `mark` is the word in a comment above it, such as slow or wrong."""
+    """A code block of a page; `mark` is the word in a comment above it, such as slow or wrong."""
 
     page: Path
     line: int
@@ -36,23 +36,23 @@ class Block:
 
 
 def blocks(page: Path, language: str) -> list[Block]:
-    """Return the code of a language on a page, in order."""
+    """Return the code blocks of a page in one language, in order."""
     content = page.read_text(encoding="utf-8")
     return [
         Block(
             page,
-            content.count("\n", 0, found.start("text")) + 1,
-            found["language"],
-            found["mark"] or "",
-            textwrap.dedent(found["text"]),
+            content.count("\n", 0, match.start("text")) + 1,
+            match["language"],
+            match["mark"] or "",
+            textwrap.dedent(match["text"]),
         )
-        for found in FENCE.finditer(content)
-        if found["language"] == language
+        for match in FENCE.finditer(content)
+        if match["language"] == language
     ]
 
 
 def pages_with(language: str, mark: str | None = None) -> list[Any]:
-    """Return the pages that have a block of a language (with a mark), as parameters with readable names."""
+    """Return the pages with a code block of a language (and mark), as parameters of a test."""
     return [
         pytest.param(page, id=str(page.relative_to(ROOT)))
         for page in PAGES
@@ -61,14 +61,14 @@ def pages_with(language: str, mark: str | None = None) -> list[Any]:
 
 
 def run_page(page: Path, slow: bool, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run a page's Python from top to bottom, as a reader would; return how many blocks there were."""
-    # In a module of its own, because dataclasses look their module up.
+    """Run the Python of a page from top to bottom, as a reader would; return the number of blocks."""
+    # in a registered module, because dataclasses look up their module
     module = ModuleType("page_of_the_docs")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     count = 0
     for block in blocks(page, "python"):
         if slow or block.mark != "slow":
-            padded = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's line
+            padded = "\n" * (block.line - 1) + block.text  # so that a traceback shows the line of the page
             exec(compile(padded, str(page), "exec"), module.__dict__)
             count += 1
     return count
@@ -101,48 +101,48 @@ def test_the_yaml_of_a_page_is_an_experiment(page: Path, tmp_path: Path) -> None
         if block.mark != "wrong":
             assert Experiment.from_yaml(file).groups, block
             continue
-        with pytest.raises(DeclarationError) as found:
+        with pytest.raises(DeclarationError) as raised:
             Experiment.from_yaml(file)
-        # The page shows what is said; only the folder is the reader's own.
-        for line in str(found.value).replace(str(file), file.name).splitlines():
-            said, _, _ = line.partition(" (valid: ")  # which words are valid depends on what is installed
-            assert said in page.read_text(encoding="utf-8")
+        # the page shows the messages, without the folder
+        for line in str(raised.value).replace(str(file), file.name).splitlines():
+            message, _, _ = line.partition(" (valid: ")  # the valid words depend on the installed packages
+            assert message in page.read_text(encoding="utf-8")
 
 
 def commands() -> list[Any]:
-    """Return every `spatialnets` command in a shell block, without its comment."""
-    found = []
+    """Return the arguments of every `spatialnets` command in a shell block."""
+    parameters = []
     for page in PAGES:
         for block in blocks(page, "bash"):
             for offset, line in enumerate(block.text.splitlines()):
                 words = shlex.split(line, comments=True)
                 if words and words[0] == "spatialnets":
-                    found.append(pytest.param(words[1:], id=f"{page.relative_to(ROOT)}:{block.line + offset}"))
-    return found
+                    parameters.append(pytest.param(words[1:], id=f"{page.relative_to(ROOT)}:{block.line + offset}"))
+    return parameters
 
 
 @pytest.mark.parametrize("words", commands())
-def test_a_command_in_the_docs_is_one(words: list[str]) -> None:
+def test_a_command_in_the_docs_exists(words: list[str]) -> None:
     from spatialnets.cli.app import app
 
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert words[0].startswith("--") or words[0] in known
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert words[0].startswith("--") or words[0] in names
 
 
 @pytest.mark.parametrize("words", [param for param in commands() if param.values[0][0] in ("run", "validate")])
 def test_an_experiment_in_a_command_is_valid(words: list[str]) -> None:
-    changes = [word for word in words[1:] if "=" in word and not word.startswith("-")]
-    presets = [word.removeprefix("preset=") for word in changes if word.startswith("preset=")]
+    overrides = [word for word in words[1:] if "=" in word and not word.startswith("-")]
+    presets = [word.removeprefix("preset=") for word in overrides if word.startswith("preset=")]
     if not presets:
-        pytest.skip("starts from a file of the reader's")
-    engine_of([word for word in changes if is_engine_word(word)])
-    others = [word for word in changes if not word.startswith("preset=") and not is_engine_word(word)]
+        pytest.skip("starts from a file that the reader writes")
+    parse_engine([word for word in overrides if is_engine_override(word)])
+    others = [word for word in overrides if not word.startswith("preset=") and not is_engine_override(word)]
     experiment = Experiment.from_preset(presets[0]).override(*others)
     assert experiment.groups
 
 
 @pytest.mark.parametrize("family", registry.FAMILIES)
-def test_every_built_in_part_is_in_the_docs(family: str) -> None:
+def test_every_built_in_component_is_in_the_docs(family: str) -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     built_in = [
         name for name in registry.names(family) if registry.load(family, name).__module__.startswith("spatialnets.")
@@ -151,7 +151,7 @@ def test_every_built_in_part_is_in_the_docs(family: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
-def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+def test_every_link_to_a_file_is_valid(page: Path) -> None:
     text = FENCE.sub("", page.read_text(encoding="utf-8"))
     targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", text)
     assert [target for target in targets if not (page.parent / target).exists()] == []

@@ -7,29 +7,30 @@ from numpy.typing import NDArray
 from scipy.stats import linregress, ttest_ind
 
 from spatialnets import Experiment, Run
-from spatialnets.analyses.energy import Energy, activity_regression, deciding
+from spatialnets.aliases import FloatArray
+from spatialnets.analyses.energy import Energy, activity_regression, choice_period
 from spatialnets.cores import RNN
 from spatialnets.networks.recording import record
-from spatialnets.protocols import FloatArray, Trials
+from spatialnets.protocols import Trials
 from spatialnets.tasks import OneChoice
 
 LEVELS: tuple[Literal["unit", "network"], ...] = ("unit", "network")
 
 
 def networks(count: int = 30, units: int = 8) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
-    """Networks whose activity grows with weight, and of which the spatial ones are 0.25 less active."""
+    """Networks whose activity grows with weight; spatial networks are 0.25 less active."""
     generator = np.random.default_rng(0)
     spatial = np.arange(count) % 2 == 0
     weight = generator.uniform(size=count) + 0.2 * spatial
-    own = 0.3 * generator.normal(size=count)  # what units of one network share
+    shared = 0.3 * generator.normal(size=count)  # by the units of one network
     noise = 0.2 * generator.normal(size=(count, units))
-    return 1 + 0.8 * weight[:, None] - 0.25 * spatial[:, None] + own[:, None] + noise, weight, spatial
+    return 1 + 0.8 * weight[:, None] - 0.25 * spatial[:, None] + shared[:, None] + noise, weight, spatial
 
 
-# Oracle: closed forms and SciPy
+# Reference: closed forms and SciPy
 
 
-def test_the_coefficient_is_that_of_the_normal_equations() -> None:
+def test_the_coefficient_solves_the_normal_equations() -> None:
     activity, weight, spatial = networks()
     for level in LEVELS:
         y = activity.ravel() if level == "unit" else activity.mean(axis=1)
@@ -40,41 +41,41 @@ def test_the_coefficient_is_that_of_the_normal_equations() -> None:
         coefficients = inverse @ x.T @ y
         residual = y - x @ coefficients
         error = np.sqrt(residual @ residual / (len(y) - 3) * inverse[1, 1])
-        found = activity_regression(activity, weight, spatial, level=level)
-        assert found.coefficient == pytest.approx(coefficients[1])
-        assert found.t == pytest.approx(coefficients[1] / error)
-        assert found.degrees_of_freedom == len(y) - 3
+        result = activity_regression(activity, weight, spatial, level=level)
+        assert result.coefficient == pytest.approx(coefficients[1])
+        assert result.t == pytest.approx(coefficients[1] / error)
+        assert result.degrees_of_freedom == len(y) - 3
 
 
-def test_the_effect_is_that_of_two_simple_regressions() -> None:
-    # Frisch, Waugh and Lovell: regress both on weight; the residuals' slope is the coefficient
+def test_the_effect_equals_that_of_two_simple_regressions() -> None:
+    # Frisch-Waugh-Lovell theorem: regress both on weight; the slope between the residuals is the coefficient
     activity, weight, spatial = networks()
     y, x = activity.mean(axis=1), spatial.astype(float)
     a, b = linregress(weight, y), linregress(weight, x)
-    left = linregress(x - b.intercept - b.slope * weight, y - a.intercept - a.slope * weight)
-    found = activity_regression(activity, weight, spatial)
-    assert found.coefficient == pytest.approx(left.slope)
-    # SciPy's has one coefficient less to allow for
-    assert found.t == pytest.approx(left.slope / left.stderr * np.sqrt(27 / 28))
+    residual = linregress(x - b.intercept - b.slope * weight, y - a.intercept - a.slope * weight)
+    result = activity_regression(activity, weight, spatial)
+    assert result.coefficient == pytest.approx(residual.slope)
+    # SciPy's regression has one coefficient less
+    assert result.t == pytest.approx(residual.slope / residual.stderr * np.sqrt(27 / 28))
 
 
-def test_with_weights_that_tell_nothing_it_is_a_two_sample_test() -> None:
+def test_with_uninformative_weights_the_effect_is_a_two_sample_difference() -> None:
     generator = np.random.default_rng(1)
     spatial = np.repeat([True, False], 20)
     weight = np.tile([1.0, -1.0], 20)
     values = generator.normal(size=(40, 1)) - 0.5 * spatial[:, None]
-    values -= weight[:, None] * (values[:, 0] @ weight) / 40  # nothing is left for weights to explain
-    found = activity_regression(values, weight, spatial)
-    theirs = ttest_ind(values[spatial, 0], values[~spatial, 0])
-    assert found.coefficient == pytest.approx(values[spatial].mean() - values[~spatial].mean())
-    assert found.t == pytest.approx(theirs.statistic * np.sqrt(37 / 38))  # one coefficient more
-    assert found.low < found.coefficient < found.high
+    values -= weight[:, None] * (values[:, 0] @ weight) / 40  # weights explain nothing
+    result = activity_regression(values, weight, spatial)
+    expected = ttest_ind(values[spatial, 0], values[~spatial, 0])
+    assert result.coefficient == pytest.approx(values[spatial].mean() - values[~spatial].mean())
+    assert result.t == pytest.approx(expected.statistic * np.sqrt(37 / 38))  # one more coefficient
+    assert result.low < result.coefficient < result.high
 
 
 # Properties
 
 
-def test_taking_units_for_independent_narrows_the_interval_around_the_same_effect() -> None:
+def test_treating_units_as_independent_narrows_the_interval_around_the_same_effect() -> None:
     activity, weight, spatial = networks()
     unit, network = (activity_regression(activity, weight, spatial, level) for level in LEVELS)
     assert unit.coefficient == pytest.approx(network.coefficient)
@@ -82,20 +83,20 @@ def test_taking_units_for_independent_narrows_the_interval_around_the_same_effec
     assert network.p > unit.p
 
 
-def test_intervals_of_networks_hold_the_truth_as_often_as_they_say() -> None:
+def test_network_intervals_have_the_nominal_coverage_and_unit_intervals_do_not() -> None:
     generator = np.random.default_rng(2)
-    held = dict.fromkeys(LEVELS, 0)
+    covered = dict.fromkeys(LEVELS, 0)
     for _ in range(200):
         spatial, weight = np.arange(24) % 2 == 0, generator.uniform(size=24)
         activity = 1 - 0.25 * spatial[:, None] + generator.normal(size=(24, 1)) + generator.normal(size=(24, 20))
         for level in LEVELS:
-            found = activity_regression(activity, weight, spatial, level)
-            held[level] += found.low <= -0.25 <= found.high
-    assert 182 <= held["network"] <= 198  # 190 expected, standard deviation 3
-    assert held["unit"] < 130  # units share what is their network's
+            result = activity_regression(activity, weight, spatial, level)
+            covered[level] += result.low <= -0.25 <= result.high
+    assert 182 <= covered["network"] <= 198  # 190 expected, standard deviation 3
+    assert covered["unit"] < 130  # units of a network are correlated
 
 
-def test_what_is_not_measured_is_left_out() -> None:
+def test_missing_values_are_left_out() -> None:
     activity, weight, spatial = networks()
     before = activity_regression(activity, weight, spatial)
     missing = np.full((3, 8), np.nan)
@@ -111,43 +112,43 @@ def test_what_is_not_measured_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("spatial", "weight"), [([True, True, True, True], [1, 2, 3, 4]), ([True, False, True, False], [1, 1, 1, 1])]
 )
-def test_where_regressors_tell_nothing_apart_there_is_no_effect(spatial: list[bool], weight: list[float]) -> None:
-    found = activity_regression(np.random.default_rng(0).normal(size=(4, 2)), weight, spatial)
-    assert np.isnan([found.coefficient, found.t, found.p, found.low, found.high]).all()
+def test_the_effect_is_nan_if_regressors_do_not_vary(spatial: list[bool], weight: list[float]) -> None:
+    result = activity_regression(np.random.default_rng(0).normal(size=(4, 2)), weight, spatial)
+    assert np.isnan([result.coefficient, result.t, result.p, result.low, result.high]).all()
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: activity_regression([1.0, 2.0], [1.0, 2.0], [True, False]), "expected activity"),
         (lambda: activity_regression([[1.0], [2.0]], [1.0], [True, False]), "expected activity"),
         (lambda: activity_regression([[1.0]], [1.0], [True], level="trial"), "level must be"),  # type: ignore[arg-type]
     ],
 )
-def test_regressions_that_cannot_be_are_refused(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_regressions_are_refused(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         call()
 
 
 # The analysis
 
 
-def test_energy_is_the_mean_state_once_choices_are_shown(tmp_path: object) -> None:
-    words = ("networks=1", "training.epochs=1", "training.trials_per_epoch=128", "geometry.shape=[3, 2]")
-    run: Run = Experiment.from_preset("sernn_demo").override(*words).run(f"{tmp_path}/run", workers=1, report=False)
-    found = Energy(trials=40, accuracy=0.0).measure(run)
+def test_energy_is_the_mean_state_in_the_choice_period(tmp_path: object) -> None:
+    overrides = ("networks=1", "training.epochs=1", "training.trials_per_epoch=128", "geometry.shape=[3, 2]")
+    run: Run = Experiment.from_preset("sernn_demo").override(*overrides).run(f"{tmp_path}/run", workers=1, report=False)
+    table = Energy(trials=40, accuracy=0.0).measure(run)
     shard = run["l1"].isel(network=[0])
     states = record(shard, 1, RNN(), run.parts("l1", 0).task, trials=40).states[0]
-    place = int(np.flatnonzero(found["group"].to_numpy() == "l1")[0])
-    activity = found["activity"][place, 0].to_numpy()
+    row = int(np.flatnonzero(table["group"].to_numpy() == "l1")[0])
+    activity = table["activity"][row, 0].to_numpy()
     np.testing.assert_allclose(activity, states[:, 7:12].mean(axis=(0, 1)), rtol=1e-5)  # float32 sums
-    assert float(found["mean_activity"][place, 0]) == pytest.approx(activity.mean())
+    assert float(table["mean_activity"][row, 0]) == pytest.approx(activity.mean())
     weights = shard["weights"].sel(epoch=1).to_numpy()
-    assert float(found["mean_weight"][place, 0]) == pytest.approx(np.abs(weights).mean(), rel=1e-6)
+    assert float(table["mean_weight"][row, 0]) == pytest.approx(np.abs(weights).mean(), rel=1e-6)
 
 
-def test_a_network_decides_in_the_period_choice_or_else_in_the_last() -> None:
+def test_the_choice_period_is_the_period_choice_or_else_the_last_one() -> None:
     trials = OneChoice().each_problem()
-    assert deciding(trials) == (30, 50)
+    assert choice_period(trials) == (30, 50)
     other = {"go": (30, 40), "sample": (0, 30)}
-    assert deciding(Trials(trials.inputs, trials.targets, trials.mask, trials.conditions, other)) == (30, 40)
+    assert choice_period(Trials(trials.inputs, trials.targets, trials.mask, trials.conditions, other)) == (30, 40)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from spatialnets import Experiment, Geometry, Run, RunError
+from spatialnets.aliases import FloatArray
 from spatialnets.engines.compute import compute, estimate_seconds
-from spatialnets.protocols import FloatArray
 
-WORDS = (
+OVERRIDES = (
     "networks=6",
     "training.epochs=2",
     "training.trials_per_epoch=256",
@@ -25,8 +25,8 @@ WORDS = (
 )
 
 
-def experiment(*words: str) -> Experiment:
-    return Experiment.from_preset("sernn_demo").override(*WORDS, *words)
+def experiment(*overrides: str) -> Experiment:
+    return Experiment.from_preset("sernn_demo").override(*OVERRIDES, *overrides)
 
 
 def same_weights(one: Run, other: Run) -> bool:
@@ -34,38 +34,38 @@ def same_weights(one: Run, other: Run) -> bool:
 
 
 class Recorder:
-    """Writes down what it is told."""
+    """Records progress reports."""
 
     def __init__(self) -> None:
-        self.total = self.done = self.begun = 0
+        self.total = self.done = self.done_before = 0
         self.ended = False
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def begin(self, total: int, done: int, label: str, what: str = "updates") -> None:
-        self.total, self.done, self.begun = total, done, done
+        self.total, self.done, self.done_before = total, done, done
 
     def advance(self, count: int, status: str) -> None:
         self.done += count
 
     def say(self, text: str) -> None:
-        self.said.append(text)
+        self.messages.append(text)
 
     def end(self) -> None:
         self.ended = True
 
 
-def test_workers_and_one_process_give_the_same_bits(tmp_path: Path) -> None:
-    alone, together = Recorder(), Recorder()
-    one = compute(experiment(), tmp_path / "one", workers=1, progress=alone)
-    two = compute(experiment(), tmp_path / "two", workers=2, progress=together)
+def test_workers_and_one_process_give_identical_results(tmp_path: Path) -> None:
+    in_one_process, in_workers = Recorder(), Recorder()
+    one = compute(experiment(), tmp_path / "one", workers=1, progress=in_one_process)
+    two = compute(experiment(), tmp_path / "two", workers=2, progress=in_workers)
     assert same_weights(one, two)
-    for recorder in (alone, together):
+    for recorder in (in_one_process, in_workers):
         assert recorder.done == recorder.total == 2 * 6 * 2 * 2
         assert recorder.ended
     assert not list((tmp_path / "two" / "checkpoints").iterdir())
 
 
-def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_finished_run_is_not_changed(tmp_path: Path) -> None:
     compute(experiment(), tmp_path, workers=1)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     compute(experiment(), tmp_path, workers=1)
@@ -75,12 +75,12 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
 def test_only_missing_shards_are_computed(tmp_path: Path) -> None:
     run = compute(experiment(), tmp_path, workers=1)
     kept, lost = run.shards[0].path, run.shards[1].path
-    before, content = kept.stat().st_mtime_ns, run.load_shard(run.shards[1])
+    before, content = kept.stat().st_mtime_ns, run.shards[1].load()
     lost.unlink()
     recorder = Recorder()
     compute(experiment(), tmp_path, workers=1, progress=recorder)
     assert kept.stat().st_mtime_ns == before
-    assert run.load_shard(run.shards[1]).identical(content)
+    assert run.shards[1].load().identical(content)
     assert recorder.done == recorder.total
 
 
@@ -97,13 +97,13 @@ def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="is a file"):
         compute(experiment(), tmp_path / "file")
 
 
-def test_two_processes_do_not_compute_in_one_folder(tmp_path: Path) -> None:
+def test_two_processes_cannot_compute_in_one_folder(tmp_path: Path) -> None:
     import fcntl
 
     compute(experiment(), tmp_path, workers=1)
@@ -113,17 +113,17 @@ def test_two_processes_do_not_compute_in_one_folder(tmp_path: Path) -> None:
             compute(experiment(), tmp_path, workers=1)
 
 
-def test_a_group_that_diverges_altogether_is_an_error_that_teaches(tmp_path: Path) -> None:
+def test_a_group_in_which_every_network_diverges_is_an_error_with_advice(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="every network of group 'sernn' diverged.*lower regularizer.strength"):
         compute(experiment("groups.sernn.regularizer.strength=1e38"), tmp_path, workers=1)
 
 
 def test_a_network_that_diverges_is_reported_and_the_others_finish(tmp_path: Path) -> None:
     recorder = Recorder()
-    words = "groups.sernn.regularizer.strength={list: [0.1, 1e38, 0.1, 0.1, 0.1, 0.1]}"
-    run = compute(experiment(words, "networks=1"), tmp_path, workers=2, progress=recorder)
+    strengths = "groups.sernn.regularizer.strength={list: [0.1, 1e38, 0.1, 0.1, 0.1, 0.1]}"
+    run = compute(experiment(strengths, "networks=1"), tmp_path, workers=2, progress=recorder)
     assert (run["sernn"]["status"] == "diverged").to_numpy().tolist() == [False, True] + [False] * 4
-    assert any("was taken out" in line for line in recorder.said)
+    assert any("was excluded" in line for line in recorder.messages)
 
 
 @dataclass(frozen=True)
@@ -144,53 +144,53 @@ class OneWay(Line):
         return np.triu(super().distances())
 
 
-def test_a_geometry_of_ones_own_needs_no_registration(tmp_path: Path) -> None:
+def test_a_user_defined_geometry_needs_no_registration(tmp_path: Path) -> None:
     run = experiment().replace(geometry=Line()).run(out=tmp_path, workers=2, report=False)
     assert run["sernn"].attrs["length_unit"] == "mm"
     assert run["sernn"]["weights"].shape[2:] == (10, 10)
 
 
-def test_distances_that_are_none_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_asymmetric_distances_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="must be symmetric"):
         compute(experiment().replace(geometry=OneWay()), tmp_path / "run")
     assert not (tmp_path / "run" / "plan.json").exists()
 
 
-def test_the_estimate_is_a_positive_time_that_workers_divide() -> None:
+def test_the_estimated_time_is_positive() -> None:
     assert estimate_seconds(experiment(), workers=1) > 0
 
 
 SCRIPT = """
 import sys
 from spatialnets import Experiment
-words = sys.argv[2:]
-Experiment.from_preset("sernn_demo").override(*words).run(out=sys.argv[1], workers=2, report=False)
+overrides = sys.argv[2:]
+Experiment.from_preset("sernn_demo").override(*overrides).run(out=sys.argv[1], workers=2, report=False)
 """
 
 
-def start(out: Path, *words: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), *words], start_new_session=True)
+def start(out: Path, *overrides: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out), *overrides], start_new_session=True)
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_ten_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
-    words = ("networks=6", "training.epochs=4", "training.trials_per_epoch=2560")
-    whole = Experiment.from_preset("sernn_demo").override(*words).run(tmp_path / "whole", report=False)
+def test_a_run_killed_at_ten_random_moments_gives_identical_results(tmp_path: Path) -> None:
+    overrides = ("networks=6", "training.epochs=4", "training.trials_per_epoch=2560")
+    whole = Experiment.from_preset("sernn_demo").override(*overrides).run(tmp_path / "whole", report=False)
     moments = np.random.default_rng(5).uniform(2.5, 6.0, size=10)  # from the imports into the training
     for moment in moments:
-        process = start(tmp_path / "killed", *words)
+        process = start(tmp_path / "killed", *overrides)
         time.sleep(moment)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert start(tmp_path / "killed", *words).wait() == 0
+    assert start(tmp_path / "killed", *overrides).wait() == 0
     killed = Run.open(tmp_path / "killed")
     assert killed.finished
     assert same_weights(whole, killed)
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    words = ("networks=6", "training.epochs=2", "training.trials_per_epoch=640")
-    process = start(tmp_path / "run", *words)
+    overrides = ("networks=6", "training.epochs=2", "training.trials_per_epoch=640")
+    process = start(tmp_path / "run", *overrides)
     victim = None
     while victim is None and process.poll() is None:
         time.sleep(0.1)
@@ -200,30 +200,30 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     assert victim is not None
     os.kill(victim, signal.SIGKILL)
     assert process.wait() == 0
-    whole = Experiment.from_preset("sernn_demo").override(*words).run(tmp_path / "whole", report=False)
+    whole = Experiment.from_preset("sernn_demo").override(*overrides).run(tmp_path / "whole", report=False)
     assert same_weights(whole, Run.open(tmp_path / "run"))
 
 
-def test_a_continued_run_counts_what_its_checkpoints_hold(tmp_path: Path) -> None:
+def test_a_continued_run_counts_the_updates_in_its_checkpoints(tmp_path: Path) -> None:
     class Stop(Exception):
         pass
 
-    class Impatient(Recorder):
+    class Stopping(Recorder):
         def advance(self, count: int, status: str) -> None:
             super().advance(count, status)
             if "epoch 2" in status:
                 raise Stop
 
     with pytest.raises(Stop):
-        compute(experiment(), tmp_path, workers=1, progress=Impatient(), networks_per_shard=4)
+        compute(experiment(), tmp_path, workers=1, progress=Stopping(), networks_per_shard=4)
     recorder = Recorder()
     run = compute(experiment(), tmp_path, workers=1, progress=recorder)
     assert recorder.done == recorder.total
-    assert recorder.begun == 4 * 2  # four networks had one epoch of two updates behind them
+    assert recorder.done_before == 4 * 2  # four networks had completed one epoch of two updates
     assert run.plan["threads"] == 1
 
 
-def test_numbers_too_small_to_matter_are_taken_for_zero_only_while_training(tmp_path: Path) -> None:
+def test_tiny_numbers_are_treated_as_zero_only_while_training(tmp_path: Path) -> None:
     import torch
 
     from spatialnets.engines.threads import arithmetic

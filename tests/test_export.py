@@ -1,4 +1,4 @@
-"""A network leaves in forms that other tools read, and comes back as it was."""
+"""Exported networks can be read by other tools, and imported again unchanged."""
 
 import csv
 from collections.abc import Callable
@@ -18,25 +18,25 @@ from spatialnets.runs.export import edge_table, graph_of, matrix_of, write_graph
 
 GRID = Grid((3, 2, 1))
 WEIGHTS = np.random.default_rng(5).normal(size=(2, 3, 6, 6)).astype(np.float32)
-WEIGHTS[:, :, 0, 3] = 0  # a connection that is not there
+WEIGHTS[:, :, 0, 3] = 0  # a missing connection
 WEIGHTS[1, 2, 4, 4] = np.nan
 EPOCHS = (0, 9, 10)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two networks of six units; the second has lost its weights at epoch 10."""
-    folder = tmp_path_factory.mktemp("exporting")
+    """Two networks of six units; the second has a NaN weight at epoch 10."""
+    folder = tmp_path_factory.mktemp("export")
     np.savez(folder / "nets.npz", theirs__weights=WEIGHTS, theirs__strength=[0.25, 0.5], theirs__seed=[7, 8])
-    words = ("geometry=grid", "geometry.shape=[3, 2, 1]", "name=nets")
-    return import_networks([folder / "nets.npz"], words, wanted=Wanted(epochs=EPOCHS), out=folder / "run")
+    overrides = ("geometry=grid", "geometry.shape=[3, 2, 1]", "name=nets")
+    return import_networks([folder / "nets.npz"], overrides, wanted=Wanted(epochs=EPOCHS), out=folder / "run")
 
 
-def test_edges_are_the_weights_that_are_there_from_pre_to_post(run: Run) -> None:
+def test_edges_are_the_nonzero_weights_from_pre_to_post(run: Run) -> None:
     graph = run.to_networkx("theirs", 1, 9)
     assert isinstance(graph, nx.DiGraph)
     weights = WEIGHTS[1, 1].astype(np.float64)
-    assert np.array_equal(nx.to_numpy_array(graph, weight="weight"), weights)  # networkx has rows for sources, too
+    assert np.array_equal(nx.to_numpy_array(graph, weight="weight"), weights)  # NetworkX also has sources as rows
     assert np.array_equal(nx.to_numpy_array(graph, weight="magnitude"), np.abs(weights))
     assert graph.size() == 35
     assert not graph.has_edge(0, 3)
@@ -44,7 +44,7 @@ def test_edges_are_the_weights_that_are_there_from_pre_to_post(run: Run) -> None
         assert distance == GRID.distances()[pre, post]
 
 
-def test_nodes_are_units_where_they_live(run: Run) -> None:
+def test_nodes_are_units_with_their_positions(run: Run) -> None:
     graph = run.to_networkx("theirs", 0, 9)
     assert list(graph) == list(range(6))
     assert np.array_equal([[node[axis] for axis in "xyz"] for _, node in graph.nodes(data=True)], GRID.positions())
@@ -52,31 +52,31 @@ def test_nodes_are_units_where_they_live(run: Run) -> None:
     assert graph.graph == {**about, "length_unit": "step"}
 
 
-def test_the_usual_epoch_is_the_ninth_or_the_last_before_it(run: Run, tmp_path: Path) -> None:
+def test_the_default_epoch_is_the_ninth_or_the_last_before_it(run: Run, tmp_path: Path) -> None:
     assert run.to_networkx("theirs", 0).graph["epoch"] == 9
     np.savez(tmp_path / "late.npz", weights=WEIGHTS[0, :2])
-    words = ("geometry=grid", "geometry.shape=[3, 2, 1]")
+    overrides = ("geometry=grid", "geometry.shape=[3, 2, 1]")
     for epoch in (4, 12):
         folder = tmp_path / str(epoch)
-        late = import_networks([tmp_path / "late.npz"], words, wanted=Wanted(epochs=(epoch,)), out=folder)
+        late = import_networks([tmp_path / "late.npz"], overrides, wanted=Wanted(epochs=(epoch,)), out=folder)
         assert late.to_networkx("imported", 0).graph["epoch"] == epoch
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("thiers", 0), "no group 'thiers': did you mean 'theirs'"),
         (("theirs", 2), "no network 2 of group 'theirs'"),
         (("theirs", 0, 5), r"no epoch 5 of group 'theirs'; it has \[0, 9, 10\]"),
-        (("theirs", 1, 10), "network 1 of group 'theirs' has no weights at epoch 10: the file has"),
+        (("theirs", 1, 10), "network 1 of group 'theirs' has no finite weights at epoch 10: "),
     ],
 )
-def test_a_network_that_is_not_there_is_answered(run: Run, arguments: Any, said: str) -> None:
-    with pytest.raises(RunError, match=said):
+def test_an_unknown_or_diverged_network_is_refused(run: Run, arguments: Any, message: str) -> None:
+    with pytest.raises(RunError, match=message):
         run.to_networkx(*arguments)
 
 
-def test_names_and_parts_of_units_go_along_and_gates_add_up() -> None:
+def test_names_and_areas_are_exported_and_gates_are_summed() -> None:
     geometry = StoredGeometry(
         np.array([[0.0, 0], [3, 4]]),
         np.array([[0.0, 5], [5, 0]]),
@@ -95,7 +95,7 @@ def test_names_and_parts_of_units_go_along_and_gates_add_up() -> None:
     ]
 
 
-def test_graphml_comes_back_as_it_was(run: Run, tmp_path: Path) -> None:
+def test_graphml_is_read_back_unchanged(run: Run, tmp_path: Path) -> None:
     graph = run.to_networkx("theirs", 1, 9)
     write_graph(graph, tmp_path / "one.graphml", "graphml")
     back = nx.read_graphml(tmp_path / "one.graphml", node_type=int)
@@ -107,21 +107,21 @@ def test_graphml_comes_back_as_it_was(run: Run, tmp_path: Path) -> None:
     assert {key: value for key, value in back.graph.items() if key in graph.graph} == graph.graph
 
 
-def test_a_matrix_comes_back_to_the_last_bit(run: Run, tmp_path: Path) -> None:
+def test_a_matrix_is_imported_again_in_full_precision(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_text(matrix_of(run.to_networkx("theirs", 1, 9)))
-    words = ("geometry=grid", "geometry.shape=[3, 2, 1]")
-    back = import_networks([tmp_path / "one.csv"], words, out=tmp_path / "back")
+    overrides = ("geometry=grid", "geometry.shape=[3, 2, 1]")
+    back = import_networks([tmp_path / "one.csv"], overrides, out=tmp_path / "back")
     weights = back["imported"]["weights"].to_numpy()[0, 0]
     assert weights.dtype == np.float32
     assert np.array_equal(weights, WEIGHTS[1, 1])
 
 
-def test_a_list_of_edges_holds_every_weight_and_its_length(run: Run) -> None:
+def test_an_edge_list_contains_every_weight_and_distance(run: Run) -> None:
     rows = list(csv.DictReader(edge_table(run.to_networkx("theirs", 0, 0)).splitlines()))
     weights, distances = np.zeros((6, 6)), np.zeros((6, 6))
     for row in rows:
-        place = int(row["pre"]), int(row["post"])
-        weights[place], distances[place] = float(row["weight"]), float(row["distance"])
+        index = int(row["pre"]), int(row["post"])
+        weights[index], distances[index] = float(row["weight"]), float(row["distance"])
     assert len(rows) == 35
     assert np.array_equal(weights, WEIGHTS[0, 0])
     assert np.array_equal(distances[weights != 0], GRID.distances()[weights != 0])
@@ -130,7 +130,7 @@ def test_a_list_of_edges_holds_every_weight_and_its_length(run: Run) -> None:
 # The command
 
 
-def test_the_command_writes_beside_the_run_or_where_it_is_told(run: Run, command: Callable[..., Outcome]) -> None:
+def test_the_command_writes_into_the_run_folder_or_to_a_given_file(run: Run, command: Callable[..., Outcome]) -> None:
     outcome = command("export", str(run.folder), "theirs", "1")
     assert outcome.code == 0, outcome.err
     assert "6 units, 35 edges" in outcome.out
@@ -143,14 +143,14 @@ def test_the_command_writes_beside_the_run_or_where_it_is_told(run: Run, command
     assert (run.folder / "exports" / "theirs-0-epoch9-edges.csv").read_text().startswith("pre,post,weight,distance\n")
 
 
-def test_the_command_answers_in_one_line_what_it_cannot_do(run: Run, command: Callable[..., Outcome]) -> None:
-    for words, said in (
+def test_the_command_reports_errors_in_one_line(run: Run, command: Callable[..., Outcome]) -> None:
+    for arguments, message in (
         (("absent", "theirs", "0"), "no run folder"),
         ((str(run.folder), "theirs", "9"), "no network 9"),
         ((str(run.folder), "theirs", "0", "--format", "gml"), "did you mean 'graphml'"),
     ):
-        outcome = command("export", *words)
+        outcome = command("export", *arguments)
         assert outcome.code == 2
-        assert said in outcome.err
+        assert message in outcome.err
         assert len(outcome.err.splitlines()) == 1
     assert not any(Path().iterdir())

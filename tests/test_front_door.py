@@ -1,4 +1,4 @@
-"""Whatever comes in at the front door is taken, or answered in words: never a traceback, never a hang."""
+"""Any input is accepted or refused with a message: never with a traceback, and without hanging."""
 
 import contextlib
 import dataclasses
@@ -25,62 +25,63 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 from scipy.io import savemat
-from test_hostile_files import DOORS
-from tiny import CUBE, WORDS, tiny
+from test_hostile_files import READERS
+from tiny import CUBE, OVERRIDES, tiny
 from tiny_data import write_idx, write_mnist, write_spikes
 
 import spatialnets
 from spatialnets import Experiment, Run, UserError, registry
-from spatialnets.experiments.declaration import BLOCKS, TOP, load_preset, plain, preset_names
+from spatialnets.experiments.declaration import BLOCKS, TOP, load_preset, preset_names
+from spatialnets.files.yaml_nodes import plain
 from spatialnets.importing import import_networks
-from spatialnets.runs.folder import stored
-from spatialnets.training.shard import Training
+from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.training.settings import Training
 from spatialnets.training.trainer import Trainer, train
 
-# Hypothesis takes values from the source of modules that are loaded: those that load later would make it draw others.
+# Hypothesis draws constants from the source of loaded modules, so that examples would depend on what is loaded.
 for _module in pkgutil.walk_packages(spatialnets.__path__, "spatialnets."):
     if not _module.name.endswith("__main__"):
         import_module(_module.name)
 
 EFFORT = 1 if os.environ.get("SPATIALNETS_EFFORT") is None else int(os.environ["SPATIALNETS_EFFORT"])
-DEADLINE = 20_000  # ms for one example; the slowest takes a second or two on a busy machine
+DEADLINE_MS = 20_000  # for one example; the slowest takes one or two seconds on a busy machine
 
 
 def small(examples: int) -> settings:
-    """Return settings under which a test is the same every time, and quick."""
+    """Return settings of a quick search that has the same examples every time."""
     return settings(
         max_examples=examples * EFFORT,
         derandomize=True,
         database=None,
-        deadline=DEADLINE,
-        # a slow draw is no fault of what is tested, on a machine that others use, too
+        deadline=DEADLINE_MS,
+        # on a busy machine, drawing an example may be slow
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         print_blob=False,
     )
 
 
 def large(examples: int) -> settings:
-    """Return settings of a longer search, which is another one every time."""
+    """Return settings of a longer search with different examples every time."""
     return settings(small(examples), derandomize=False)
 
 
 @contextlib.contextmanager
-def answered() -> Iterator[None]:
-    """Let nothing pass but an answer that helps."""
+def only_helpful_errors() -> Iterator[None]:
+    """Accept no exception but a UserError with a helpful message."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numbers at the edge of what a float holds overflow, and are refused
+            warnings.simplefilter("ignore")  # the largest numbers overflow, and are refused
             yield
     except UserError as error:
-        assert_helps(str(error))
+        assert_helpful(str(error))
 
 
-def assert_helps(said: str) -> None:
-    lines = said.splitlines()
-    assert 1 <= len(lines) <= 20, said
-    assert all(len(line) < 2000 for line in lines), said[:3000]
+def assert_helpful(message: str) -> None:
+    lines = message.splitlines()
+    assert 1 <= len(lines) <= 20, message
+    assert all(len(line) < 2000 for line in lines), message[:3000]
     for word in ("Traceback", "KeyError(", "TypeError(", "AttributeError", "object has no attribute", "<class '"):
-        assert word not in said, said
+        assert word not in message, message
 
 
 # Experiments
@@ -94,7 +95,7 @@ NUMBERS: SearchStrategy[Any] = st.one_of(
 WORD = st.one_of(
     st.sampled_from(["", "x", "../../x", "CON", "a\nb", "<script>", "{{7*7}}", "\x1b[31m", "\u202ex", "😀", "x" * 300]),
     st.sampled_from(["grid", "sphere", "rnn", "l1", "both", "mean", "dale", "yes", "null", "~", "1e3", "nowhere.csv"]),
-    st.text(max_size=8).filter(lambda text: ":" not in text),  # which would be the name of code
+    st.text(max_size=8).filter(lambda text: ":" not in text),  # a colon would name code
 )
 SCALAR = st.one_of(NUMBERS, WORD, st.booleans(), st.none())
 AXIS = st.one_of(
@@ -109,37 +110,37 @@ VALUE = st.recursive(
     ),
     max_leaves=6,
 )
-LEFT_OUT = {
-    ("geometry", "cortex"),  # reads a brain, for seconds
-    ("task", "neurogym"),  # which is a package of its own
+EXCLUDED = {
+    ("geometry", "cortex"),  # takes seconds to read a brain
+    ("task", "neurogym"),  # needs another package
     ("task", "sequential_digits"),  # reads images
 }
 
 
 def kinds(family: str) -> list[str]:
-    return [name for name in registry.names(family) if (family, name) not in LEFT_OUT]
+    return [name for name in registry.names(family) if (family, name) not in EXCLUDED]
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:
-    """Return what a field holds by default, as YAML would say it; None where that is no plain value."""
+    """Return the default of a field as YAML data; None if it is not plain data."""
     if field.default is dataclasses.MISSING or not isinstance(field.default, (int, float, str, tuple)):
         return None
     return list(field.default) if isinstance(field.default, tuple) else field.default
 
 
 @st.composite
-def part(draw: DrawFn, family: str) -> Any:
-    """A block of a part: some of its own fields, some at their default, some not; now and then something else."""
+def component(draw: DrawFn, family: str) -> Any:
+    """A block of a component with some of its fields, at their default or not; sometimes arbitrary data instead."""
     if draw(st.integers(0, 19)) == 0:
         return draw(VALUE)
     kind = None if family == "training" else draw(st.sampled_from(kinds(family)))
-    own = Training if kind is None else registry.load(family, kind)
+    cls = Training if kind is None else registry.load(family, kind)
     block: dict[str, Any] = {} if kind is None else {"kind": kind}
-    for field in fields(own):
+    for field in fields(cls):
         if field.init and draw(st.integers(0, 3)) == 0:
-            nested = field.name in ("terms", "factors", "constraints", "parts")
+            nested = field.name in ("terms", "factors", "constraints", "areas")
             block[field.name] = draw(
-                st.lists(part("constraint" if field.name == "constraints" else family), max_size=2)
+                st.lists(component("constraint" if field.name == "constraints" else family), max_size=2)
                 if nested and draw(st.booleans())
                 else st.one_of(st.just(default_of(field)), VALUE)
             )
@@ -150,30 +151,30 @@ def part(draw: DrawFn, family: str) -> Any:
 
 @st.composite
 def experiments(draw: DrawFn) -> Any:
-    """A declaration of some keys, valid and not."""
+    """A declaration with some keys, valid or not."""
     groups = st.dictionaries(
         st.one_of(st.sampled_from(["a", "b"]), WORD),
-        st.one_of(st.none(), st.fixed_dictionaries({}, optional={name: part(name) for name in BLOCKS}), VALUE),
+        st.one_of(st.none(), st.fixed_dictionaries({}, optional={name: component(name) for name in BLOCKS}), VALUE),
         max_size=2,
     )
-    known: dict[str, SearchStrategy[Any]] = {
+    strategies: dict[str, SearchStrategy[Any]] = {
         "name": st.one_of(st.just("mine"), WORD),
         "description": WORD,
         "networks": st.one_of(st.integers(1, 3), NUMBERS),
         "seed": st.one_of(st.integers(0, 3), AXIS, NUMBERS),
-        "base": st.fixed_dictionaries({}, optional={name: part(name) for name in BLOCKS}),
+        "base": st.fixed_dictionaries({}, optional={name: component(name) for name in BLOCKS}),
         "groups": groups,
-        "analyses": st.one_of(st.lists(part("analysis"), max_size=2), VALUE),
+        "analyses": st.one_of(st.lists(component("analysis"), max_size=2), VALUE),
     }
-    chosen = {key: draw(own) for key, own in known.items() if draw(st.integers(0, 2))}
+    declared = {key: draw(strategy) for key, strategy in strategies.items() if draw(st.integers(0, 2))}
     if draw(st.integers(0, 9)) == 0:
-        chosen[draw(WORD)] = draw(VALUE)
-    return chosen
+        declared[draw(WORD)] = draw(VALUE)
+    return declared
 
 
 @contextlib.contextmanager
-def at_work() -> Iterator[Path]:
-    """Stand in an empty folder."""
+def in_empty_folder() -> Iterator[Path]:
+    """Work in an empty folder within the block."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -183,61 +184,60 @@ def at_work() -> Iterator[Path]:
             os.chdir(before)
 
 
-def enter(text: str, words: tuple[str, ...] = ()) -> Experiment | None:
-    """Give an experiment to the front door."""
-    experiment = None
-    with at_work() as folder, answered():
+def read_experiment(text: str, overrides: tuple[str, ...] = ()) -> None:
+    """Read an experiment, and read it again from its own YAML."""
+    with in_empty_folder() as folder, only_helpful_errors():
         (folder / "my.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
-        experiment = Experiment.from_command(folder / "my.yaml", words)
+        experiment = Experiment.from_command(folder / "my.yaml", overrides)
         assert experiment.networks > 0
         assert len(experiment.digest) == 64
         again = Experiment.from_declaration(yaml.safe_load(experiment.to_yaml()))
         assert again.digest == experiment.digest
-    return experiment
 
 
-def dumped(declared: Any) -> str:
+def to_yaml(declared: Any) -> str:
     return str(yaml.safe_dump(declared, allow_unicode=True))
 
 
 @small(70)
 @given(experiments())
-def test_declared_experiments_are_taken_or_answered(declared: Any) -> None:
-    enter(dumped(declared))
+def test_declared_experiments_are_accepted_or_refused(declared: Any) -> None:
+    read_experiment(to_yaml(declared))
 
 
 @st.composite
 def mutations(draw: DrawFn) -> Any:
-    """A preset in which one or two things were deleted, renamed, doubled or replaced."""
+    """A preset in which one or two values are deleted, renamed, duplicated or replaced."""
     declared = plain(load_preset(draw(st.sampled_from(["sernn_demo", "sernn_paper", "sernn_controls", "sersnn"]))))
     for _ in range(draw(st.integers(1, 2))):
-        places = list(_places(declared))
-        holder, key = places[draw(st.integers(0, len(places) - 1))]
-        match draw(st.sampled_from(["delete", "rename", "double", "replace", "wrap"])):
+        items = list(_items(declared))
+        parent, key = items[draw(st.integers(0, len(items) - 1))]
+        match draw(st.sampled_from(["delete", "rename", "duplicate", "replace", "wrap"])):
             case "delete":
-                del holder[key]
-            case "rename" if isinstance(holder, dict):
-                holder[draw(WORD)] = holder.pop(key)
-            case "double" if isinstance(holder, list):
-                holder.insert(0, holder[key])
+                del parent[key]
+            case "rename" if isinstance(parent, dict):
+                parent[draw(WORD)] = parent.pop(key)
+            case "duplicate" if isinstance(parent, list):
+                parent.insert(0, parent[key])
             case "wrap":
-                holder[key] = [holder[key]]
+                parent[key] = [parent[key]]
             case _:
-                holder[key] = draw(VALUE)
+                parent[key] = draw(VALUE)
     return declared
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield every container within a value with each of its keys."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in list(items):
         yield value, key
-        yield from _places(inner)
+        yield from _items(inner)
 
 
 @small(70)
 @given(mutations())
-def test_presets_with_a_mistake_are_taken_or_answered(declared: Any) -> None:
-    enter(dumped(declared), ("networks=2",))
+def test_presets_with_a_mistake_are_accepted_or_refused(declared: Any) -> None:
+    read_experiment(to_yaml(declared), ("networks=2",))
 
 
 YAML = st.one_of(
@@ -254,8 +254,8 @@ YAML = st.one_of(
 
 @small(150)
 @given(YAML)
-def test_any_text_is_taken_or_answered(text: str) -> None:
-    enter(text)
+def test_any_text_is_accepted_or_refused(text: str) -> None:
+    read_experiment(text)
 
 
 KEYS = st.one_of(
@@ -273,14 +273,13 @@ TEXTS = st.one_of(
 
 @small(150)
 @given(st.lists(st.one_of(st.tuples(KEYS, TEXTS).map("=".join), st.text(max_size=10)), min_size=1, max_size=3))
-def test_any_words_are_taken_or_answered(words: list[str]) -> None:
-    with at_work(), answered():
-        Experiment.from_command(
-            None, ["preset=sernn_demo", *(word for word in words if not word.startswith("preset="))]
-        )
+def test_any_overrides_are_accepted_or_refused(overrides: list[str]) -> None:
+    others = [override for override in overrides if not override.startswith("preset=")]
+    with in_empty_folder(), only_helpful_errors():
+        Experiment.from_command(None, ["preset=sernn_demo", *others])
 
 
-VALIDATED: list[list[str]] = [
+REFUSED: list[list[str]] = [
     ["preset=sernn_demo", "geometry.shape=[100000, 100000, 100000]"],
     ["preset=sernn_demo", "geometry={kind: sphere, n: 1000000000000}"],
     ["preset=sernn_demo", "networks=1000001"],
@@ -300,11 +299,11 @@ VALIDATED: list[list[str]] = [
 ]
 
 
-@pytest.mark.parametrize("words", VALIDATED, ids=range(len(VALIDATED)))
-def test_validate_answers_what_is_too_much_or_no_name(words: list[str], command: Callable[..., Any]) -> None:
-    outcome = command("validate", *words)
+@pytest.mark.parametrize("arguments", REFUSED, ids=range(len(REFUSED)))
+def test_validate_refuses_excessive_values_and_invalid_names(arguments: list[str], command: Callable[..., Any]) -> None:
+    outcome = command("validate", *arguments)
     assert outcome.code == 2, outcome.out
-    assert_helps(outcome.err)
+    assert_helpful(outcome.err)
     assert "\x1b" not in outcome.err
 
 
@@ -313,42 +312,42 @@ def test_validate_answers_what_is_too_much_or_no_name(words: list[str], command:
 
 @st.composite
 def tiny_experiments(draw: DrawFn) -> list[str]:
-    """Words that make something small of any parts."""
-    parts = {
+    """Overrides that give a small experiment with any components."""
+    names = {
         "geometry": ["grid", "sphere", "random_box", "ring", "torus", "sheet", "ellipsoid"],
         "regularizer": ["l1", "l2", "distance", "communicability", "both", "nuclear", "activity", "weighted_activity"],
         "core": [name for name in kinds("core") if name not in ("imported", "wrapped")],
         "task": ["one_choice", "go_no_go", "n_back", "delayed_match_to_sample", "perceptual_decision"],
     }
-    geometry = draw(st.sampled_from(parts["geometry"]))
+    geometry = draw(st.sampled_from(names["geometry"]))
     size = {"grid": "shape: [2, 2, 2]", "sheet": "shape: [2, 4]", "torus": "n: 8"}.get(geometry, "n: 8")
     strength = draw(st.sampled_from([0, 1e-3, 1.0, 1e30]))
-    words = [
+    overrides = [
         f"geometry={{kind: {geometry}, {size}}}",
-        f"regularizer={{kind: {draw(st.sampled_from(parts['regularizer']))}, strength: {strength}}}",
-        f"core={{kind: {draw(st.sampled_from(parts['core']))}}}",
-        f"task={{kind: {draw(st.sampled_from(parts['task']))}}}",
+        f"regularizer={{kind: {draw(st.sampled_from(names['regularizer']))}, strength: {strength}}}",
+        f"core={{kind: {draw(st.sampled_from(names['core']))}}}",
+        f"task={{kind: {draw(st.sampled_from(names['task']))}}}",
         f"training.learning_rate={draw(st.sampled_from([1e-3, 1e-30, 1e30]))}",
         f"seed={draw(st.sampled_from([0, 7, 2**62]))}",
     ]
-    return [word for word in WORDS if not word.startswith("task.")] + words
+    return [override for override in OVERRIDES if not override.startswith("task.")] + overrides
 
 
-def trained(words: list[str]) -> None:
-    with answered():
-        experiment = Experiment.from_command(None, ["preset=sernn_demo", *words])
+def train_experiment(overrides: list[str]) -> None:
+    with only_helpful_errors():
+        experiment = Experiment.from_command(None, ["preset=sernn_demo", *overrides])
         shard = experiment.shards(4)[0]
         shard = dataclasses.replace(
             shard, training=dataclasses.replace(shard.training, trials_per_epoch=4, batch_size=4, validation_trials=4)
         )
-        dataset = train(shard, stored(experiment.geometries[shard.geometry]))
+        dataset = train(shard, StoredGeometry.of(experiment.geometries[shard.geometry]))
         assert dataset.sizes["epoch"] == 2
 
 
 @small(8)
 @given(tiny_experiments())
-def test_tiny_experiments_train_or_are_answered(words: list[str]) -> None:
-    trained(words)
+def test_tiny_experiments_train_or_are_refused(overrides: list[str]) -> None:
+    train_experiment(overrides)
 
 
 # Files
@@ -377,7 +376,7 @@ def _annotation(path: Path) -> None:
     nibabel.freesurfer.write_annot(path, np.array([0, 1, 1]), table, ["one", "two"])
 
 
-WHOLE: dict[str, Callable[[Path], Any]] = {
+VALID: dict[str, Callable[[Path], Any]] = {
     "matrix.npy": lambda path: np.save(path, np.eye(8)),
     "matrix.npz": lambda path: np.savez_compressed(path, a=np.eye(8)),
     "matrix.mat": lambda path: savemat(path, {"a": np.eye(8)}, do_compression=True),
@@ -405,86 +404,89 @@ WHOLE: dict[str, Callable[[Path], Any]] = {
     "geometry.npz": CUBE.write,
     "checkpoint.npz": lambda path: Trainer(tiny(), CUBE).save(path),
 }
-"""A whole file for each door."""
+"""A function that writes a valid file for each reader."""
 
 
 class Files(dict[str, bytes]):
-    """Files by name, which an error need not print."""
+    """Contents of files by name, with a short repr for reports of failures."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} files>"
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    folder = tmp_path_factory.mktemp("whole")
-    for name, write in WHOLE.items():
+def valid_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("valid")
+    for name, write in VALID.items():
         write(folder / name)
-    return Files({name: (folder / name).read_bytes() for name in WHOLE})
+    return Files({name: (folder / name).read_bytes() for name in VALID})
 
 
 @pytest.fixture(scope="module")
 def run_files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """The files of a run, by their names in it."""
+    """The files of a run, by their relative path."""
     folder = tmp_path_factory.mktemp("run")
     _networks(folder / "nets.npz")
     run = import_networks([folder / "nets.npz"], ("geometry=grid", "geometry.shape=[2, 2, 2]"), out=folder / "run")
     run.write_measurement("wiring", run["imported"][["accuracy"]])
-    every = [path for path in run.folder.rglob("*.*") if path.is_file()]
-    return Files({str(path.relative_to(run.folder)): path.read_bytes() for path in every})
+    files = [path for path in run.folder.rglob("*.*") if path.is_file()]
+    return Files({str(path.relative_to(run.folder)): path.read_bytes() for path in files})
 
 
-Spoil: TypeAlias = Callable[[bytes], bytes]
+Damage: TypeAlias = Callable[[bytes], bytes]
 
 
 @st.composite
-def damage(draw: DrawFn) -> Spoil:
-    """What happens to a file: it is cut, bytes change, a piece is gone, doubled or foreign."""
+def damages(draw: DrawFn) -> Damage:
+    """A function that damages a file: it truncates it, flips bits, or removes, repeats or replaces a section."""
     where, other = draw(st.floats(0, 1)), draw(st.floats(0, 1))
-    how, foreign = draw(st.sampled_from(["cut", "flip", "gone", "doubled", "foreign"])), draw(st.binary(max_size=8))
-    many = draw(st.integers(1, 8))
+    how, foreign = (
+        draw(st.sampled_from(["truncate", "flip", "remove", "repeat", "replace"])),
+        draw(st.binary(max_size=8)),
+    )
+    flips = draw(st.integers(1, 8))
 
-    def spoil(content: bytes) -> bytes:
+    def damage(content: bytes) -> bytes:
         first, last = sorted((int(where * len(content)), int(other * len(content))))
         match how:
-            case "cut":
+            case "truncate":
                 return content[:first]
-            case "gone":
+            case "remove":
                 return content[:first] + content[last:]
-            case "doubled":
+            case "repeat":
                 return content[:last] + content[first:]
-            case "foreign":
+            case "replace":
                 return content[:first] + foreign + content[first + len(foreign) :]
-        spoiled = bytearray(content)
-        for place in range(many):
-            spoiled[(first + place * 7919) % len(content)] ^= 1 << (place % 8)
-        return bytes(spoiled)
+        flipped = bytearray(content)
+        for index in range(flips):
+            flipped[(first + index * 7919) % len(content)] ^= 1 << (index % 8)
+        return bytes(flipped)
 
-    return spoil
+    return damage
 
 
 @contextlib.contextmanager
-def answered_by_reader() -> Iterator[None]:
-    """As `answered`; parts and readers of geometries say it by a ValueError, which the experiment makes an answer."""
+def only_helpful_errors_of_readers() -> Iterator[None]:
+    """Also accept a ValueError, which components and readers raise and the experiment turns into a UserError."""
     try:
-        with answered():
+        with only_helpful_errors():
             yield
     except ValueError as error:
-        assert_helps(str(error))
+        assert_helpful(str(error))
 
 
-def read_spoiled_file(name: str, whole: Files, spoil: Spoil) -> None:
-    with at_work() as folder, answered_by_reader():
-        (folder / name).write_bytes(spoil(whole[name]))
-        DOORS[name](folder / name)
+def read_damaged_file(name: str, valid_files: Files, damage: Damage) -> None:
+    with in_empty_folder() as folder, only_helpful_errors_of_readers():
+        (folder / name).write_bytes(damage(valid_files[name]))
+        READERS[name](folder / name)
 
 
-def read_spoiled_run(run_files: Files, which: int, spoil: Spoil) -> None:
-    name = sorted(run_files)[which % len(run_files)]
-    with at_work() as folder:
-        for own, content in run_files.items():
-            (folder / own).parent.mkdir(exist_ok=True)
-            (folder / own).write_bytes(spoil(content) if own == name else content)
+def read_damaged_run(run_files: Files, which: int, damage: Damage) -> None:
+    damaged = sorted(run_files)[which % len(run_files)]
+    with in_empty_folder() as folder:
+        for name, content in run_files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(damage(content) if name == damaged else content)
         reads: tuple[Callable[[Run], Any], ...] = (
             lambda run: run["imported"],
             lambda run: run.geometry_of("imported"),
@@ -493,70 +495,70 @@ def read_spoiled_run(run_files: Files, which: int, spoil: Spoil) -> None:
             lambda run: run.experiment(),
         )
         for read in reads:
-            with answered():
+            with only_helpful_errors():
                 read(Run.open(folder))
 
 
 @small(8)
-@given(spoil=damage())
-@pytest.mark.parametrize("name", WHOLE)
-def test_spoiled_files_are_read_or_answered(name: str, whole: Files, spoil: Spoil) -> None:
-    read_spoiled_file(name, whole, spoil)
+@given(damage=damages())
+@pytest.mark.parametrize("name", VALID)
+def test_damaged_files_are_read_or_refused(name: str, valid_files: Files, damage: Damage) -> None:
+    read_damaged_file(name, valid_files, damage)
 
 
 @small(40)
-@given(which=st.integers(0, 99), spoil=damage())
-def test_spoiled_runs_are_read_or_answered(run_files: Files, which: int, spoil: Spoil) -> None:
-    read_spoiled_run(run_files, which, spoil)
+@given(which=st.integers(0, 99), damage=damages())
+def test_damaged_runs_are_read_or_refused(run_files: Files, which: int, damage: Damage) -> None:
+    read_damaged_run(run_files, which, damage)
 
 
-# The same, longer
+# The same with more examples
 
 
 @pytest.mark.slow
 @large(1500)
 @given(experiments())
-def test_many_declared_experiments_are_taken_or_answered(declared: Any) -> None:
-    enter(dumped(declared))
+def test_many_declared_experiments_are_accepted_or_refused(declared: Any) -> None:
+    read_experiment(to_yaml(declared))
 
 
 @pytest.mark.slow
 @large(1500)
 @given(mutations())
-def test_many_presets_with_a_mistake_are_taken_or_answered(declared: Any) -> None:
-    enter(dumped(declared), ("networks=2",))
+def test_many_presets_with_a_mistake_are_accepted_or_refused(declared: Any) -> None:
+    read_experiment(to_yaml(declared), ("networks=2",))
 
 
 @pytest.mark.slow
 @large(2000)
 @given(YAML)
-def test_many_texts_are_taken_or_answered(text: str) -> None:
-    enter(text)
+def test_many_texts_are_accepted_or_refused(text: str) -> None:
+    read_experiment(text)
 
 
 @pytest.mark.slow
 @large(60)
 @given(tiny_experiments())
-def test_many_tiny_experiments_train_or_are_answered(words: list[str]) -> None:
-    trained(words)
+def test_many_tiny_experiments_train_or_are_refused(overrides: list[str]) -> None:
+    train_experiment(overrides)
 
 
 @pytest.mark.slow
 @large(150)
-@given(spoil=damage())
-@pytest.mark.parametrize("name", WHOLE)
-def test_many_spoiled_files_are_read_or_answered(name: str, whole: Files, spoil: Spoil) -> None:
-    read_spoiled_file(name, whole, spoil)
+@given(damage=damages())
+@pytest.mark.parametrize("name", VALID)
+def test_many_damaged_files_are_read_or_refused(name: str, valid_files: Files, damage: Damage) -> None:
+    read_damaged_file(name, valid_files, damage)
 
 
 @pytest.mark.slow
 @large(600)
-@given(which=st.integers(0, 99), spoil=damage())
-def test_many_spoiled_runs_are_read_or_answered(run_files: Files, which: int, spoil: Spoil) -> None:
-    read_spoiled_run(run_files, which, spoil)
+@given(which=st.integers(0, 99), damage=damages())
+def test_many_damaged_runs_are_read_or_refused(run_files: Files, which: int, damage: Damage) -> None:
+    read_damaged_run(run_files, which, damage)
 
 
-def test_every_preset_comes_in() -> None:
+def test_every_preset_can_be_read() -> None:
     for name in preset_names():
         assert Experiment.from_command(None, [f"preset={name}"]).networks > 0
     assert "evil_module" not in sys.modules

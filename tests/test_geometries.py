@@ -41,7 +41,7 @@ def test_spacing_scales_the_grid() -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (0, 5), (5, 5, 4, 2), (1,), (1, 1, 1), (-2, 5)])
-def test_a_shape_that_is_no_grid_is_refused(shape: tuple[int, ...]) -> None:
+def test_an_invalid_grid_shape_is_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="shape"):
         Grid(shape)
 
@@ -49,21 +49,21 @@ def test_a_shape_that_is_no_grid_is_refused(shape: tuple[int, ...]) -> None:
 # Sphere
 
 
-def test_all_units_lie_on_the_sphere() -> None:
+def test_all_units_are_on_the_sphere() -> None:
     np.testing.assert_allclose(np.linalg.norm(Sphere(n=77, radius=60.0).positions(), axis=1), 60, rtol=1e-14)
 
 
-def test_great_circles_are_the_angle_between_units() -> None:
+def test_great_circle_distances_are_the_angles_between_units() -> None:
     sphere = Sphere(n=50, radius=3.0)
     unit = sphere.positions() / 3.0
     cosine = np.clip(unit @ unit.T, -1, 1)
-    # arccos loses half of the digits near 0 and pi; that is why atan2 is used
+    # arccos loses half of its digits near 0 and pi, so the geometry uses atan2
     np.testing.assert_allclose(sphere.distances(), 3.0 * np.arccos(cosine), atol=1e-7)
     assert (np.diagonal(sphere.distances()) == 0).all()
 
 
-def test_distances_have_their_closed_forms() -> None:
-    # the mean great-circle distance on a sphere is pi R / 2; the lattice is even to about 1 / n
+def test_distances_on_a_sphere_match_closed_forms() -> None:
+    # the mean great-circle distance on a sphere is pi R / 2; the lattice is uniform to about 1 / n
     assert abs(Sphere(n=1000).distances().mean() - np.pi / 2) < 1e-3
     two = Sphere(n=2).positions()
     angle = np.arccos(two[0] @ two[1])
@@ -79,15 +79,15 @@ def test_units_are_spread_evenly() -> None:
 
 
 @pytest.mark.parametrize(("n", "radius"), [(1, 1.0), (10, 0.0), (10, -1.0), (10, float("nan"))])
-def test_a_sphere_without_units_or_size_is_refused(n: int, radius: float) -> None:
-    with pytest.raises(ValueError, match="n must be 2 or more|radius must be finite and positive"):
+def test_an_invalid_number_of_units_or_radius_is_an_error(n: int, radius: float) -> None:
+    with pytest.raises(ValueError, match="n must be 2 or more|radius must be positive and finite"):
         Sphere(n=n, radius=radius)
 
 
 # Points
 
 
-def test_points_are_taken_as_array_list_and_file(tmp_path: Path) -> None:
+def test_points_can_be_an_array_a_list_or_a_file(tmp_path: Path) -> None:
     given = np.random.default_rng(0).normal(size=(6, 3))
     np.save(tmp_path / "points.npy", given)
     np.savetxt(tmp_path / "plain.csv", given, delimiter=",")
@@ -105,52 +105,54 @@ def test_points_are_taken_as_array_list_and_file(tmp_path: Path) -> None:
         np.testing.assert_allclose(points.distances(), expected, rtol=1e-14)
 
 
-def test_points_are_values() -> None:
+def test_points_are_compared_and_hashed_by_value() -> None:
     assert Points(np.eye(3)) == Points([[1, 0, 0], [0, 1, 0], [0, 0, 1]])  # type: ignore[arg-type]
     assert hash(Points(np.eye(3))) == hash(Points(np.eye(3)))  # type: ignore[arg-type]
     assert repr(Points(np.eye(3))) == "Points(<3 units>)"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("x,y\n0,0\n1,one\n", r"bad.csv:3: expected numbers, not '1,one'"),
-        ("0,0\n1,2,3\n", r"bad.csv:2: 3 numbers where the lines before have 2"),
+        ("0,0\n1,2,3\n", r"bad.csv:2: 3 numbers, but the lines above have 2"),
         ("0,0\nnan,1\n", r"bad.csv: unit 1 has coordinate nan on axis 0"),
-        ("0,0\n1,1\n0,0\n", r"bad.csv: units 0 and 2 share a place"),
-        ("0,0\n", r"two units or more"),
-        ("x,y\n", r"holds no coordinates"),
-        ("", r"holds no coordinates"),
+        ("0,0\n1,1\n0,0\n", r"bad.csv: units 0 and 2 have the same position"),
+        ("0,0\n", r"two or more units"),
+        ("x,y\n", r"contains no coordinates"),
+        ("", r"contains no coordinates"),
     ],
 )
-def test_a_file_of_something_else_is_refused_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+def test_an_error_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "bad.csv").write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         Points(str(tmp_path / "bad.csv"))
 
 
-def test_files_that_hold_no_points_are_refused(tmp_path: Path) -> None:
+def test_files_without_points_are_errors(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"not an array")
     np.save(tmp_path / "flat.npy", np.arange(3))
     (tmp_path / "x.xlsx").write_text("")
-    for name, said in (
+    for name, message in (
         ("absent.csv", "there is no file"),
         ("x.npy", "cannot be read as an array of coordinates"),
-        ("flat.npy", r"must be \(unit, d\)"),
-        ("x.xlsx", "expected .csv or .npy"),
+        ("flat.npy", r"must have shape \(unit, d\)"),
+        ("x.xlsx", "expected .npy, .csv, .tsv or .txt"),
     ):
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             Points(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("coordinates", [[1, 2, 3], [["a", "b"], ["c", "d"]], [[0, 0], [1]], [[[0]], [[1]]]])
-def test_arrays_that_hold_no_points_are_refused(coordinates: list[object]) -> None:
-    with pytest.raises(ValueError, match="coordinates must be"):
+def test_arrays_that_are_not_points_are_errors(coordinates: list[object]) -> None:
+    with pytest.raises(ValueError, match="coordinates must (be numbers of|have) shape"):
         Points(coordinates)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("part", [Grid(), Sphere(), Points(((0.0, 0.0), (1.0, 0.0)))])
-def test_geometries_come_back_from_plain_data(part: Grid | Sphere | Points) -> None:
-    adapter: TypeAdapter[Grid | Sphere | Points] = TypeAdapter(type(part))
-    fields: dict[str, NDArray[np.float64]] = {name: getattr(part, name) for name in type(part).__dataclass_fields__}
-    assert adapter.validate_json(json.dumps(fields), strict=True) == part
+@pytest.mark.parametrize("geometry", [Grid(), Sphere(), Points(((0.0, 0.0), (1.0, 0.0)))])
+def test_geometries_are_restored_from_json(geometry: Grid | Sphere | Points) -> None:
+    adapter: TypeAdapter[Grid | Sphere | Points] = TypeAdapter(type(geometry))
+    fields: dict[str, NDArray[np.float64]] = {
+        name: getattr(geometry, name) for name in type(geometry).__dataclass_fields__
+    }
+    assert adapter.validate_json(json.dumps(fields), strict=True) == geometry

@@ -1,4 +1,4 @@
-"""Growing networks by a wiring rule, held against a slow reading of the definitions."""
+"""Growth of networks by wiring rules, compared with a slow implementation of the definitions."""
 
 import importlib.util
 import itertools
@@ -19,30 +19,30 @@ from spatialnets.graph.growth import FAMILIES, RULES, grow
 
 FloatArray = NDArray[np.float64]
 
-JOINS: dict[str, Callable[[float, float], float]] = {
-    "avg": lambda one, other: (one + other) / 2,
+COMBINATIONS: dict[str, Callable[[float, float], float]] = {
+    "avg": lambda a, b: (a + b) / 2,
     "min": min,
     "max": max,
-    "diff": lambda one, other: abs(one - other),
-    "prod": lambda one, other: one * other,
+    "diff": lambda a, b: abs(a - b),
+    "prod": lambda a, b: a * b,
 }
 
 
 def values(rule: str, network: NDArray[Any]) -> Callable[[int, int], float]:
-    """K of a pair, by sets and networkx."""
+    """K of a pair of units, by sets and networkx."""
     graph = networkx.from_numpy_array((network != 0).astype(int))
-    kind, _, join = rule.partition("-")
+    kind, _, combination = rule.partition("-")
     if kind in ("deg", "clu"):
-        own = dict(graph.degree) if kind == "deg" else networkx.clustering(graph)
-        return lambda one, other: JOINS[join](own[one], own[other])
-    around = {unit: set(graph[unit]) for unit in graph}
+        of_units = dict(graph.degree) if kind == "deg" else networkx.clustering(graph)
+        return lambda a, b: COMBINATIONS[combination](of_units[a], of_units[b])
+    neighbours = {unit: set(graph[unit]) for unit in graph}
     if rule == "neighbors":
-        return lambda one, other: len(around[one] & around[other])
+        return lambda a, b: len(neighbours[a] & neighbours[b])
 
-    def matching(one: int, other: int) -> float:
-        # connections that both have, of all that either has, but for the one between them
-        ends = len(around[one] - {other}) + len(around[other] - {one})
-        return 2 * len(around[one] & around[other]) / ends if ends else 0.0
+    def matching(a: int, b: int) -> float:
+        # shared connections, relative to all connections of both units except the one between them
+        total = len(neighbours[a] - {b}) + len(neighbours[b] - {a})
+        return 2 * len(neighbours[a] & neighbours[b]) / total if total else 0.0
 
     return matching
 
@@ -50,16 +50,16 @@ def values(rule: str, network: NDArray[Any]) -> Callable[[int, int], float]:
 def likelihoods(
     rule: str, network: NDArray[Any], distances: FloatArray, eta: float, gamma: float, epsilon: float = 1e-5
 ) -> FloatArray:
-    """The weight of each pair, over the upper triangle; 0 where it is connected."""
+    """The sampling weight of each pair, in the upper triangle; 0 where it is connected."""
     result, value = np.zeros(distances.shape), values(rule, network)
-    for one, other in itertools.combinations(range(len(distances)), 2):
-        if not network[one, other]:
-            joined = 1.0 if rule == "spatial" else (value(one, other) + epsilon) ** gamma
-            result[one, other] = distances[one, other] ** eta * joined
+    for pair in itertools.combinations(range(len(distances)), 2):
+        if not network[pair]:
+            topology = 1.0 if rule == "spatial" else (value(*pair) + epsilon) ** gamma
+            result[pair] = distances[pair] ** eta * topology
     return result
 
 
-def places(n_units: int, seed: int) -> FloatArray:
+def random_distances(n_units: int, seed: int) -> FloatArray:
     positions = np.random.default_rng(seed).random((n_units, 3))
     return np.asarray(np.linalg.norm(positions[:, None] - positions[None], axis=-1))
 
@@ -78,22 +78,23 @@ def kernel(
     seed: int,
     start: NDArray[Any] | None = None,
 ) -> tuple[NDArray[np.bool_], FloatArray]:
-    """The network that grows, and the weights of its next connection."""
-    kind, _, join = rule.partition("-")
-    begin = np.zeros(distances.shape, dtype=np.bool_) if start is None else start != 0
+    """The grown network and the sampling weights of its next connection."""
+    kind, _, combination = rule.partition("-")
+    initial = np.zeros(distances.shape, dtype=np.bool_) if start is None else start != 0
     draws = np.random.default_rng(seed).random((n_edges, 2))
     with np.errstate(all="ignore"):
-        found: tuple[NDArray[np.bool_], FloatArray] = kernels.grown(
-            begin, growth._factor(distances, eta), growth._KINDS[kind], growth._JOINS.get(join, 0), gamma, 1e-5, draws
+        factor, code = growth._distance_factor(distances, eta), growth._COMBINATIONS.get(combination, 0)
+        grown: tuple[NDArray[np.bool_], FloatArray] = kernels.grow_network(
+            initial, factor, growth._KINDS[kind], code, gamma, 1e-5, draws
         )
-    return found
+    return grown
 
 
 @pytest.fixture(scope="module")
 def plain() -> ModuleType:
-    """The kernels as they are where numba is not installed."""
+    """The kernels as they run without numba."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("spatialnets.compiled.compiled", lambda function: function)
+    patch.setattr("spatialnets.compiled.jit", lambda function: function)
     spec = importlib.util.spec_from_file_location("plain_growth_kernels", growth_kernels.__file__)
     assert spec is not None
     assert spec.loader is not None
@@ -107,51 +108,51 @@ def plain() -> ModuleType:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_after_every_connection_weights_are_what_the_definition_gives(rule: str) -> None:
-    distances = places(11, seed=1)
+def test_sampling_weights_follow_the_definition_after_every_connection(rule: str) -> None:
+    distances = random_distances(11, seed=1)
     before = np.zeros((11, 11), dtype=bool)
     for count in range(36):
-        # the same draws, one more of them: the same network, one connection further
+        # the same draws and one more: the same network with one more connection
         network, weights = kernel(growth_kernels, rule, distances, count, -1.3, 0.7, seed=2)
         assert (network & ~before).sum() == (2 if count else 0)
         assert not (before & ~network).any()
         before = network
         np.testing.assert_array_equal(weights, weights.T)
         expected = likelihoods(rule, network, distances, -1.3, 0.7)
-        # known but for a constant; powers and quotients differ in the last digits
+        # equal up to a constant; powers and quotients differ in the last digits
         np.testing.assert_allclose(
             np.triu(weights) / weights.max(), expected / expected.max(), rtol=1e-10, err_msg=f"{count} connections"
         )
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_network_to_start_from_counts(rule: str) -> None:
-    distances, start = places(12, seed=3), random_network(12, 25, seed=4)
+def test_initial_connections_count(rule: str) -> None:
+    distances, start = random_distances(12, seed=3), random_network(12, 25, seed=4)
     _, weights = kernel(growth_kernels, rule, distances, 0, 0.8, -0.5, seed=0, start=start)
     expected = likelihoods(rule, start, distances, 0.8, -0.5)
     np.testing.assert_allclose(np.triu(weights) / weights.max(), expected / expected.max(), rtol=1e-10)
 
 
 @pytest.mark.parametrize("rule", ["spatial", "neighbors", "matching", "clu-avg", "deg-prod"])
-def test_two_connections_are_drawn_as_often_as_the_definition_says(rule: str) -> None:
-    distances, start = places(6, seed=5), random_network(6, 7, seed=6)
+def test_pairs_of_connections_are_drawn_with_the_defined_probability(rule: str) -> None:
+    distances, start = random_distances(6, seed=5), random_network(6, 7, seed=6)
     eta, gamma, epsilon = -1.0, 0.5, 0.1
 
-    def shares(network: NDArray[Any]) -> FloatArray:
+    def probabilities(network: NDArray[Any]) -> FloatArray:
         weights = likelihoods(rule, network, distances, eta, gamma, epsilon)
         return weights / weights.sum()
 
     expected: Counter[tuple[int, ...]] = Counter()
-    first = shares(start)
-    for one in np.flatnonzero(first):
+    first = probabilities(start)
+    for i in np.flatnonzero(first):
         grown = start.copy()
-        grown[np.unravel_index(one, start.shape)] = grown.T[np.unravel_index(one, start.shape)] = 1
-        second = shares(grown)
-        for other in np.flatnonzero(second):
-            expected[tuple(sorted((int(one), int(other))))] += first.ravel()[one] * second.ravel()[other]
+        grown[np.unravel_index(i, start.shape)] = grown.T[np.unravel_index(i, start.shape)] = 1
+        second = probabilities(grown)
+        for j in np.flatnonzero(second):
+            expected[tuple(sorted((int(i), int(j))))] += first.ravel()[i] * second.ravel()[j]
     assert sum(expected.values()) == pytest.approx(1)
     generator, count = np.random.default_rng(7), 2000
-    found = Counter(
+    counts = Counter(
         tuple(
             np.flatnonzero(
                 np.triu(grow(distances, rule, 2, eta, gamma, generator, start=start, epsilon=epsilon) - start)
@@ -159,40 +160,40 @@ def test_two_connections_are_drawn_as_often_as_the_definition_says(rule: str) ->
         )
         for _ in range(count)
     )
-    assert set(found) <= set(expected)
+    assert set(counts) <= set(expected)
     keys = list(expected)
-    p = chisquare([found[key] for key in keys], [count * expected[key] for key in keys]).pvalue
+    p = chisquare([counts[key] for key in keys], [count * expected[key] for key in keys]).pvalue
     assert p > 0.001
 
 
-# What bctpy gets wrong
+# Errors of bctpy
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_one_pair_that_is_left_is_drawn(rule: str) -> None:
-    distances = places(5, seed=8)
-    for one, other in itertools.combinations(range(5), 2):
+def test_the_only_unconnected_pair_is_drawn(rule: str) -> None:
+    distances = random_distances(5, seed=8)
+    for a, b in itertools.combinations(range(5), 2):
         start = 1 - np.eye(5, dtype=np.int64)
-        start[one, other] = start[other, one] = 0
+        start[a, b] = start[b, a] = 0
         np.testing.assert_array_equal(grow(distances, rule, 1, -2.0, 1.0, 0, start=start), 1 - np.eye(5))
 
 
-def test_the_smallest_and_the_largest_draw_fall_on_pairs_that_can_be_connected() -> None:
+def test_the_smallest_and_the_largest_draw_select_unconnected_pairs() -> None:
     start = ~np.eye(5, dtype=np.bool_)
-    for one, other in ((1, 2), (1, 3), (2, 3)):
-        start[one, other] = start[other, one] = False
+    for a, b in ((1, 2), (1, 3), (2, 3)):
+        start[a, b] = start[b, a] = False
     for draw, expected in ((0.0, (1, 2)), (np.nextafter(1.0, 0.0), (2, 3))):
-        for scale in (1.0, 5e-324):  # the least number there is, too, which no share of it is less than
+        for scale in (1.0, 5e-324):  # also the smallest positive number, of which no fraction exists
             factor = np.full((5, 5), scale)
-            network, _ = growth_kernels.grown(start, factor, 0, 0, 0.0, 0.0, np.full((1, 2), draw))
+            network, _ = growth_kernels.grow_network(start, factor, 0, 0, 0.0, 0.0, np.full((1, 2), draw))
             added = np.argwhere(np.triu(network & ~start)).tolist()
             assert added == [list(expected)]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_there_are_exactly_as_many_connections_as_asked_for(rule: str) -> None:
+def test_exactly_the_requested_number_of_connections_is_added(rule: str) -> None:
     distances = Grid((4, 3, 2)).distances()
-    for n_edges in (0, 1, 100, 276):  # 276 is all of them
+    for n_edges in (0, 1, 100, 276):  # 276 are all pairs
         for eta, gamma in ((-3.0, 3.0), (3.0, -3.0), (0.0, 0.0)):
             network = grow(distances, rule, n_edges, eta, gamma, 9)
             assert network.sum() == 2 * n_edges
@@ -202,17 +203,17 @@ def test_there_are_exactly_as_many_connections_as_asked_for(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_gamma_decides_what_grows(rule: str) -> None:
+def test_gamma_changes_the_network(rule: str) -> None:
     distances = Grid((4, 3, 2)).distances()
     grown = {gamma: grow(distances, rule, 80, -1.0, gamma, 10) for gamma in (-2.0, 0.0, 2.0)}
-    alike = {(grown[one] == grown[other]).all() for one, other in itertools.combinations(grown, 2)}
-    assert alike == ({True} if rule == "spatial" else {False})
+    equal = {(grown[a] == grown[b]).all() for a, b in itertools.combinations(grown, 2)}
+    assert equal == ({True} if rule == "spatial" else {False})
 
 
 @pytest.mark.parametrize(
     ("rule", "more"), [("neighbors", "clustering"), ("matching", "clustering"), ("deg-prod", "hubs")]
 )
-def test_a_high_gamma_prefers_pairs_of_high_value(rule: str, more: str) -> None:
+def test_a_high_gamma_favours_pairs_with_large_k(rule: str, more: str) -> None:
     distances = Grid((4, 4, 3)).distances()
 
     def measure(network: NDArray[np.int64]) -> float:
@@ -228,24 +229,24 @@ def test_a_high_gamma_prefers_pairs_of_high_value(rule: str, more: str) -> None:
 # Extremes
 
 
-def test_units_at_one_place_are_connected_first_where_short_is_likely_and_last_where_long_is() -> None:
+def test_coinciding_units_are_connected_first_if_eta_is_negative_and_last_if_positive() -> None:
     positions = np.array([0.0, 0.0, 1.0, 1.0, 5.0, 9.0])
     distances = np.abs(np.subtract.outer(positions, positions))
-    together = distances + np.eye(6) == 0
+    coinciding = distances + np.eye(6) == 0
     for rule in RULES:
         for seed in range(5):
-            assert grow(distances, rule, 2, -1.0, 0.3, seed)[together].all()
-            assert not grow(distances, rule, 13, 1.0, 0.3, seed)[together].any()
-            assert grow(distances, rule, 15, 1.0, 0.3, seed)[together].all()
+            assert grow(distances, rule, 2, -1.0, 0.3, seed)[coinciding].all()
+            assert not grow(distances, rule, 13, 1.0, 0.3, seed)[coinciding].any()
+            assert grow(distances, rule, 15, 1.0, 0.3, seed)[coinciding].all()
 
 
-def test_pairs_of_infinite_probability_have_the_same_chance_and_those_a_factor_rules_out_have_none() -> None:
+def test_infinite_weights_are_equally_likely_and_a_factor_of_0_excludes_a_pair() -> None:
     positions = np.array([0.0, 1.0, 3.0, 7.0, 7.0, 8.0, 8.0])
     distances = np.abs(np.subtract.outer(positions, positions))
     generator = np.random.default_rng(25)
     firsts = sum(grow(distances, "deg-avg", 1, -1.0, 0.5, generator)[3, 4] for _ in range(400))
     assert abs(firsts - 200) < 4 * 10  # four standard deviations
-    # 3 and 4 share a place but no neighbour: without epsilon that is 0 times infinity, and 0 and 2 go first
+    # 3 and 4 coincide but share no neighbour: without epsilon their weight is 0 times infinity, so 0 and 2 come first
     path = np.zeros((7, 7), dtype=np.int64)
     path[[0, 1, 1, 2], [1, 0, 2, 1]] = 1
     for seed in range(20):
@@ -255,26 +256,26 @@ def test_pairs_of_infinite_probability_have_the_same_chance_and_those_a_factor_r
 @pytest.mark.parametrize("gamma", [-2.0, 2.0])
 @pytest.mark.parametrize("rule", RULES)
 def test_networks_grow_without_epsilon(rule: str, gamma: float) -> None:
-    distances = places(15, seed=11)
+    distances = random_distances(15, seed=11)
     assert grow(distances, rule, 60, -1.0, gamma, 12, epsilon=0.0).sum() == 120
-    if rule in ("deg-min", "deg-prod") and gamma < 0:  # pairs with an unconnected unit are infinitely likely
+    if rule in ("deg-min", "deg-prod") and gamma < 0:  # pairs with an unconnected unit have infinite weight
         assert (grow(distances, rule, 14, -1.0, gamma, 12, epsilon=0.0).sum(axis=0) > 0).all()
 
 
-def test_extreme_exponents_take_the_shortest_and_the_longest() -> None:
-    distances = places(9, seed=13)
+def test_extreme_exponents_select_the_shortest_and_the_longest_pairs() -> None:
+    distances = random_distances(9, seed=13)
     lengths = np.sort(distances[np.triu_indices(9, 1)])
     for eta, expected in ((-5000.0, lengths[:1]), (5000.0, lengths[-1:])):
         network = grow(distances, "spatial", 1, eta, 0.0, 14)
         np.testing.assert_array_equal(distances[np.triu(network) > 0], expected)
-    # 1e-5 to the power of -100 is beyond all numbers: whoever has no neighbours goes first
+    # 1e-5 to the power of -100 overflows: units without neighbours are connected first
     assert (grow(distances, "deg-max", 4, 0.0, -100.0, 15).sum(axis=0) <= 1).all()
 
 
-def test_a_network_is_the_same_in_any_unit_of_length_and_for_any_kind_of_seed() -> None:
-    distances = places(20, seed=16)
+def test_networks_do_not_depend_on_the_unit_of_length_or_the_kind_of_seed() -> None:
+    distances = random_distances(20, seed=16)
     expected = grow(distances, "matching", 60, -1.7, 0.4, 17)
-    for factor in (1024.0, 2.0**-40):  # powers of two, so that no length is rounded
+    for factor in (1024.0, 2.0**-40):  # powers of two do not round lengths
         np.testing.assert_array_equal(grow(factor * distances, "matching", 60, -1.7, 0.4, 17), expected)
     np.testing.assert_array_equal(grow(distances, "matching", 60, -1.7, 0.4, np.random.default_rng(17)), expected)
     assert (grow(distances, "matching", 60, -1.7, 0.4, 18) != expected).any()
@@ -282,57 +283,56 @@ def test_a_network_is_the_same_in_any_unit_of_length_and_for_any_kind_of_seed() 
     assert grow(np.zeros((1, 1)), "matching", 0, -1.0, 1.0, 0).shape == (1, 1)
 
 
-def test_what_was_there_stays_and_is_not_counted() -> None:
+def test_initial_connections_are_kept_and_not_counted() -> None:
     start = random_network(15, 20, seed=19)
-    network = grow(places(15, seed=20), "clu-max", 30, -1.0, 0.5, 21, start=start)
+    network = grow(random_distances(15, seed=20), "clu-max", 30, -1.0, 0.5, 21, start=start)
     assert network.sum() == 2 * (20 + 30)
     assert network[start > 0].all()
 
 
-def test_what_cannot_be_grown_is_refused() -> None:
-    distances = places(5, seed=22)
+def test_impossible_growth_is_refused() -> None:
+    distances = random_distances(5, seed=22)
     full = 1 - np.eye(5)
     for n_edges in (11, -1, 2.5):
-        with pytest.raises(ValueError, match="connections cannot be added: among 5 units 10 are possible"):
+        with pytest.raises(ValueError, match="from 0 to 10, the pairs of 5 units"):
             grow(distances, "spatial", n_edges, 0.0, 0.0, 0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="0 are possible besides those of start"):
+    with pytest.raises(ValueError, match="from 0 to 0, the pairs of 5 units that start leaves unconnected"):
         grow(distances, "spatial", 1, 0.0, 0.0, 0, start=full)
-    with pytest.raises(ValueError, match="there is no rule 'match': did you mean 'matching'"):
+    with pytest.raises(ValueError, match="unknown wiring rule 'match': did you mean 'matching'"):
         grow(distances, "match", 1, 0.0, 0.0, 0)
-    lopsided, negative, unknown = distances.copy(), -distances, distances.copy()
-    lopsided[0, 1] *= 1.01
-    unknown[0, 1] = unknown[1, 0] = np.nan
-    for wrong, words in (
-        (lopsided, "must be symmetric"),
+    asymmetric, negative, missing = distances.copy(), -distances, distances.copy()
+    asymmetric[0, 1] *= 1.01
+    missing[0, 1] = missing[1, 0] = np.nan
+    for wrong, message in (
+        (asymmetric, "must be symmetric"),
         (negative, "not negative"),
-        (unknown, "must be finite"),
+        (missing, "must be finite"),
         (distances[:3], "square"),
     ):
-        with pytest.raises(ValueError, match=words):
+        with pytest.raises(ValueError, match=message):
             grow(wrong, "spatial", 1, 0.0, 0.0, 0)
     for wrong in (full[:4], np.triu(full), full + np.eye(5)):
         with pytest.raises(ValueError, match="start must be a symmetric matrix"):
             grow(distances, "spatial", 0, 0.0, 0.0, 0, start=wrong)
-    for exponents, words in (((np.nan, 0.0), "eta must be"), ((0.0, np.inf), "gamma must be")):
-        with pytest.raises(ValueError, match=words):
+    for exponents, message in (((np.nan, 0.0), "eta must be"), ((0.0, np.inf), "gamma must be")):
+        with pytest.raises(ValueError, match=message):
             grow(distances, "spatial", 1, *exponents, 0)
     with pytest.raises(ValueError, match="epsilon must be"):
         grow(distances, "matching", 1, 0.0, 0.0, 0, epsilon=-1.0)
 
 
-def test_the_thirteen_rules_are_those_of_the_paper() -> None:
+def test_there_are_thirteen_rules_in_four_families() -> None:
     assert len(RULES) == len(set(RULES)) == 13
     assert Counter(FAMILIES.values()) == {"spatial": 1, "homophily": 2, "clustering": 5, "degree": 5}
     assert [rule for rule in RULES if FAMILIES[rule] == "homophily"] == ["neighbors", "matching"]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_networks_are_the_same_where_nothing_is_compiled(rule: str, plain: ModuleType) -> None:
+def test_networks_are_the_same_without_numba(rule: str, plain: ModuleType) -> None:
     distances, start = Grid((4, 3, 2)).distances(), random_network(24, 10, seed=23)
     for eta, gamma in ((-1.7, 0.6), (0.5, -0.8)):
-        expected, weights = kernel(growth_kernels, rule, distances, 70, eta, gamma, 24, start)
-        found, found_weights = kernel(plain, rule, distances, 70, eta, gamma, 24, start)
-        np.testing.assert_array_equal(found, expected)
-        np.testing.assert_allclose(
-            found_weights, weights, rtol=1e-12
-        )  # numpy and the compiler round powers alike but once
+        compiled_network, compiled_weights = kernel(growth_kernels, rule, distances, 70, eta, gamma, 24, start)
+        network, weights = kernel(plain, rule, distances, 70, eta, gamma, 24, start)
+        np.testing.assert_array_equal(network, compiled_network)
+        # numpy and the compiler may round powers differently
+        np.testing.assert_allclose(weights, compiled_weights, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Cores with gates, against torch's own."""
+"""Gated cores, compared with those of torch.nn."""
 
 from itertools import product
 from typing import Any
@@ -30,8 +30,8 @@ def build(core: RecurrentCore, n_networks: int = 2, n_inputs: int = 4, n_units: 
     return module.double()
 
 
-def torchs(core: RecurrentCore, module: Any, network: int) -> Any:
-    """Return torch's own network with the weights of one of ours; torch stores (gate and post, pre)."""
+def torch_module(core: RecurrentCore, module: Any, network: int) -> Any:
+    """Return `torch.nn.GRU` or `torch.nn.LSTM`, which store (gate * post, pre), with the weights of one network."""
     n_inputs, n_units = module.input.shape[2:]
     one: Any = getattr(nn, type(core).__name__)(n_inputs, n_units, batch_first=True).double()
     with torch.no_grad():
@@ -46,7 +46,7 @@ def torchs(core: RecurrentCore, module: Any, network: int) -> Any:
 
 @pytest.mark.parametrize(("n_networks", "last_step_only"), [*product([1, 50], [True, False])])
 @pytest.mark.parametrize("core", CORES)
-def test_states_and_gradients_are_those_of_torch(core: RecurrentCore, n_networks: int, last_step_only: bool) -> None:
+def test_states_and_gradients_equal_those_of_torch(core: RecurrentCore, n_networks: int, last_step_only: bool) -> None:
     module = build(core, n_networks)
     inputs, weights = draw(n_networks, 5, 7, 4).requires_grad_(), draw(n_networks, 5, 7, 9)
     if last_step_only:
@@ -55,12 +55,12 @@ def test_states_and_gradients_are_those_of_torch(core: RecurrentCore, n_networks
     (states * weights).sum().backward()
     assert inputs.grad is not None
     for network in range(n_networks):
-        one, own = torchs(core, module, network), inputs[network].detach().requires_grad_()
-        expected, _ = one(own)
+        one, one_inputs = torch_module(core, module, network), inputs[network].detach().requires_grad_()
+        expected, _ = one(one_inputs)
         (expected * weights[network]).sum().backward()
         pairs = [
             (states[network], expected),
-            (inputs.grad[network], own.grad),
+            (inputs.grad[network], one_inputs.grad),
             (module.recurrent.grad[network].mT.flatten(0, 1), one.weight_hh_l0.grad),
             (module.input.grad[network].mT.flatten(0, 1), one.weight_ih_l0.grad),
             (module.bias.grad[network].flatten(), one.bias_ih_l0.grad),
@@ -72,7 +72,7 @@ def test_states_and_gradients_are_those_of_torch(core: RecurrentCore, n_networks
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_the_backward_pass_is_the_derivative(core: RecurrentCore) -> None:
+def test_the_backward_pass_passes_a_gradient_check(core: RecurrentCore) -> None:
     module = build(core, n_inputs=2, n_units=3)
     names = [name for name, _ in module.named_parameters()]
 
@@ -84,7 +84,7 @@ def test_the_backward_pass_is_the_derivative(core: RecurrentCore) -> None:
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_one_step_is_enough(core: RecurrentCore) -> None:
+def test_a_trial_of_one_step_works(core: RecurrentCore) -> None:
     module = build(core)
     inputs = draw(2, 3, 6, 4)
     torch.testing.assert_close(module(inputs[:, :, :1]), module(inputs)[:, :, :1], rtol=1e-12, atol=1e-12)
@@ -93,10 +93,10 @@ def test_one_step_is_enough(core: RecurrentCore) -> None:
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_noise_enters_the_candidate(core: RecurrentCore) -> None:
+def test_noise_is_added_to_the_input_of_the_candidate(core: RecurrentCore) -> None:
     module = build(core)
     inputs, noise = draw(2, 3, 6, 4), draw(2, 3, 6, 9)
-    wider = build(core, n_inputs=4 + 9)  # noise as inputs that only the candidate hears
+    wider = build(core, n_inputs=4 + 9)  # noise as additional inputs to the candidate alone
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if name != "input":
@@ -107,25 +107,25 @@ def test_noise_enters_the_candidate(core: RecurrentCore) -> None:
     torch.testing.assert_close(module(inputs, noise), expected, rtol=1e-10, atol=1e-12)
 
 
-def test_the_forget_gate_begins_open() -> None:
+def test_the_forget_gate_is_initially_open() -> None:
     bias = LSTM(forget_bias=2.0).build(4, 9, generators(2)).bias  # type: ignore[attr-defined]
     assert LSTM.gates.index("forget") == 1
     assert bias.sum(dim=-1).tolist() == [[0.0, 18.0, 0.0, 0.0]] * 2
 
 
 @pytest.mark.parametrize("core", CORES)
-def test_every_gate_begins_orthogonal(core: RecurrentCore) -> None:
+def test_initial_weights_of_every_gate_are_orthogonal(core: RecurrentCore) -> None:
     blocks = core.build(4, 20, generators(2)).projections()["recurrent"]
     # float32 rounding of sums of 20 products
     torch.testing.assert_close(blocks @ blocks.mT, torch.eye(20).expand(blocks.shape), rtol=0, atol=1e-5)
     flat = blocks.flatten(0, 1)
-    assert not any(torch.equal(one, other) for place, one in enumerate(flat) for other in flat[:place])
+    assert not any(torch.equal(one, other) for index, one in enumerate(flat) for other in flat[:index])
 
 
 @pytest.mark.parametrize(
     ("core", "field", "value"),
     [(GRU, "gain", 0.0), (LSTM, "gain", -1.0), (LSTM, "forget_bias", float("inf")), (GRU, "paying_gates", ("forget",))],
 )
-def test_a_core_that_cannot_be_is_refused(core: Any, field: str, value: object) -> None:
+def test_invalid_fields_are_refused(core: Any, field: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"^{field} must"):
         core(**{field: value})

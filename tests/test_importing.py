@@ -1,4 +1,4 @@
-"""Networks that were trained elsewhere become a run like any other."""
+"""Importing networks that were trained elsewhere as a run."""
 
 import io
 import zipfile
@@ -19,7 +19,7 @@ from spatialnets.analyses import Modularity, Wiring
 from spatialnets.cores.imported import Imported as ImportedCore
 from spatialnets.geometries import Grid
 from spatialnets.importing import Wanted, import_networks, matlab, writing
-from spatialnets.importing.source import stack_of
+from spatialnets.importing.source import stack_dimensions
 from spatialnets.regularizers import L1, Both
 from spatialnets.regularizers.imported import Imported as ImportedRegularizer
 from spatialnets.report.page import write_report
@@ -33,16 +33,16 @@ SETS = ("l1", "sernn", "distance_only", "communicability_only", "shuffled_labels
 
 
 def signed(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
-    """Return weights as the authors keep them: single precision, in doubles."""
+    """Return weights as the authors store them: single-precision values in double precision."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32).astype(np.float64)
 
 
-# The reference's own layout
+# The layout of the reference implementation
 
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two trained seRNNs and two L1 networks, in the layout of the reference's ensemble.npz."""
+    """Two trained seRNNs and two L1 networks, in the layout of the ensemble.npz of the reference implementation."""
     folder = tmp_path_factory.mktemp("ensemble")
     accuracy = np.linspace(0.5, 1, 20).reshape(2, 10)
     arrays = {
@@ -61,16 +61,17 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return import_networks([folder / "ensemble.npz"], out=folder / "run")
 
 
-def test_imported_weights_are_those_of_the_file(ensemble: Run) -> None:
+def test_imported_weights_equal_those_of_the_file(ensemble: Run) -> None:
     assert ensemble.groups == ("sernn", "l1")
     assert np.array_equal(ensemble["sernn"]["weights"].to_numpy()[:, 0], BCT["weights"][:2])
     assert np.array_equal(ensemble["l1"]["weights"].to_numpy()[:, 0], BCT["weights"][5:7])
 
 
 @pytest.mark.slow
-def test_imported_networks_score_what_the_toolbox_says(ensemble: Run) -> None:
-    found = Modularity().measure(ensemble)["modularity"].sel(epoch=9).to_numpy()
-    np.testing.assert_allclose(found, BCT["modularity_und"][[0, 1, 5, 6]], rtol=1e-12)  # the same sums in another order
+def test_the_modularity_of_imported_networks_equals_that_of_the_toolbox(ensemble: Run) -> None:
+    modularity = Modularity().measure(ensemble)["modularity"].sel(epoch=9).to_numpy()
+    expected = BCT["modularity_und"][[0, 1, 5, 6]]
+    np.testing.assert_allclose(modularity, expected, rtol=1e-12)  # the same sums in a different order
 
 
 def test_scores_without_an_epoch_0_are_taken_at_the_imported_epoch(ensemble: Run) -> None:
@@ -84,7 +85,7 @@ def test_scores_without_an_epoch_0_are_taken_at_the_imported_epoch(ensemble: Run
     assert (scores["status"] == "trained").all()
 
 
-def test_an_imported_run_declares_what_is_known_and_reads_it_back(ensemble: Run) -> None:
+def test_the_declaration_of_an_imported_run_can_be_read_back(ensemble: Run) -> None:
     experiment = Experiment.from_yaml(ensemble.folder / "experiment.yaml")
     assert experiment.digest == ensemble.plan["experiment"]
     sernn = experiment.groups["sernn"].ensembles[0]
@@ -99,20 +100,20 @@ def test_an_imported_run_declares_what_is_known_and_reads_it_back(ensemble: Run)
     assert np.array_equal(ensemble.geometry_of("l1").distances, Grid((5, 5, 4)).distances())
 
 
-def test_an_imported_run_says_where_it_is_from_and_what_was_assumed(ensemble: Run) -> None:
-    said = ensemble.provenance["imported"]
-    assert list(said["files"]) == ["ensemble.npz"]
-    assert len(said["files"]["ensemble.npz"]) == 64
-    assert said["format"] == "npz"
-    assert said["groups"]["sernn"] == {"networks": 2, "units": 100, "epochs": [9]}
-    notes = "\n".join(said["notes"])
+def test_provenance_records_the_file_and_what_was_assumed(ensemble: Run) -> None:
+    imported = ensemble.provenance["imported"]
+    assert list(imported["files"]) == ["ensemble.npz"]
+    assert len(imported["files"]["ensemble.npz"]) == 64
+    assert imported["format"] == "npz"
+    assert imported["groups"]["sernn"] == {"networks": 2, "units": 100, "epochs": [9]}
+    notes = "\n".join(imported["notes"])
     assert "not used: l1__total_weight, sernn__total_weight" in notes
-    assert "100 units are taken to be the paper's grid" in notes
+    assert "100 units are assumed to lie on the paper's grid" in notes
     assert "sernn with both, l1 with l1" in notes
     assert {"created", "versions", "sessions", "geometries"} <= set(ensemble.provenance)
 
 
-def test_an_analysis_keeps_its_contract_on_an_imported_run(ensemble: Run) -> None:
+def test_an_analysis_fulfils_its_contract_on_an_imported_run(ensemble: Run) -> None:
     check_analysis(Wiring(), ensemble)
 
 
@@ -120,7 +121,7 @@ def test_an_analysis_keeps_its_contract_on_an_imported_run(ensemble: Run) -> Non
 
 
 def write_rate_data(path: Path, version: str, sets: Sequence[np.ndarray[Any, Any]], euclidean: Any) -> None:
-    """Write a file of the authors' layout; v7.3 as MATLAB does: reversed dimensions, cells of references."""
+    """Write a file in the authors' layout; v7.3 as MATLAB does, with reversed dimensions and cells of references."""
     accuracies = [accuracy_of(weights) for weights in sets]
     if version == "v7":
         cells = [np.empty((1, len(sets)), dtype=object) for _ in range(2)]
@@ -142,13 +143,13 @@ def write_rate_data(path: Path, version: str, sets: Sequence[np.ndarray[Any, Any
 
 
 def accuracy_of(weights: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return a training and a validation accuracy for each network and epoch, all different."""
+    """Return training and validation accuracies of each network and epoch, all different."""
     count = weights.shape[0] * weights.shape[1] * 2
     return np.linspace(0, 1, count).reshape(*weights.shape[:2], 2)
 
 
 @pytest.mark.parametrize("version", [pytest.param("v7", marks=pytest.mark.slow), "v7.3"])
-def test_the_authors_file_gives_six_groups_network_by_network(version: str, tmp_path: Path) -> None:
+def test_the_authors_file_becomes_six_groups(version: str, tmp_path: Path) -> None:
     sets = [signed(5 - (place > 1), 3, 4, 4, seed=place) for place in range(6)]
     write_rate_data(tmp_path / "rate_data.mat", version, sets, Grid((2, 2, 1)).distances())
     run = import_networks([tmp_path / "rate_data.mat"], SMALL, out=tmp_path / "run")
@@ -171,12 +172,12 @@ def test_the_authors_file_gives_six_groups_network_by_network(version: str, tmp_
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])
-def test_of_the_authors_file_some_groups_and_epochs_can_be_had(version: str, tmp_path: Path) -> None:
+def test_groups_and_epochs_of_the_authors_file_can_be_selected(version: str, tmp_path: Path) -> None:
     sets = [signed(3, 4, 4, 4, seed=place) for place in range(2)]
     write_rate_data(tmp_path / "theirs.mat", version, sets, Grid((2, 2, 1)).distances())
     wanted = Wanted(groups=("sernn",), epochs=(1, 3), keep_first=True)
-    words = (*SMALL, "groups.sernn.regularizer.strength=0.5")
-    run = import_networks([tmp_path / "theirs.mat"], words, wanted=wanted, out=tmp_path / "run")
+    overrides = (*SMALL, "groups.sernn.regularizer.strength=0.5")
+    run = import_networks([tmp_path / "theirs.mat"], overrides, wanted=wanted, out=tmp_path / "run")
     assert run.groups == ("sernn",)
     assert np.array_equal(run["sernn"]["weights"], sets[1][:, [1, 3]])
     assert run["sernn"]["epoch"].to_numpy().tolist() == [1, 3]
@@ -184,14 +185,14 @@ def test_of_the_authors_file_some_groups_and_epochs_can_be_had(version: str, tmp
     assert (run["sernn"]["strength"] == 0.5).all()
 
 
-def test_the_grid_is_known_by_its_distances_in_single_precision(tmp_path: Path) -> None:
+def test_the_grid_is_recognized_by_its_distances_in_single_precision(tmp_path: Path) -> None:
     distances = Grid((5, 5, 4)).distances().astype(np.float32)
     write_rate_data(tmp_path / "rate_data.mat", "v7", [signed(2, 1, 100, 100)], distances)
     run = import_networks([tmp_path / "rate_data.mat"], out=tmp_path / "run")
     assert run.declaration["groups"]["l1"]["geometry"]["kind"] == "grid"
 
 
-def test_another_space_in_the_authors_file_is_told_from_the_grid(tmp_path: Path) -> None:
+def test_other_distances_in_the_authors_file_are_not_taken_for_the_grid(tmp_path: Path) -> None:
     distances = Grid((2, 2, 1)).distances()
     distances[0, 1] = distances[1, 0] = 1.5
     write_rate_data(tmp_path / "rate_data.mat", "v7", [signed(2, 1, 4, 4)], distances)
@@ -203,31 +204,31 @@ def test_another_space_in_the_authors_file_is_told_from_the_grid(tmp_path: Path)
 def test_a_large_file_is_read_and_written_a_shard_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = signed(8, 3, 4, 4)
     write_rate_data(tmp_path / "rate_data.mat", "v7.3", [weights], Grid((2, 2, 1)).distances())
-    asked: list[tuple[int, int]] = []
-    read = matlab._Stored.read
+    slices: list[tuple[int, int]] = []
+    read = matlab._ArrayInFile.read
 
-    def noted(self: Any, start: int, stop: int) -> Any:
+    def recorded(self: Any, start: int, stop: int) -> Any:
         if len(self.shape) == 4:
-            asked.append((start, stop))
+            slices.append((start, stop))
         return read(self, start, stop)
 
-    monkeypatch.setattr(matlab._Stored, "read", noted)
+    monkeypatch.setattr(matlab._ArrayInFile, "read", recorded)
     monkeypatch.setattr(writing, "NETWORKS_PER_SHARD", 3)
     run = import_networks([tmp_path / "rate_data.mat"], SMALL, out=tmp_path / "run")
-    assert asked == [(1, 4), (4, 7), (7, 8)]
+    assert slices == [(1, 4), (4, 7), (7, 8)]
     assert [len(shard.networks) for shard in run.shards] == [3, 3, 1]
     assert np.array_equal(run["l1"]["weights"], weights[1:])
     assert np.array_equal(run["l1"]["strength"], np.linspace(1e-5, 0.04, 8)[1:])
 
 
-def test_large_networks_come_in_smaller_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_of_large_networks_have_fewer_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(5, 2, 4, 4))
-    monkeypatch.setattr(writing, "BYTES_PER_SHARD", 2 * 8 * 2 * 16)  # of two networks of two epochs
+    monkeypatch.setattr(writing, "BYTES_PER_SHARD", 2 * 8 * 2 * 16)  # two networks of two epochs
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     assert [len(shard.networks) for shard in run.shards] == [2, 2, 1]
 
 
-# Any array
+# Other files
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])
@@ -236,13 +237,13 @@ def test_large_networks_come_in_smaller_shards(tmp_path: Path, monkeypatch: pyte
     [
         (signed(4, 4), signed(4, 4)[None, None]),
         (signed(3, 4, 4), signed(3, 4, 4)[:, None]),
-        (np.moveaxis(signed(3, 4, 4), 0, 2), signed(3, 4, 4)[:, None]),  # as MATLAB's users stack matrices
-        (signed(4, 4, 4), signed(4, 4, 4)[:, None]),  # then the network comes first
+        (np.moveaxis(signed(3, 4, 4), 0, 2), signed(3, 4, 4)[:, None]),  # the usual order in MATLAB
+        (signed(4, 4, 4), signed(4, 4, 4)[:, None]),  # ambiguous: the network comes first
         (signed(2, 3, 4, 4), signed(2, 3, 4, 4)),
     ],
     ids=["one", "first", "last", "cube", "epochs"],
 )
-def test_an_array_of_a_matlab_file_is_a_group(version: str, array: Any, expected: Any, tmp_path: Path) -> None:
+def test_an_array_of_a_matlab_file_becomes_a_group(version: str, array: Any, expected: Any, tmp_path: Path) -> None:
     if version == "v7":
         savemat(tmp_path / "theirs.mat", {"W": array, "labels": np.arange(3.0)})
     else:
@@ -256,7 +257,7 @@ def test_an_array_of_a_matlab_file_is_a_group(version: str, array: Any, expected
 
 
 @pytest.mark.parametrize("version", ["v7", "v7.3"])
-def test_a_variable_can_be_named_within_structs(version: str, tmp_path: Path) -> None:
+def test_a_variable_within_structs_can_be_selected(version: str, tmp_path: Path) -> None:
     one, other = signed(4, 4), signed(4, 4, seed=1)
     if version == "v7":
         savemat(tmp_path / "theirs.mat", {"W": one, "net": {"inner": {"W": other}}})
@@ -281,7 +282,7 @@ def test_a_variable_can_be_named_within_structs(version: str, tmp_path: Path) ->
     ],
     ids=["one", "groups", "epochs", "epoch"],
 )  # fmt: skip
-def test_arrays_of_an_npz_file_are_groups(arrays: dict[str, Any], groups: dict[str, Any], tmp_path: Path) -> None:
+def test_arrays_of_an_npz_file_become_groups(arrays: dict[str, Any], groups: dict[str, Any], tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", **arrays)
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     assert run.groups == tuple(groups)
@@ -293,30 +294,30 @@ def test_arrays_of_an_npz_file_are_groups(arrays: dict[str, Any], groups: dict[s
     ("shape", "columns"), [((3, 3), [0, 1, 2]), ((3, 2), [None, 0, 1]), ((3, 9), [None, 0, 1])],
     ids=["each", "without 0", "more than imported"],
 )  # fmt: skip
-def test_scores_are_one_for_each_epoch_or_begin_at_epoch_1(
+def test_scores_have_one_column_per_epoch_or_start_at_epoch_1(
     shape: tuple[int, int], columns: list[int | None], tmp_path: Path
 ) -> None:
     scores = np.random.default_rng(1).random(shape)
     np.savez(tmp_path / "theirs.npz", weights=signed(3, 3, 4, 4), val_accuracy=scores, seed=[4, 5, 7])
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
-    found = run["imported"]["validation_accuracy"].to_numpy()
-    for place, column in enumerate(columns):
+    imported = run["imported"]["validation_accuracy"].to_numpy()
+    for index, column in enumerate(columns):
         expected = np.full(3, np.nan) if column is None else scores[:, column]
-        assert np.array_equal(found[:, place], expected, equal_nan=True)
+        assert np.array_equal(imported[:, index], expected, equal_nan=True)
     assert run["imported"]["seed"].to_numpy().tolist() == [4, 5, 7]
 
 
-@pytest.mark.parametrize("mark", [",", ";", "\t", " ", "  ", ", "])
-def test_a_table_of_numbers_is_a_network_to_the_last_bit(mark: str, tmp_path: Path) -> None:
-    weights = np.random.default_rng(2).normal(size=(4, 4))  # no single precision holds these
-    text = "\n".join(mark.join(map(repr, row)) for row in weights.tolist())
+@pytest.mark.parametrize("separator", [",", ";", "\t", " ", "  ", ", "])
+def test_a_table_of_numbers_is_imported_exactly(separator: str, tmp_path: Path) -> None:
+    weights = np.random.default_rng(2).normal(size=(4, 4))  # not representable in single precision
+    text = "\n".join(separator.join(map(repr, row)) for row in weights.tolist())
     (tmp_path / "one.txt").write_text(f"# by someone\n{text}\n\n")
     run = import_networks([tmp_path / "one.txt"], SMALL, out=tmp_path / "run")
     assert run["imported"]["weights"].dtype == np.float64
     assert np.array_equal(run["imported"]["weights"].to_numpy()[0, 0], weights)
 
 
-def test_the_tables_of_a_folder_are_counted_as_a_reader_would(tmp_path: Path) -> None:
+def test_tables_of_a_folder_are_read_in_natural_order(tmp_path: Path) -> None:
     weights = signed(12, 4, 4)
     (tmp_path / "nets").mkdir()
     for number, matrix in enumerate(weights):
@@ -332,9 +333,9 @@ def test_the_tables_of_a_folder_are_counted_as_a_reader_would(tmp_path: Path) ->
     assert np.array_equal(run["imported"]["weights"].to_numpy()[:, 0], weights[[3, 1]])
 
 
-def test_post_pre_turns_matrices_and_is_another_run(tmp_path: Path) -> None:
+def test_post_pre_transposes_matrices_and_changes_the_experiment(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(2, 4, 4))
-    as_is, turned = (
+    pre_post, post_pre = (
         import_networks(
             [tmp_path / "theirs.npz"],
             SMALL,
@@ -343,18 +344,19 @@ def test_post_pre_turns_matrices_and_is_another_run(tmp_path: Path) -> None:
         )
         for orientation in ("pre_post", "post_pre")
     )
-    assert np.array_equal(turned["imported"]["weights"], as_is["imported"]["weights"].transpose(..., "post", "pre"))
-    assert turned.plan["experiment"] != as_is.plan["experiment"]
+    transposed = pre_post["imported"]["weights"].transpose(..., "post", "pre")
+    assert np.array_equal(post_pre["imported"]["weights"], transposed)
+    assert post_pre.plan["experiment"] != pre_post.plan["experiment"]
 
 
-# What a file does not say
+# Information that is missing from a file
 
 
 def geometry_of(run: Run) -> Any:
     return run.declaration["groups"]["imported"]["geometry"]
 
 
-def test_positions_in_the_file_are_where_units_are(tmp_path: Path) -> None:
+def test_positions_in_the_file_are_used(tmp_path: Path) -> None:
     positions = np.random.default_rng(3).normal(size=(4, 3))
     np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), positions=positions)
     run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
@@ -363,63 +365,63 @@ def test_positions_in_the_file_are_where_units_are(tmp_path: Path) -> None:
     Experiment.from_yaml(run.folder / "experiment.yaml")
 
 
-def test_distances_in_the_file_are_how_far_units_are_apart(tmp_path: Path) -> None:
+def test_distances_in_the_file_are_used(tmp_path: Path) -> None:
     distances = np.array([[0, 1, 2, 2], [1, 0, 1, 2], [2, 1, 0, 1], [2, 2, 1, 0]], dtype=float)
     positions = np.random.default_rng(3).normal(size=(4, 3))
     np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), distances=distances, positions=positions)
     run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
-    known = run.geometry_of("imported")
-    assert np.array_equal(known.distances, distances)
-    assert np.array_equal(known.positions, positions)
-    assert known.length_unit == "mm"
+    geometry = run.geometry_of("imported")
+    assert np.array_equal(geometry.distances, distances)
+    assert np.array_equal(geometry.positions, positions)
+    assert geometry.length_unit == "mm"
 
 
-def test_positions_of_the_papers_grid_are_that_grid(tmp_path: Path) -> None:
+def test_the_grid_is_recognized_by_its_positions(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(100, 100), positions=Grid((5, 5, 4)).positions())
     run = import_networks([tmp_path / "theirs.npz"], out=tmp_path / "run")
     assert geometry_of(run)["kind"] == "grid"
 
 
-def test_words_say_where_units_are_whatever_the_file_says(tmp_path: Path) -> None:
+def test_overrides_take_precedence_over_positions_in_the_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(4, 4), positions=np.eye(4)[:, :3])
     run = import_networks([tmp_path / "theirs.npz"], ["geometry=ring", "geometry.n=4"], out=tmp_path / "run")
     assert geometry_of(run)["kind"] == "ring"
     assert not any("positions" in note for note in run.provenance["imported"]["notes"])
 
 
-def test_words_may_say_more_of_the_usual_grid_or_place_every_group_by_itself(tmp_path: Path) -> None:
+def test_overrides_may_change_fields_of_the_default_grid_or_give_each_group_its_geometry(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(100, 100))
     run = import_networks([tmp_path / "theirs.npz"], ["geometry.spacing=2.0"], out=tmp_path / "run")
     assert np.array_equal(run.geometry_of("imported").distances, Grid((5, 5, 4), spacing=2.0).distances())
     np.savez(tmp_path / "two.npz", a__weights=signed(4, 4), b__weights=signed(5, 5))
-    words = [f"groups.{group}.geometry={{kind: ring, n: {units}}}" for group, units in (("a", 4), ("b", 5))]
-    run = import_networks([tmp_path / "two.npz"], words, out=tmp_path / "other")
+    overrides = [f"groups.{group}.geometry={{kind: ring, n: {units}}}" for group, units in (("a", 4), ("b", 5))]
+    run = import_networks([tmp_path / "two.npz"], overrides, out=tmp_path / "other")
     assert [len(run.geometry_of(group).positions) for group in ("a", "b")] == [4, 5]
 
 
-def test_networks_of_unknown_making_say_so(tmp_path: Path) -> None:
+def test_unknown_training_is_declared_as_imported(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(3, 4, 4))
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     data = run["imported"]
     for name in ("strength", "accuracy", "validation_accuracy", "loss", "penalty"):
         assert np.isnan(data[name]).all(), name
-    parts = Experiment.from_yaml(run.folder / "experiment.yaml").groups["imported"].ensembles[0]
-    assert isinstance(parts.regularizer, ImportedRegularizer)
-    assert parts.task == ImportedTask()
+    ensemble = Experiment.from_yaml(run.folder / "experiment.yaml").groups["imported"].ensembles[0]
+    assert isinstance(ensemble.regularizer, ImportedRegularizer)
+    assert ensemble.task == ImportedTask()
     assert Experiment.from_yaml(run.folder / "experiment.yaml").digest == run.plan["experiment"]
 
 
-def test_words_say_how_networks_were_trained(tmp_path: Path) -> None:
+def test_overrides_describe_how_networks_were_trained(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(3, 4, 4), strength=[0.1, 0.2, 0.4])
-    words = (*SMALL, "regularizer=distance", "regularizer.power=2.0", "name=mine")
-    run = import_networks([tmp_path / "theirs.npz"], words, out=tmp_path / "run")
+    overrides = (*SMALL, "regularizer=distance", "regularizer.power=2.0", "name=mine")
+    run = import_networks([tmp_path / "theirs.npz"], overrides, out=tmp_path / "run")
     block = run.declaration["groups"]["imported"]["regularizer"]
     assert (block["kind"], block["strength"], block["power"]) == ("distance", [0.1, 0.2, 0.4], 2.0)
     assert run.name == "mine"
     assert run["imported"]["strength"].to_numpy().tolist() == [0.1, 0.2, 0.4]
 
 
-def test_a_group_of_the_papers_name_without_strengths_declares_no_penalty(tmp_path: Path) -> None:
+def test_a_group_named_as_in_the_paper_without_strengths_has_no_regularizer(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", l1__weights=signed(3, 4, 4))
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     assert run.declaration["groups"]["l1"]["regularizer"]["kind"] == "imported"
@@ -428,7 +430,7 @@ def test_a_group_of_the_papers_name_without_strengths_declares_no_penalty(tmp_pa
     assert "l1 with l1" not in notes
 
 
-def test_weights_that_are_not_finite_are_taken_out_and_the_others_go_on(tmp_path: Path) -> None:
+def test_networks_with_weights_that_are_not_finite_are_marked_as_diverged(tmp_path: Path) -> None:
     weights = signed(3, 2, 4, 4)
     weights[1, 1, 0, 2] = np.inf
     np.savez(tmp_path / "theirs.npz", weights=weights, val_accuracy=np.ones((3, 2)))
@@ -444,13 +446,13 @@ def test_weights_that_are_not_finite_are_taken_out_and_the_others_go_on(tmp_path
 # Nothing is trained
 
 
-def test_a_finished_import_is_left_as_it_is_by_run_and_resume(ensemble: Run) -> None:
+def test_running_a_finished_import_changes_nothing(ensemble: Run) -> None:
     before = {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
     Experiment.from_yaml(ensemble.folder / "experiment.yaml").run(ensemble.folder, report=False)
     assert before == {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
 
 
-def test_what_is_missing_of_an_import_is_not_trained_instead(tmp_path: Path) -> None:
+def test_missing_shards_of_an_import_are_not_trained(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", l1__weights=signed(3, 4, 4), l1__strength=[0.1, 0.2, 0.3])
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     run.shards[0].path.unlink()
@@ -460,20 +462,20 @@ def test_what_is_missing_of_an_import_is_not_trained_instead(tmp_path: Path) -> 
     assert not run.shards[0].path.exists()
 
 
-def test_imported_parts_refuse_to_work() -> None:
-    for refused in (
+def test_imported_components_cannot_be_used() -> None:
+    for use in (
         lambda: ImportedCore().build(8, 4, []),
         lambda: ImportedTask().n_inputs,
         lambda: ImportedTask().trials(3, np.random.default_rng(0)),
         lambda: ImportedRegularizer((0.1, 0.2)).penalty(Snapshot(weights=torch.ones((2, 3, 3)))),
     ):
         with pytest.raises(UserError, match="trained elsewhere"):
-            refused()
-    with pytest.raises(ValueError, match="NaN where it is not known"):
+            use()
+    with pytest.raises(ValueError, match="NaN if unknown"):
         ImportedRegularizer(-1.0)
 
 
-# Files that are not what they are taken for
+# Damaged and malicious files
 
 
 def npz(path: Path, **arrays: Any) -> None:
@@ -481,7 +483,7 @@ def npz(path: Path, **arrays: Any) -> None:
 
 
 def linked(path: Path, kind: str) -> None:
-    """Write a MATLAB file whose matrix lies in another file."""
+    """Write a MATLAB file whose matrix is in another file."""
     with h5py.File(path.with_suffix(".other"), "w") as other:
         other["W"] = signed(4, 4)
     with h5py.File(path, "w") as file:
@@ -497,17 +499,17 @@ def linked(path: Path, kind: str) -> None:
             file.create_virtual_dataset("W", layout)
 
 
-def nowhere(path: Path) -> None:
+def empty_reference(path: Path) -> None:
     write_rate_data(path, "v7.3", [signed(2, 1, 4, 4)], np.zeros((4, 4)))
     with h5py.File(path, "a") as file:
         file["network_data/trained_rnns/connectivity"][0, 0] = h5py.Reference()
 
 
-def lying(path: Path) -> None:
-    """Write an archive whose array says that it is a terabyte."""
+def huge_header(path: Path) -> None:
+    """Write an archive whose array claims to be a terabyte."""
     header = io.BytesIO()
-    described = {"descr": "<f8", "fortran_order": False, "shape": (12500, 1000, 100, 100)}
-    np.lib.format.write_array_header_1_0(header, described)
+    declared = {"descr": "<f8", "fortran_order": False, "shape": (12500, 1000, 100, 100)}
+    np.lib.format.write_array_header_1_0(header, declared)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("weights.npy", header.getvalue() + bytes(64))
 
@@ -536,15 +538,15 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any], dict[str, Any], str]] = {
     "cut npz": ("a.npz", cut_npz, {}, "cannot be read as an NPZ file"),
     "cut mat": ("a.mat", cut_mat, {}, "cannot be read as a MATLAB file"),
     "cut hdf5": ("a.mat", cut_hdf5, {}, "cannot be read as a MATLAB file"),
-    "a terabyte": ("a.npz", lying, {}, "not as long as its shape"),
+    "a terabyte": ("a.npz", huge_header, {}, "its length does not fit its shape"),
     "no npz": ("a.npz", lambda path: path.write_text("weights"), {}, "cannot be read as an NPZ file"),
     "no mat": ("a.mat", lambda path: path.write_text("weights"), {}, "cannot be read as a MATLAB file"),
     "no rate_data": ("a.mat", lambda path: savemat(path, {"W": np.eye(4)}), {"format": "rate_data"}, "network_data"),
-    "external link": ("a.mat", lambda path: linked(path, "link"), {}, "a link to elsewhere"),
-    "soft link": ("a.mat", lambda path: linked(path, "soft"), {}, "a link to elsewhere"),
-    "external storage": ("a.mat", lambda path: linked(path, "storage"), {}, "lies in another file"),
-    "virtual": ("a.mat", lambda path: linked(path, "virtual"), {}, "lies in another file"),
-    "reference to nowhere": ("a.mat", nowhere, {}, "a cell that leads nowhere"),
+    "external link": ("a.mat", lambda path: linked(path, "link"), {}, "is a link"),
+    "soft link": ("a.mat", lambda path: linked(path, "soft"), {}, "is a link"),
+    "external storage": ("a.mat", lambda path: linked(path, "storage"), {}, "is stored in another file"),
+    "virtual": ("a.mat", lambda path: linked(path, "virtual"), {}, "is stored in another file"),
+    "empty reference": ("a.mat", empty_reference, {}, "a cell with an empty reference"),
     "several arrays": (
         "a.mat", lambda path: savemat(path, {"A": np.eye(4), "B": np.eye(5)}), {},
         r"several arrays.*--variable.*A \(4, 4\), B \(5, 5\)",
@@ -555,12 +557,15 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any], dict[str, Any], str]] = {
     "not square": ("a.npz", lambda path: npz(path, weights=np.ones((3, 4))), {}, "expected square matrices"),
     "no networks": ("a.npz", lambda path: npz(path, weights=np.ones((0, 4, 4))), {}, "expected square matrices"),
     "complex": ("a.npz", lambda path: npz(path, weights=np.ones((4, 4)) * 1j), {}, "complex128; expected real"),
-    "strengths": ("a.npz", lambda path: npz(path, weights=np.ones((3, 4, 4)), strength=[1.0]), {}, "one a network"),
+    "strengths": ("a.npz", lambda path: npz(path, weights=np.ones((3, 4, 4)), strength=[1.0]), {}, "one value per"),
     "scores": (
         "a.npz", lambda path: npz(path, weights=np.ones((3, 2, 4, 4)), loss=np.ones((3, 7, 2))), {},
         "expected \\(3, 2\\)",
     ),
-    "distances": ("a.npz", lambda path: npz(path, weights=np.eye(4), distances=np.eye(3)), {"words": ()}, "4 units"),
+    "distances": (
+        "a.npz", lambda path: npz(path, weights=np.eye(4), distances=np.eye(3)), {"overrides": ()}, "4 units",
+    ),
+    "positions": ("a.npz", lambda path: npz(path, weights=np.eye(4), positions=1), {"overrides": ()}, "4 units"),
     "group": (
         "a.npz", lambda path: npz(path, l1__weights=np.eye(4)), {"wanted": Wanted(groups=("l2",))},
         "no group 'l2': did you mean 'l1'",
@@ -571,82 +576,84 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], Any], dict[str, Any], str]] = {
     ),
     "epochs": (
         "a.npz", lambda path: npz(path, weights=np.ones((3, 2, 4, 4))), {"wanted": Wanted(epochs=(4,))},
-        "2 epoch.*names 1",
+        "2 epoch.*gives 1",
     ),
     "variable": ("a.csv", lambda path: path.write_text("1 2\n3 4\n"), {"wanted": Wanted(variable="W")}, "mat and npz"),
     "names": ("a.csv", lambda path: path.write_text("V1,V2\n1,2\n3,4\n"), {}, r"a.csv:1: entry 1 is 'V1'.*names"),
     "row names": ("a.csv", lambda path: path.write_text("1,2\nV2,4\n"), {}, r"a.csv:2: entry 1 is 'V2'.*names"),
     "decimal commas": ("a.csv", lambda path: path.write_text("0,5;1\n1;2\n"), {}, "a.csv:1: entry 1 is '0,5'"),
-    "ragged": ("a.csv", lambda path: path.write_text("1,2\n3,4,5\n"), {}, "a.csv:2: 3 numbers where"),
+    "ragged": ("a.csv", lambda path: path.write_text("1,2\n3,4,5\n"), {}, "a.csv:2: 3 numbers; expected 2"),
     "not square table": ("a.csv", lambda path: path.write_text("1,2\n3,4\n5,6\n"), {}, "3 lines of 2 numbers"),
     "empty": ("a.csv", lambda path: path.write_text(""), {}, "0 lines"),
-    "bytes": ("a.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), {}, "it is no text in UTF-8"),
+    "bytes": ("a.csv", lambda path: path.write_bytes(b"\xff\xfe\x00"), {}, "it is not UTF-8 text"),
     "ending": ("a.bin", lambda path: path.write_text("1"), {}, "give its format with --format"),
     "format": ("a.npz", lambda path: npz(path, weights=np.eye(4)), {"format": "npy"}, "did you mean 'npz'"),
     "geometry": (
-        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": ()}, "does not say where its 4 units are",
+        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"overrides": ()}, "has no positions of its 4 units",
     ),
     "other geometry": (
-        "a.npz", lambda path: npz(path, weights=np.eye(5)), {}, "have 5 units, but the geometry grid holds 4",
+        "a.npz", lambda path: npz(path, weights=np.eye(5)), {}, "have 5 units, but the geometry grid has 4",
     ),
     "axis": (
-        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": (*SMALL, "seed={list: [1, 2]}")},
-        "has 1 networks, and the words make it 2",
+        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"overrides": (*SMALL, "seed={list: [1, 2]}")},
+        "has 1 networks, but the overrides make it 2",
     ),
-    "word": ("a.npz", lambda path: npz(path, weights=np.eye(4)), {"words": ("geometri=grid",)}, "did you mean 'geom"),
-    "wrong name": ("a.npz", lambda path: npz(path, **{"2__weights": np.eye(4)}), {}, "a group's name is letters"),
+    "override": (
+        "a.npz", lambda path: npz(path, weights=np.eye(4)), {"overrides": ("geometri=grid",)}, "did you mean 'geom",
+    ),
+    "wrong name": ("a.npz", lambda path: npz(path, **{"2__weights": np.eye(4)}), {}, "a group's name has letters"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_a_file_that_cannot_be_used_is_answered_in_words_and_leaves_nothing(case: str, tmp_path: Path) -> None:
-    name, write, options, said = HOSTILE[case]
+def test_an_unusable_file_is_refused_in_one_line_and_leaves_nothing_behind(case: str, tmp_path: Path) -> None:
+    name, write, options, message = HOSTILE[case]
     write(tmp_path / name)
     before = set(tmp_path.iterdir())
-    with pytest.raises(UserError, match=said) as caught:
-        import_networks([tmp_path / name], **{"words": SMALL, **options}, out=tmp_path / "run")
+    with pytest.raises(UserError, match=message) as caught:
+        import_networks([tmp_path / name], **{"overrides": SMALL, **options}, out=tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert set(tmp_path.iterdir()) == before
 
 
-def test_what_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_import_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "NETWORKS_PER_SHARD", 1)
     files = [tmp_path / f"{number}.csv" for number in range(3)]
     for file in files:
         file.write_text("1,2\n3,4\n")
     files[2].write_text("1,2,3\n4,5,6\n7,8,9\n")
-    words = ("geometry=ring", "geometry.n=2")
-    with pytest.raises(UserError, match=r"2.csv has 3 units, and .*0.csv 2"):
-        import_networks(files, words, out=tmp_path / "deep" / "run")
+    overrides = ("geometry=ring", "geometry.n=2")
+    with pytest.raises(UserError, match=r"2.csv has 3 units, but .*0.csv has 2"):
+        import_networks(files, overrides, out=tmp_path / "deep" / "run")
     assert not any((tmp_path / "deep").iterdir())
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_is_left_unchanged(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", weights=signed(4, 4))
     (tmp_path / "run").mkdir()
-    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")  # an empty one is as good as none
+    run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")  # an empty folder is used
     before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (1, 1), (2, 2, 2, 4, 4), (0, 4, 4)])
-def test_what_is_no_stack_of_matrices_is_refused(shape: tuple[int, ...]) -> None:
+def test_arrays_that_are_not_stacks_of_matrices_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="expected square matrices"):
-        stack_of(shape, "weights")
+        stack_dimensions(shape, "weights")
 
 
 @pytest.mark.parametrize("epochs", [(-1,), (3, 2), (2, 2)])
-def test_epochs_are_in_order(epochs: tuple[int, ...]) -> None:
-    with pytest.raises(UserError, match="each above the one before"):
+def test_epochs_must_be_in_increasing_order(epochs: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match="in increasing order"):
         Wanted(epochs=epochs)
 
 
 # The command
 
 
-def test_the_command_imports_and_says_what_it_assumed(command: Callable[..., Outcome]) -> None:
+def test_the_command_imports_a_file_and_prints_what_it_assumed(command: Callable[..., Outcome]) -> None:
     np.savez("theirs.npz", weights_epoch3=signed(3, 4, 4))
     outcome = command("import", "theirs.npz", *SMALL, "--group", "mine", "--quiet")
     assert outcome.code == 0, outcome.err
@@ -659,7 +666,7 @@ def test_the_command_imports_and_says_what_it_assumed(command: Callable[..., Out
     assert "3 of 3 networks" in shown.out
 
 
-def test_the_command_answers_in_one_line_what_it_cannot_use(command: Callable[..., Outcome]) -> None:
+def test_the_command_refuses_unusable_input_in_one_line(command: Callable[..., Outcome]) -> None:
     Path("broken.mat").write_text("nothing")
     for words in (
         ("broken.mat",),
@@ -674,7 +681,7 @@ def test_the_command_answers_in_one_line_what_it_cannot_use(command: Callable[..
     assert [path.name for path in Path().iterdir()] == ["broken.mat"]
 
 
-def test_groups_of_an_import_differ_in_epochs_as_any_do(tmp_path: Path) -> None:
+def test_groups_of_an_import_may_differ_in_epochs(tmp_path: Path) -> None:
     np.savez(tmp_path / "theirs.npz", a__weights_epoch9=signed(4, 4), b__weights=signed(2, 2, 4, 4))
     run = import_networks([tmp_path / "theirs.npz"], SMALL, out=tmp_path / "run")
     table: xr.Dataset = Wiring().measure(run)
@@ -682,16 +689,16 @@ def test_groups_of_an_import_differ_in_epochs_as_any_do(tmp_path: Path) -> None:
     assert np.isfinite(table["total_weight"].to_numpy()).tolist() == [[False, False, True], *[[True, True, False]] * 2]
 
 
-def test_scores_are_those_of_the_chosen_epochs(tmp_path: Path) -> None:
-    accuracy = np.tile(np.arange(11) / 100, (2, 1))  # a hundredth for each epoch from 0 on
+def test_scores_belong_to_the_selected_epochs(tmp_path: Path) -> None:
+    accuracy = np.tile(np.arange(11) / 100, (2, 1))  # one hundredth per epoch, from epoch 0 on
     weights = {f"a__weights_epoch{epoch}": np.full((2, 4, 4), float(epoch)) for epoch in range(11)}
     np.savez(tmp_path / "from_zero.npz", **weights, a__validation_accuracy=accuracy)  # type: ignore[arg-type]
     one = {"a__weights_epoch9": weights["a__weights_epoch9"]}
     np.savez(tmp_path / "from_one.npz", **one, a__validation_accuracy=accuracy[:, 1:])  # type: ignore[arg-type]
-    words = ["geometry=grid", "geometry.shape=[2, 2]"]
+    overrides = ["geometry=grid", "geometry.shape=[2, 2]"]
     for name, wanted in (("from_zero", Wanted(epochs=(9,))), ("from_zero", Wanted()), ("from_one", Wanted())):
         run = import_networks(
-            [tmp_path / f"{name}.npz"], words, out=tmp_path / f"{name}-{wanted.epochs}", wanted=wanted
+            [tmp_path / f"{name}.npz"], overrides, out=tmp_path / f"{name}-{wanted.epochs}", wanted=wanted
         )
         at_nine = run["a"].sel(epoch=9)
         assert at_nine["validation_accuracy"].to_numpy().tolist() == [0.09, 0.09]
@@ -699,12 +706,12 @@ def test_scores_are_those_of_the_chosen_epochs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_import_can_be_reported_and_says_where_it_is_from(tmp_path: Path) -> None:
+def test_the_report_of_an_import_names_the_file(tmp_path: Path) -> None:
     weights = np.random.default_rng(0).normal(size=(6, 27, 27))
     np.savez(tmp_path / "theirs.npz", sernn__weights=weights, l1__weights=weights[::-1])
-    words = ["geometry=grid", "geometry.shape=[3, 3, 3]"]
-    run = import_networks([tmp_path / "theirs.npz"], words, out=tmp_path / "run")
+    overrides = ["geometry=grid", "geometry.shape=[3, 3, 3]"]
+    run = import_networks([tmp_path / "theirs.npz"], overrides, out=tmp_path / "run")
     page = write_report(run, Experiment.from_yaml(run.folder / "experiment.yaml")).read_text(encoding="utf-8")
     assert "theirs.npz (SHA-256" in page
-    assert "Where these networks come from" in page
+    assert "Source of these networks" in page
     assert "spatialnets run experiment.yaml" not in page

@@ -32,7 +32,7 @@ def build(core: Leaky, n_networks: int = 2, n_inputs: int = 4, n_units: int = 9)
 
 
 def plain_loop(module: LeakyModule, inputs: Tensor, noise: Tensor, alpha: float) -> Tensor:
-    """Return states by the equation of Yang et al. (2019), one network and step at a time."""
+    """Return states by the equation of Yang et al. (2019), one network and one step at a time."""
     function, networks = FUNCTIONS[module.nonlinearity], []
     for network in range(len(inputs)):
         state, states = inputs.new_zeros(inputs.shape[1], module.bias.shape[1]), []
@@ -47,38 +47,39 @@ def plain_loop(module: LeakyModule, inputs: Tensor, noise: Tensor, alpha: float)
 
 @pytest.mark.parametrize("n_networks", [1, 50])
 @pytest.mark.parametrize("nonlinearity", list(FUNCTIONS))
-def test_states_and_gradients_are_those_of_a_plain_loop(nonlinearity: Any, n_networks: int) -> None:
+def test_states_and_gradients_equal_those_of_a_plain_loop(nonlinearity: Any, n_networks: int) -> None:
     core = Leaky(nonlinearity, tau_ms=100.0, dt_ms=30.0)
     module = build(core, n_networks)
     inputs, noise = draw(n_networks, 5, 7, 4).requires_grad_(), draw(n_networks, 5, 7, 9)
-    learned = [inputs, *module.parameters()]
-    found, expected = module(inputs, noise), plain_loop(module, inputs, noise, 0.3)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)  # float64 rounding over 7 steps
-    weights = draw(*found.shape)
-    gradients = (torch.autograd.grad((states * weights).sum(), learned) for states in (found, expected))
+    leaves = [inputs, *module.parameters()]
+    actual, expected = module(inputs, noise), plain_loop(module, inputs, noise, 0.3)
+    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-12)  # float64 rounding over 7 steps
+    weights = draw(*actual.shape)
+    gradients = (torch.autograd.grad((states * weights).sum(), leaves) for states in (actual, expected))
     for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("nonlinearity", ["relu", "tanh"])
-def test_without_a_leak_it_is_the_plain_network(nonlinearity: Any) -> None:
-    leaky = Leaky(nonlinearity, tau_ms=20.0, dt_ms=20.0).build(4, 9, generators(3))
-    plain = RNN(nonlinearity).build(4, 9, generators(3))
-    inputs, gradients = draw(3, 5, 7, 4).float(), []
-    for module in (leaky, plain):
-        states = module(inputs)
-        gradients.append(torch.autograd.grad(states.square().sum(), [one for _, one in module.named_parameters()]))
-    assert torch.equal(leaky(inputs), plain(inputs))
+def test_without_a_leak_it_equals_the_simple_network(nonlinearity: Any) -> None:
+    leaky: Any = Leaky(nonlinearity, tau_ms=20.0, dt_ms=20.0).build(4, 9, generators(3))
+    plain: Any = RNN(nonlinearity).build(4, 9, generators(3))
+    inputs, gradients = draw(3, 5, 7, 4), []
+    for module in (leaky.double(), plain.double()):
+        parameters = [parameter for _, parameter in module.named_parameters()]
+        gradients.append(torch.autograd.grad(module(inputs).square().sum(), parameters))
+    torch.testing.assert_close(leaky(inputs), plain(inputs), rtol=1e-10, atol=1e-12)  # float64 rounding over 7 steps
     for ours, theirs in zip(*gradients, strict=True):
-        assert torch.equal(ours, theirs)
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("nonlinearity", list(FUNCTIONS))
-def test_the_backward_pass_is_the_derivative(nonlinearity: Any) -> None:
+def test_the_backward_pass_passes_a_gradient_check(nonlinearity: Any) -> None:
     module = build(Leaky(nonlinearity, tau_ms=50.0), n_inputs=2, n_units=3)
 
-    def states(inputs: Tensor, recurrent: Tensor, into: Tensor, bias: Tensor) -> Tensor:
-        return torch.func.functional_call(module, {"recurrent": recurrent, "input": into, "bias": bias}, (inputs,))
+    def states(inputs: Tensor, *values: Tensor) -> Tensor:
+        parameters = dict(zip(("recurrent", "input", "bias"), values, strict=True))
+        return torch.func.functional_call(module, parameters, (inputs,))
 
     inputs = draw(2, 2, 4, 2).requires_grad_()
     assert torch.autograd.gradcheck(states, (inputs, module.recurrent, module.input, module.bias))
@@ -97,14 +98,14 @@ def test_a_unit_without_input_decays_with_its_time_constant() -> None:
     assert float(states[200] / states[0]) == pytest.approx(float(torch.exp(torch.tensor(-2.0))), rel=0.02)
 
 
-def test_noise_of_a_still_unit_has_the_same_size_for_any_step() -> None:
-    # of a linear unit, an Ornstein-Uhlenbeck process of standard deviation sigma
+def test_fluctuations_of_a_unit_do_not_depend_on_the_time_step() -> None:
+    # a linear unit is an Ornstein-Uhlenbeck process with standard deviation sigma
     for dt_ms in (2.0, 10.0):
         module = build(Leaky(tau_ms=100.0, dt_ms=dt_ms), 1, 1, 1)
         with torch.no_grad():
             module.recurrent.zero_()
             module.input.zero_()
-            module.bias.fill_(100)  # far from the corner of the rectifier
+            module.bias.fill_(100)  # far from the threshold of the rectifier
             noise = 0.5 * draw(1, 4000, 400, 1)
             states = module(torch.zeros(1, 4000, 400, 1, dtype=torch.float64), noise)[0, :, -1]
         # sigma / sqrt(1 - alpha / 2); 4,000 trials: 1.1 % standard error
@@ -114,6 +115,6 @@ def test_noise_of_a_still_unit_has_the_same_size_for_any_step() -> None:
 @pytest.mark.parametrize(
     ("field", "value"), [("nonlinearity", "step"), ("tau_ms", 0.0), ("dt_ms", 200.0), ("dt_ms", 0.0), ("gain", -1.0)]
 )
-def test_a_core_that_cannot_be_is_refused(field: str, value: object) -> None:
+def test_invalid_fields_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"^{field} must"):
         Leaky(**{field: value})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Positions that are learned with the weights."""
+"""Positions that are trained together with the weights."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,28 +8,27 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from tiny import WORDS, tiny
+from tiny import OVERRIDES, tiny
 
 from spatialnets import Experiment, Run
 from spatialnets.analyses import FunctionalConnectivity, Generative, SpatialCoding, Wiring
 from spatialnets.analyses.wiring import distances_of
 from spatialnets.geometries import Grid, Learnable, Sphere
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import Both, Distance
-from spatialnets.runs.folder import stored
 from spatialnets.testing import check_analysis
 from spatialnets.training.trainer import Trainer, train
 
 START = Learnable(start=Grid((2, 2, 2)), repulsion=0.1)
-FREE = stored(START)
+FREE = StoredGeometry.of(START)
 
 
 def between(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distances of pairs of different units, ``(…, pair)``."""
-    apart = ~np.eye(distances.shape[-1], dtype=bool)
-    return distances[..., apart]
+    """Return the distances between different units, ``(…, pair)``."""
+    return distances[..., ~np.eye(distances.shape[-1], dtype=bool)]
 
 
-def test_units_begin_where_they_are_put_and_move() -> None:
+def test_units_start_at_the_given_positions_and_move() -> None:
     data = train(tiny(regularizer=Distance(0.1)), FREE)
     positions = data["positions"].to_numpy()
     assert data["positions"].dims == ("network", "epoch", "unit", "xyz")
@@ -38,79 +37,84 @@ def test_units_begin_where_they_are_put_and_move() -> None:
     assert not np.allclose(positions[0, -1], positions[1, -1])
 
 
-def test_kept_distances_are_those_of_kept_positions() -> None:
+def test_stored_distances_are_those_of_stored_positions() -> None:
     data = train(tiny(regularizer=Distance(0.1)), FREE)
     assert data["distances"].dims == ("network", "epoch", "pre", "post")
     for network in range(2):
         for epoch in range(3):
-            places = data["positions"][network, epoch].to_numpy()
-            np.testing.assert_allclose(data["distances"][network, epoch], cdist(places, places), atol=1e-5)  # float32
+            positions = data["positions"][network, epoch].to_numpy()
+            np.testing.assert_allclose(
+                data["distances"][network, epoch], cdist(positions, positions), atol=1e-5
+            )  # float32
 
 
 @pytest.mark.parametrize("start", [Grid((2, 2, 2)), Sphere(n=8, radius=40.0), replace(Grid((2, 2, 2)), rescale="none")])
-def test_the_mean_distance_is_kept(start: Grid) -> None:
-    geometry = stored(Learnable(start=start))
+def test_the_mean_distance_stays_constant(start: Grid) -> None:
+    geometry = StoredGeometry.of(Learnable(start=start))
     data = train(tiny({"learning_rate": 0.05}, regularizer=Distance(0.5)), geometry)
     mean = between(data["distances"].to_numpy()).mean(axis=-1)
     np.testing.assert_allclose(mean, geometry.mean_distance, rtol=1e-5)  # float32
 
 
-@pytest.mark.parametrize("part", [Distance(1.0), Both(0.5)])
-def test_units_do_not_collapse_under_a_strong_penalty(part: Distance | Both) -> None:
+@pytest.mark.parametrize("regularizer", [Distance(1.0), Both(0.5)])
+def test_units_do_not_collapse_under_a_strong_penalty(regularizer: Distance | Both) -> None:
     strong = {"epochs": 5, "trials_per_epoch": 640, "batch_size": 8, "learning_rate": 0.01}
-    data = train(tiny(strong, regularizer=part, networks=(0,), seeds=(3,)), FREE)  # 400 updates
+    data = train(tiny(strong, regularizer=regularizer, networks=(0,), seeds=(3,)), FREE)  # 400 updates
     nearest = between(data["distances"].to_numpy()).min(axis=-1)
     assert data["status"].to_numpy().tolist() == ["trained"]
     assert (nearest > 0.02 * FREE.mean_distance).all()
-    clumped = train(tiny(strong, regularizer=part, networks=(0,), seeds=(3,)), stored(replace(START, repulsion=0.0)))
+    clumped = train(
+        tiny(strong, regularizer=regularizer, networks=(0,), seeds=(3,)),
+        StoredGeometry.of(replace(START, repulsion=0.0)),
+    )
     assert (nearest[0, 1:] > between(clumped["distances"].to_numpy()).min(axis=-1)[0, 1:]).mean() > 0.5
 
 
-def test_a_closer_pair_costs_more() -> None:
+def test_repulsion_is_the_mean_inverse_distance() -> None:
     data = train(tiny(regularizer=Distance(0.1)), FREE)
     steps = between(data["distances"].to_numpy()) * FREE.steps_per_unit
     np.testing.assert_allclose(data["penalty_keeping_apart"], 0.1 * (1 / steps).mean(axis=-1), rtol=1e-4)  # float32
     np.testing.assert_allclose(data["penalty"], data["penalty_distance"] + data["penalty_keeping_apart"], rtol=1e-6)
 
 
-def test_the_penalty_is_that_of_the_places_as_they_are() -> None:
+def test_the_penalty_uses_the_current_positions() -> None:
     data = train(tiny(regularizer=Distance(0.1)), FREE)
     lengths = data["distances"].to_numpy() * FREE.steps_per_unit
     expected = 0.1 * (np.abs(data["weights"].to_numpy()) * lengths).sum(axis=(2, 3))
     np.testing.assert_allclose(data["penalty_distance"], expected, rtol=1e-4)  # float32
 
 
-def test_gradients_to_positions_are_finite_differences() -> None:
+def test_gradients_of_positions_match_finite_differences() -> None:
     trainer = Trainer(tiny({"precision": "float64"}, regularizer=Both(0.3)), FREE)
     positions = trainer.ensemble.positions
     with torch.no_grad():
         positions.add_(0.1 * torch.randn(positions.shape, generator=torch.Generator().manual_seed(0)).to(positions))
 
-    def paid() -> torch.Tensor:
-        return torch.stack(list(trainer.penalties(None, 0.0).values())).sum()
+    def penalty() -> torch.Tensor:
+        return torch.stack(list(trainer.penalties.for_update(None, 0.0, 0).values())).sum()
 
-    (gradient,) = torch.autograd.grad(paid(), positions)
+    (gradient,) = torch.autograd.grad(penalty(), positions)
     step = 1e-6
     with torch.no_grad():
-        for place in ((0, 0, 0), (0, 3, 2), (1, 7, 1), (1, 2, 0)):
-            positions[place] += step
-            above = paid()
-            positions[place] -= 2 * step
-            below = paid()
-            positions[place] += step
-            assert float(gradient[place]) == pytest.approx(float((above - below) / (2 * step)), rel=1e-5)
+        for index in ((0, 0, 0), (0, 3, 2), (1, 7, 1), (1, 2, 0)):
+            positions[index] += step
+            above = penalty()
+            positions[index] -= 2 * step
+            below = penalty()
+            positions[index] += step
+            assert float(gradient[index]) == pytest.approx(float((above - below) / (2 * step)), rel=1e-5)
 
 
-def test_moving_or_growing_altogether_changes_nothing() -> None:
+def test_penalties_do_not_change_if_all_positions_are_shifted_or_scaled() -> None:
     trainer = Trainer(tiny({"precision": "float64"}, regularizer=Both(0.3)), FREE)
-    before = trainer.penalties(None, 0.0)
+    before = trainer.penalties.for_update(None, 0.0, 0)
     with torch.no_grad():
         trainer.ensemble.positions.mul_(3).add_(7)
-    for name, paid in trainer.penalties(None, 0.0).items():
-        torch.testing.assert_close(paid, before[name])
+    for name, after in trainer.penalties.for_update(None, 0.0, 0).items():
+        torch.testing.assert_close(after, before[name])
 
 
-def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_interrupted_training_continues_bit_for_bit(tmp_path: Path) -> None:
     shard = tiny(regularizer=Both(0.1))
     whole = train(shard, FREE)
     first = Trainer(shard, FREE)
@@ -119,7 +123,7 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
     assert whole.identical(train(shard, FREE, tmp_path / "checkpoint.npz"))
 
 
-def test_a_network_that_diverges_has_no_distances() -> None:
+def test_a_network_that_diverges_has_neither_positions_nor_distances() -> None:
     data = train(tiny(regularizer=Distance((0.1, 1e38))), FREE)
     assert data["status"].to_numpy().tolist() == ["trained", "diverged"]
     assert np.isnan(data["distances"][1, -1]).all()
@@ -127,8 +131,8 @@ def test_a_network_that_diverges_has_no_distances() -> None:
     assert np.isfinite(data["distances"][0]).all()
 
 
-def test_starts_that_are_none_are_refused() -> None:
-    with pytest.raises(ValueError, match="fixed places"):
+def test_invalid_fields_are_errors() -> None:
+    with pytest.raises(ValueError, match="fixed positions"):
         Learnable(start=START)
     for value in (-0.1, float("nan")):
         with pytest.raises(ValueError, match="repulsion must be finite"):
@@ -141,19 +145,19 @@ def test_starts_that_are_none_are_refused() -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two networks whose units move far."""
-    words = ("geometry={kind: learnable, start: {kind: grid, shape: [3, 2, 2]}}", "training.learning_rate=0.02")
-    experiment = Experiment.from_preset("sernn_demo").override(*words, *WORDS)
+    overrides = ("geometry={kind: learnable, start: {kind: grid, shape: [3, 2, 2]}}", "training.learning_rate=0.02")
+    experiment = Experiment.from_preset("sernn_demo").override(*overrides, *OVERRIDES)
     return experiment.run(tmp_path_factory.mktemp("learnable") / "run", workers=1, report=False)
 
 
-def test_wiring_is_measured_with_each_networks_own_distances(run: Run) -> None:
+def test_wiring_uses_the_distances_of_each_network(run: Run) -> None:
     check_analysis(Wiring(), run)
-    found, group = Wiring().measure(run), next(iter(run.groups))
+    measurements, group = Wiring().measure(run), next(iter(run.groups))
     data = run[group]
     for epoch in range(2):
         weights = np.abs(data["weights"][0, epoch].to_numpy().astype(np.float64))
         lengths = data["distances"][0, epoch].to_numpy().astype(np.float64)
-        first = found.isel(network=0, epoch=epoch)
+        first = measurements.isel(network=0, epoch=epoch)
         assert float(first["weighted_edge_length"]) == pytest.approx(np.average(lengths, weights=weights))
         assert float(first["weighted_edge_length_paper"]) == pytest.approx(np.mean(weights @ lengths))
         exists = weights > 0
@@ -161,23 +165,23 @@ def test_wiring_is_measured_with_each_networks_own_distances(run: Run) -> None:
         assert float(first["weight_distance_correlation"]) == pytest.approx(expected)
 
 
-def test_functional_connectivity_takes_distances_that_differ(run: Run) -> None:
+def test_functional_connectivity_accepts_distances_that_differ_between_networks(run: Run) -> None:
     check_analysis(FunctionalConnectivity(trials=8, epoch=1, accuracy=0.0), run)
 
 
 @pytest.mark.slow
-def test_heavy_analyses_take_distances_that_differ(run: Run) -> None:
+def test_slow_analyses_accept_distances_that_differ_between_networks(run: Run) -> None:
     check_analysis(Generative(rules=("spatial",), ranks=(0, 1), epochs=(1,), levels=1, per_level=4, accuracy=0.0), run)
     check_analysis(SpatialCoding(sets=20, decoding=replace(SpatialCoding().decoding, accuracy=0.0)), run)
 
 
-def test_distances_that_are_not_learned_are_of_all_networks() -> None:
-    shard = train(tiny(), stored(Grid((2, 2, 2))))
+def test_fixed_distances_are_those_of_all_networks_and_epochs() -> None:
+    shard = train(tiny(), StoredGeometry.of(Grid((2, 2, 2))))
     assert distances_of(shard).shape == (2, 3, 8, 8)
     np.testing.assert_array_equal(distances_of(shard)[1, 2], Grid((2, 2, 2)).distances())
 
 
-def test_the_report_shows_networks_where_their_units_went(run: Run) -> None:
+def test_the_report_draws_units_at_their_learned_positions(run: Run) -> None:
     from spatialnets.report.example import example_networks
 
     group = next(iter(run.groups))

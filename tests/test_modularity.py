@@ -15,8 +15,8 @@ Method: TypeAlias = Literal["newman", "directed", "louvain"]
 METHODS: tuple[Method, ...] = ("newman", "directed", "louvain")
 
 
-def same_partition(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
-    return bool(((one[:, None] == one) == (other[:, None] == other)).all())
+def same_partition(first: NDArray[np.int64], second: NDArray[np.int64]) -> bool:
+    return bool(((first[:, None] == first) == (second[:, None] == second)).all())
 
 
 def symmetric(n_units: int, seed: int) -> NDArray[np.float64]:
@@ -24,7 +24,7 @@ def symmetric(n_units: int, seed: int) -> NDArray[np.float64]:
     return np.asarray(np.where(weights + weights.T > 2.5, weights + weights.T, 0))
 
 
-def test_it_is_that_of_the_brain_connectivity_toolbox() -> None:
+def test_modularity_equals_that_of_the_brain_connectivity_toolbox() -> None:
     quality, modules = modularity(WEIGHTS)
     np.testing.assert_allclose(quality, BCT["modularity_und"], rtol=0, atol=1e-12)  # float64 sums of 10,000 terms
     for ours, theirs in zip(modules, BCT["modules_und"], strict=True):
@@ -34,7 +34,7 @@ def test_it_is_that_of_the_brain_connectivity_toolbox() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_quality_is_networkxs_for_the_partition_found(seed: int) -> None:
+def test_quality_equals_that_of_networkx_for_the_same_partition(seed: int) -> None:
     weights = symmetric(20, seed)
     np.fill_diagonal(weights, 0)  # networkx counts a self-loop twice
     quality, modules = modularity(weights)
@@ -45,13 +45,13 @@ def test_quality_is_networkxs_for_the_partition_found(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_it_never_exceeds_the_exact_maximum_and_is_near_it(seed: int) -> None:
+def test_modularity_is_close_to_the_exact_maximum_and_never_above_it(seed: int) -> None:
     weights = symmetric(7, seed)
-    surplus = weights - np.outer(weights.sum(0), weights.sum(0)) / weights.sum()
-    best = max(surplus[np.equal.outer(labels, labels)].sum() / weights.sum() for labels in product(range(3), repeat=7))
+    matrix = weights - np.outer(weights.sum(0), weights.sum(0)) / weights.sum()
+    best = max(matrix[np.equal.outer(labels, labels)].sum() / weights.sum() for labels in product(range(3), repeat=7))
     quality = float(modularity(weights)[0])
     assert quality <= best + 1e-12 or len(np.unique(modularity(weights)[1])) > 3
-    assert quality >= 0.8 * best  # a heuristic; the worst of these eight reaches 0.85
+    assert quality >= 0.8 * best  # a heuristic; the worst of these eight networks reaches 0.85
 
 
 def test_cliques_are_found() -> None:
@@ -62,16 +62,16 @@ def test_cliques_are_found() -> None:
         assert abs(float(quality) - 0.75) < 1e-12  # 1 - 1/4
 
 
-def test_renumbering_units_changes_nothing() -> None:
+def test_renumbering_units_does_not_change_modularity() -> None:
     order = np.random.default_rng(0).permutation(100)
-    for method in METHODS[:2]:  # Louvain visits units in an order, so that it may find others
+    for method in METHODS[:2]:  # Louvain visits units in random order and may find different modules
         quality, modules = modularity(WEIGHTS[0], method)
         renumbered, others = modularity(WEIGHTS[0][np.ix_(order, order)], method)
         assert abs(float(quality) - float(renumbered)) < 1e-12
         assert same_partition(modules[order], others)
 
 
-def test_scaling_weights_changes_nothing() -> None:
+def test_scaling_weights_does_not_change_modularity() -> None:
     np.testing.assert_allclose(modularity(7 * WEIGHTS[:2])[0], modularity(WEIGHTS[:2])[0], atol=1e-12)
 
 
@@ -82,7 +82,7 @@ def test_leading_dimensions_are_kept() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_networks_without_weight_or_with_nan_have_none(method: Method) -> None:
+def test_networks_without_weights_or_with_nan_have_no_modularity(method: Method) -> None:
     weights = WEIGHTS[:3].copy()
     weights[1] = 0
     weights[2, 4, 5] = np.nan
@@ -92,25 +92,25 @@ def test_networks_without_weight_or_with_nan_have_none(method: Method) -> None:
     assert np.isfinite(modularity_of(weights, modules)).tolist() == [True, False, False]
 
 
-def test_what_is_no_network_is_refused() -> None:
+def test_invalid_matrices_methods_and_modules_are_refused() -> None:
     with pytest.raises(ValueError, match="square"):
         modularity(np.ones((3, 4)))
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="non-negative"):
         modularity(-np.ones((3, 3)))
     with pytest.raises(ValueError, match="method must be newman, directed or louvain, not 'spectral'"):
         modularity(np.ones((3, 3)), "spectral")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="repeats must be at least 1"):
+    with pytest.raises(ValueError, match="repeats must be 1 or more"):
         modularity(np.ones((3, 3)), "louvain", repeats=0)
-    with pytest.raises(ValueError, match="expected one for each of 3 units"):
+    with pytest.raises(ValueError, match="one entry for each of 3 units"):
         modularity_of(np.ones((3, 3)), [1, 1])
-    with pytest.raises(ValueError, match=r"expected \(2, 3\) or \(3,\)"):
+    with pytest.raises(ValueError, match=r"must have shape \(2, 3\) or \(3,\)"):
         modularity_of(np.ones((2, 3, 3)), np.ones((4, 3), dtype=int))
 
 
 # Modularity of given modules
 
 
-def test_quality_of_given_modules_is_that_of_the_toolbox_and_of_networkx() -> None:
+def test_quality_of_given_modules_equals_that_of_the_toolbox_and_of_networkx() -> None:
     quality = modularity_of(WEIGHTS, BCT["modules_und"], directed=False)
     np.testing.assert_allclose(quality, BCT["modularity_und"], rtol=0, atol=1e-12)  # float64 sums of 10,000 terms
     weights = WEIGHTS[2].copy()
@@ -121,39 +121,39 @@ def test_quality_of_given_modules_is_that_of_the_toolbox_and_of_networkx() -> No
     assert float(modularity_of(weights, halves)) == pytest.approx(expected, abs=1e-12)
 
 
-def test_one_module_has_modularity_0_and_modules_may_be_named_anyhow() -> None:
+def test_one_module_has_modularity_0_and_labels_are_arbitrary() -> None:
     np.testing.assert_allclose(modularity_of(WEIGHTS, np.zeros(100, dtype=int)), 0, atol=1e-12)
     quality, modules = modularity(WEIGHTS, "directed")
     np.testing.assert_allclose(modularity_of(WEIGHTS, -3 * modules + 7), quality, rtol=1e-12)
 
 
-# What goes wrong elsewhere (bctpy 0.6.1)
+# Errors of bctpy 0.6.1
 
 
 def test_moving_single_units_improves_on_the_signs_of_eigenvectors() -> None:
-    # there, the array of the best state is that of the moving one, so that nothing is ever improved
-    def by_signs(surplus: NDArray[np.float64], units: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        within = surplus[np.ix_(units, units)]
+    # in bctpy, the best state and the moving state share one array, so that nothing is ever improved
+    def by_signs(matrix: NDArray[np.float64], units: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        within = matrix[np.ix_(units, units)]
         within = within - np.diag(within.sum(axis=0))
         sides = np.linalg.eigh(within)[1][:, -1] < 0
         sign = np.where(sides, -1, 1)
         if sign @ within @ sign <= 1e-10 or sides.all() or not sides.any():
             return [units]
-        return by_signs(surplus, units[sides]) + by_signs(surplus, units[~sides])
+        return by_signs(matrix, units[sides]) + by_signs(matrix, units[~sides])
 
     gains = []
     for seed in range(30):
         weights = symmetric(40, seed)
-        surplus = weights - np.outer(weights.sum(0), weights.sum(0)) / weights.sum()
+        matrix = weights - np.outer(weights.sum(0), weights.sum(0)) / weights.sum()
         labels = np.zeros(40, dtype=np.int64)
-        for number, units in enumerate(by_signs(surplus, np.arange(40))):
+        for number, units in enumerate(by_signs(matrix, np.arange(40))):
             labels[units] = number
         gains.append(float(modularity(weights)[0] - modularity_of(weights, labels)))
     assert np.mean(gains) > 0.02
     assert np.mean(np.array(gains) > 0) > 0.9
 
 
-def test_it_runs_and_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    # there, modules of different sizes crash under numpy 1.24 or later
+def test_modules_of_different_sizes_work_and_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    # bctpy fails on modules of different sizes with numpy 1.24 or later
     assert 1 < modularity(WEIGHTS[3])[1].max() < 100
     assert capsys.readouterr() == ("", "")

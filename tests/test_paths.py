@@ -29,19 +29,19 @@ def sparse(n_units: int, density: float, seed: int) -> FloatArray:
 RING = np.roll(np.eye(10), 1, axis=1)
 
 
-def test_efficiency_is_that_of_the_brain_connectivity_toolbox() -> None:
+def test_efficiency_equals_that_of_the_brain_connectivity_toolbox() -> None:
     np.testing.assert_allclose(efficiency(WEIGHTS), BCT["efficiency_weighted"], rtol=1e-12)  # sums of 9,900 terms
     np.testing.assert_allclose(efficiency(BCT["top5_union"]), BCT["efficiency_binary"], rtol=1e-12)
     np.testing.assert_allclose(efficiency(-WEIGHTS[0]), BCT["efficiency_weighted"][0], rtol=1e-12)
 
 
-def test_betweenness_is_that_of_the_brain_connectivity_toolbox() -> None:
+def test_betweenness_equals_that_of_the_brain_connectivity_toolbox() -> None:
     np.testing.assert_allclose(betweenness(inverse(WEIGHTS)), BCT["betweenness_weighted"], rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(betweenness(BCT["top5_union"]), BCT["betweenness"], rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_lengths_of_directed_networks_are_those_of_scipy(seed: int) -> None:
+def test_path_lengths_of_directed_networks_equal_those_of_scipy(seed: int) -> None:
     weights = sparse(30, 0.08, seed)
     np.fill_diagonal(weights, 0)
     lengths = path_lengths(weights)
@@ -57,7 +57,7 @@ def test_lengths_of_directed_networks_are_those_of_scipy(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("weighted", [False, True])
-def test_betweenness_of_directed_networks_is_that_of_networkx(seed: int, weighted: bool) -> None:
+def test_betweenness_of_directed_networks_equals_that_of_networkx(seed: int, weighted: bool) -> None:
     lengths = sparse(30, 0.1, seed)
     np.fill_diagonal(lengths, 0)
     lengths = lengths if weighted else (lengths > 0).astype(float)
@@ -66,31 +66,31 @@ def test_betweenness_of_directed_networks_is_that_of_networkx(seed: int, weighte
     np.testing.assert_allclose(betweenness(lengths), list(expected.values()), rtol=1e-12, atol=1e-12)
 
 
-def test_betweenness_is_its_definition_where_many_ways_are_equally_short() -> None:
-    # the same steps in another order add up to lengths that differ by rounding: they are the same ways
+def test_betweenness_follows_its_definition_where_many_paths_are_equally_short() -> None:
+    # the same steps in a different order add up to lengths that differ by rounding, but count as equal
     positions = Grid((3, 2, 1)).positions() * 0.1
-    apart = np.linalg.norm(positions[:, None] - positions, axis=-1)
-    lengths = np.where(apart < 0.11, apart, 0)
-    lengths[0, 1] = lengths[1, 0] = 0.3 - 0.2  # 0.1 but for the last bit
+    distances = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    lengths = np.where(distances < 0.11, distances, 0)
+    lengths[0, 1] = lengths[1, 0] = 0.3 - 0.2  # 0.1 up to the last bit
     expected = np.zeros(6)
     for source, target in permutations(range(6), 2):
-        ways = [
-            way
+        paths = [
+            path
             for size in range(5)
             for middle in permutations(set(range(6)) - {source, target}, size)
-            if all(lengths[one, other] > 0 for one, other in zip((source, *middle), (*middle, target), strict=True))
-            for way in [(source, *middle, target)]
+            for path in [(source, *middle, target)]
+            if all(lengths[step] > 0 for step in pairwise(path))
         ]
-        long = [sum(lengths[one, other] for one, other in pairwise(way)) for way in ways]
-        shortest = [way for way, length in zip(ways, long, strict=True) if length < min(long) * (1 + 1e-9)]
-        for way in shortest:
-            expected[list(way[1:-1])] += 1 / len(shortest)
-    assert len(np.unique(lengths[lengths > 0])) > 1  # so that it is not taken for a binary network
+        totals = [sum(lengths[step] for step in pairwise(path)) for path in paths]
+        shortest = [path for path, total in zip(paths, totals, strict=True) if total < min(totals) * (1 + 1e-9)]
+        for path in shortest:
+            expected[list(path[1:-1])] += 1 / len(shortest)
+    assert len(np.unique(lengths[lengths > 0])) > 1  # so that it is not treated as a binary network
     np.testing.assert_allclose(betweenness(lengths), expected, rtol=1e-12)
 
 
-def test_rings_and_stars_are_known() -> None:
-    # a directed ring: 1 + … + 9 steps from each unit; each lies between 9 * 8 / 2 ordered pairs
+def test_rings_and_stars_have_known_values() -> None:
+    # a directed ring: 1 + … + 9 steps from each unit; each unit is on the paths of 9 * 8 / 2 ordered pairs
     assert float(characteristic_path_length(RING)) == 5.0
     assert float(efficiency(RING)) == pytest.approx(sum(1 / step for step in range(1, 10)) / 9)
     assert betweenness(RING).tolist() == [36.0] * 10
@@ -101,7 +101,7 @@ def test_rings_and_stars_are_known() -> None:
     assert float(efficiency(star)) == pytest.approx(2 * (12 + 30 / 2) / 42)
 
 
-def test_stronger_connections_are_shorter_and_the_diagonal_does_not_count() -> None:
+def test_stronger_connections_are_shorter_and_self_connections_are_ignored() -> None:
     np.testing.assert_allclose(path_lengths(4 * WEIGHTS[0]), path_lengths(WEIGHTS[0]) / 4, rtol=1e-12)
     with_loops = WEIGHTS[0] + np.diag(np.arange(100.0))
     np.testing.assert_array_equal(path_lengths(with_loops), path_lengths(WEIGHTS[0]))
@@ -109,21 +109,21 @@ def test_stronger_connections_are_shorter_and_the_diagonal_does_not_count() -> N
     np.testing.assert_allclose(path_lengths(WEIGHTS[0].T), path_lengths(WEIGHTS[0]).T, rtol=1e-12)
 
 
-def test_nothing_leads_nowhere_and_what_is_not_finite_has_no_number() -> None:
-    pair = np.stack([np.zeros((4, 4)), np.full((4, 4), np.nan), np.ones((4, 4))])
-    assert efficiency(pair)[[0, 2]].tolist() == [0.0, 1.0]
-    assert np.isnan(efficiency(pair)[1])
-    assert np.isnan(characteristic_path_length(pair)).tolist() == [True, True, False]
-    assert betweenness(pair)[0].tolist() == [0.0] * 4
-    assert np.isnan(betweenness(pair)[1]).all()
-    assert np.isinf(path_lengths(pair)[0][~np.eye(4, dtype=bool)]).all()
-    assert np.isnan(path_lengths(pair)[1]).all()
+def test_empty_networks_have_no_paths_and_non_finite_networks_are_nan() -> None:
+    networks = np.stack([np.zeros((4, 4)), np.full((4, 4), np.nan), np.ones((4, 4))])
+    assert efficiency(networks)[[0, 2]].tolist() == [0.0, 1.0]
+    assert np.isnan(efficiency(networks)[1])
+    assert np.isnan(characteristic_path_length(networks)).tolist() == [True, True, False]
+    assert betweenness(networks)[0].tolist() == [0.0] * 4
+    assert np.isnan(betweenness(networks)[1]).all()
+    assert np.isinf(path_lengths(networks)[0][~np.eye(4, dtype=bool)]).all()
+    assert np.isnan(path_lengths(networks)[1]).all()
     tiny = np.array([[0, 1e-320, 1.0], [0, 0, 0], [0, 0, 0]])
-    assert path_lengths(tiny)[0].tolist() == [0.0, np.inf, 1.0]  # 1 / 1e-320 is no number
+    assert path_lengths(tiny)[0].tolist() == [0.0, np.inf, 1.0]  # 1 / 1e-320 overflows
 
 
-def test_what_is_no_length_is_refused() -> None:
-    with pytest.raises(ValueError, match="lengths that are not negative"):
+def test_negative_lengths_and_non_square_matrices_are_refused() -> None:
+    with pytest.raises(ValueError, match="non-negative lengths"):
         betweenness(-np.ones((3, 3)))
     for measure in (betweenness, efficiency, path_lengths, characteristic_path_length):
         with pytest.raises(ValueError, match=r"needs square matrices \(…, pre, post\), not \(2, 3\)"):

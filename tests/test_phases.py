@@ -1,4 +1,4 @@
-"""Tasks written as phases, and the classics among them, against definitions written out trial by trial."""
+"""Phased tasks, compared with definitions that are written out trial by trial."""
 
 import pickle
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from spatialnets.tasks import (
     PhasedTask,
     Phases,
 )
-from spatialnets.tasks.phases import Drawn
-from spatialnets.tasks.scoring import cross_entropy, fraction_decided
+from spatialnets.tasks.phases import TrialVariables
+from spatialnets.tasks.scores import cross_entropy, decision_accuracy
 from spatialnets.testing import check_task
 
 
-class HandWritten(Task):
+class GoNoGoByHand(Task):
     """Go/no-go without phases."""
 
     n_inputs = 3
@@ -52,7 +52,7 @@ class HandWritten(Task):
         return cross_entropy(outputs, targets, mask)
 
     def accuracy(self, outputs: torch.Tensor, targets: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return fraction_decided(outputs, targets, mask)
+        return decision_accuracy(outputs, targets, mask)
 
 
 def assert_equal(one: Trials, other: Trials) -> None:
@@ -65,26 +65,26 @@ def assert_equal(one: Trials, other: Trials) -> None:
     assert one.periods == other.periods
 
 
-def test_a_task_of_phases_is_the_one_written_by_hand() -> None:
-    phased, by_hand = (task.trials(200, np.random.default_rng(0)) for task in (GoNoGo(), HandWritten()))
+def test_phased_task_equals_the_same_task_without_phases() -> None:
+    phased, by_hand = (task.trials(200, np.random.default_rng(0)) for task in (GoNoGo(), GoNoGoByHand()))
     assert_equal(phased, by_hand)
 
 
 @dataclass(frozen=True)
 class Recall(PhasedTask):
-    """Say after a delay what was shown."""
+    """Report after a delay what was shown."""
 
     n_outputs = 3
     noise: float = 0.0
     shown: str = "cue"
     group: str = "cue"
-    asked: str = "cue"
+    answer: str = "cue"
     delay: tuple[int, int] = (2, 6)
 
     def groups(self) -> Mapping[str, int]:
         return {"fixation": 1, "cue": 3, "level": 1}
 
-    def draw(self, count: int, generator: np.random.Generator) -> Drawn:
+    def draw(self, count: int, generator: np.random.Generator) -> TrialVariables:
         level = generator.random(count)
         return {
             "cue": generator.integers(3, size=count),
@@ -96,11 +96,11 @@ class Recall(PhasedTask):
         return (
             Phase("cue", 2, {"fixation": 1, self.group: self.shown, "level": "level"}, noise={"cue": self.noise}),
             Phase("delay", self.delay, {"fixation": 0.5}, ask=0, weight=0.1),
-            Phase("answer", (1, 2), ask=self.asked),
+            Phase("answer", (1, 2), ask=self.answer),
         )
 
 
-def test_phases_of_random_length_are_laid_out_one_after_the_other() -> None:
+def test_phases_of_random_length_follow_each_other() -> None:
     trials = Recall().trials(3000, np.random.default_rng(0))
     assert trials.inputs.shape == (3000, 10, 5)
     assert trials.periods == {"cue": (0, 2), "delay": (2, 4), "trial": (0, 10)}
@@ -118,21 +118,21 @@ def test_phases_of_random_length_are_laid_out_one_after_the_other() -> None:
         np.testing.assert_array_equal(trials.targets[row], target)
         np.testing.assert_array_equal(trials.mask[row], mask)
     lengths = np.bincount(trials.conditions["answer_start"] - 2, minlength=7)[2:]
-    assert ((lengths - 600) ** 2 / 600).sum() < 18.5  # chi-squared, 4 degrees of freedom, one in a thousand
+    assert ((lengths - 600) ** 2 / 600).sum() < 18.5  # chi-squared, 4 degrees of freedom, p = 0.001
     check_task(Recall(noise=0.3))
 
 
-def test_noise_is_where_it_is_said_to_be() -> None:
+def test_noise_is_added_only_to_the_given_phase_and_group() -> None:
     noise = Recall(noise=0.5).trials(2000, np.random.default_rng(0)).inputs
     plain = Recall().trials(2000, np.random.default_rng(0)).inputs
     difference = noise - plain
     assert not difference[:, 2:].any()
     assert not difference[:, :, [0, 4]].any()
-    # 12,000 draws: a standard deviation is known to 0.65 % of itself
+    # 12,000 draws: the standard error of a standard deviation is 0.65 %
     assert difference[:, :2, 1:4].std() == pytest.approx(0.5, rel=0.03)
 
 
-def test_what_is_drawn_may_be_shown_column_by_column() -> None:
+def test_variables_with_several_columns_are_shown_as_they_are() -> None:
     trials = Recall(shown="both").trials(20, np.random.default_rng(0))
     np.testing.assert_allclose(trials.inputs[:, 0, 1:4], np.tile(trials.conditions["level"][:, None], 3), rtol=1e-6)
     assert "both" not in trials.conditions
@@ -140,24 +140,24 @@ def test_what_is_drawn_may_be_shown_column_by_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ({"shown": "cu"}, "'cu' is not drawn; did you mean 'cue'"),
-        ({"group": "cues"}, "no group of inputs 'cues'; did you mean 'cue'"),
-        ({"asked": "level"}, "one whole number a trial"),
-        ({"shown": "level"}, "expected whole numbers"),
+        ({"shown": "cu"}, "no trial variable 'cu'; did you mean 'cue'"),
+        ({"group": "cues"}, "no input group 'cues'; did you mean 'cue'"),
+        ({"answer": "level"}, "one whole number per trial"),
+        ({"shown": "level"}, "must be whole numbers"),
         ({"shown": "both", "group": "fixation"}, "3 columns"),
         ({"delay": (6, 2)}, "phase delay: steps"),
         ({"noise": -1.0}, "noise on cue must be"),
     ],
 )
-def test_a_phase_that_cannot_be_is_refused(arguments: dict[str, str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_phases_are_refused(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Recall(**arguments).trials(10, np.random.default_rng(0))  # type: ignore[arg-type]
 
 
-def test_a_task_that_asks_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match="no step is sure to ask"):
+def test_task_without_a_required_response_is_refused() -> None:
+    with pytest.raises(ValueError, match="no phase is certain to require a response"):
         GoNoGo(decision_steps=0, stimulus_steps=0, delay_steps=0)
 
 
@@ -187,7 +187,7 @@ def declared(text: str) -> Experiment:
     )
 
 
-def test_phases_in_a_declaration_are_those_in_python(tmp_path: Path) -> None:
+def test_declared_phases_give_the_declared_task(tmp_path: Path) -> None:
     experiment = declared(SAME)
     task = experiment.groups["l1"].ensembles[0].task
     assert isinstance(task, Phases)
@@ -207,41 +207,41 @@ def test_phases_in_a_declaration_are_those_in_python(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         (
             "show: {fixation: 1, stimuli: test}",
             "shown: {stimuli: test}",
-            "task.trial.2.shown: unknown key, did you mean 'show'?",
+            "task.trial.2.shown: unknown key: did you mean 'show'?",
         ),
         ("steps: 3", "steps: three", "task.trial.0.steps: expected"),
         ("name: delay, ", "", "task.trial.1.name: is required by phase"),
         (
             "[{name: same, of: [sample, test], table: [2, 1, 1, 2]}]",
             "3",
-            "task.rules: expected a list of mappings of name, of, table",
+            "task.rules: expected a list of mappings with name, of, table",
         ),
-        ("stimuli: sample}", "stimuli: simple}", "'simple' is not drawn; did you mean 'sample'"),
-        ("{stimuli: 0.1}", "{stimulus: 0.1}", "no group of inputs 'stimulus'"),
-        ("ask: same", "ask: sane", "'sane' is not drawn; did you mean 'same'"),
+        ("stimuli: sample}", "stimuli: simple}", "no trial variable 'simple'; did you mean 'sample'"),
+        ("{stimuli: 0.1}", "{stimulus: 0.1}", "no input group 'stimulus'"),
+        ("ask: same", "ask: sane", "no trial variable 'sane'; did you mean 'same'"),
         ("[2, 1, 1, 2]", "[2, 1, 1]", "the table has 3 numbers; expected 4"),
-        ("[2, 1, 1, 2]", "[3, 1, 1, 1]", "'same' has values that are none of 3 outputs"),
+        ("[2, 1, 1, 2]", "[3, 1, 1, 1]", "'same' must be one of the outputs 0 to 2"),
         ("of: [sample, test]", "of: [sample, tests]", "no variable 'tests'; did you mean 'test'"),
-        ("sample: 2, test: 2", "sample: 2, test: 0", "'test' must have one value or more"),
+        ("sample: 2, test: 2", "sample: 2, test: 0", "number of values of variable 'test' must be 1 or more"),
         ("variables: {sample: 2", "variables: {sample: 3", "the table has 4 numbers; expected 6"),
-        ("name: same", "name: test", "must differ"),
+        ("name: same", "name: test", "must have different names"),
         ("steps: [2, 4]", "steps: [4, 2]", "steps must be"),
         ("outputs: 3", "outputs: 1", "outputs must be"),
     ],
 )
-def test_phases_that_cannot_be_are_refused_in_a_declaration(old: str, new: str, said: str) -> None:
+def test_invalid_declared_phases_are_refused(old: str, new: str, message: str) -> None:
     assert old in SAME
-    with pytest.raises(DeclarationError) as found:
+    with pytest.raises(DeclarationError) as caught:
         declared(SAME.replace(old, new))
-    assert said in str(found.value)
+    assert message in str(caught.value)
 
 
-def test_the_stronger_side_is_the_right_one() -> None:
+def test_the_stronger_side_is_correct() -> None:
     trials = PerceptualDecision(noise=0).trials(1000, np.random.default_rng(0))
     sides, coherence = trials.inputs[:, 1:21, 1:], trials.conditions["coherence"]
     np.testing.assert_allclose(np.sort(sides[:, 0]), (1 + coherence[:, None] * [-1, 1]) / 2, rtol=1e-6)
@@ -253,7 +253,7 @@ def test_the_stronger_side_is_the_right_one() -> None:
     assert not noisy[:, [0, 21]].any()
 
 
-def test_a_test_matches_its_sample_half_of_the_time() -> None:
+def test_half_of_the_tests_match_the_sample() -> None:
     trials = DelayedMatchToSample(noise=0, delay_steps=(3, 6)).trials(2000, np.random.default_rng(0))
     sample = trials.inputs[:, 3, 1:].argmax(axis=1)
     rows = np.arange(2000)
@@ -264,7 +264,7 @@ def test_a_test_matches_its_sample_half_of_the_time() -> None:
     assert set(zip(sample.tolist(), test.tolist(), strict=True)) == {(a, b) for a in range(4) for b in range(4)}
 
 
-def test_the_higher_frequency_is_the_right_one() -> None:
+def test_the_higher_frequency_is_correct() -> None:
     trials = ParametricWorkingMemory(noise=0).trials(500, np.random.default_rng(0))
     first, second = trials.inputs[:, 5, 1], trials.inputs[:, 20, 1]
     np.testing.assert_array_equal(trials.targets[:, -1].argmax(axis=1), np.where(first > second, 1, 2))
@@ -276,7 +276,7 @@ def test_the_higher_frequency_is_the_right_one() -> None:
     np.testing.assert_allclose(first, 0.5 + (trials.conditions["first_hz"] - 10) / 48, rtol=1e-6)
 
 
-def test_the_context_says_which_evidence_counts() -> None:
+def test_context_selects_the_relevant_evidence() -> None:
     trials = ContextDecision(noise=0).trials(2000, np.random.default_rng(0))
     motion, colour, context = trials.inputs[:, 5, 1], trials.inputs[:, 5, 2], trials.inputs[:, :, 3:]
     assert (context == context[:, :1]).all()
@@ -286,7 +286,7 @@ def test_the_context_says_which_evidence_counts() -> None:
     np.testing.assert_allclose(np.unique(motion), [-0.5, -0.15, -0.05, 0.05, 0.15, 0.5], rtol=1e-6)
 
 
-def test_an_item_is_compared_with_the_one_n_before() -> None:
+def test_items_are_compared_with_the_item_n_positions_earlier() -> None:
     trials = NBack(n=3, items=8, gap_steps=2).trials(2000, np.random.default_rng(0))
     shown = trials.inputs[:, ::4].argmax(axis=2)
     assert trials.inputs.shape == (2000, 32, 6)
@@ -298,7 +298,7 @@ def test_an_item_is_compared_with_the_one_n_before() -> None:
     assert trials.periods["item_2"] == (4, 8)
 
 
-def test_the_sequence_is_repeated_after_the_cue() -> None:
+def test_symbols_are_repeated_after_the_cue() -> None:
     trials = CopyMemory(length=3, delay_steps=5).trials(100, np.random.default_rng(0))
     symbols = trials.inputs.argmax(axis=2)
     assert (trials.inputs.sum(axis=2) == 1).all()
@@ -326,6 +326,6 @@ def test_the_sequence_is_repeated_after_the_cue() -> None:
         (CopyMemory, "blank_weight", 1),
     ],
 )
-def test_a_classic_that_cannot_be_is_refused(task: type[Task], field: str, value: object) -> None:
+def test_invalid_parameters_are_refused(task: type[Task], field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         task(**{field: value})

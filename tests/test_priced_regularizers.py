@@ -1,4 +1,4 @@
-"""Penalties on activity, rank, places, and likeness to a connectome."""
+"""Penalties on activity, rank, positions and deviation from a connectome."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +11,9 @@ from tiny import CUBE, random, tiny
 
 from spatialnets import Snapshot
 from spatialnets.geometries import Grid, Learnable
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import PricedRegularizer
 from spatialnets.regularizers import L1, Activity, Nuclear, Repulsion, Sum, TargetConnectome, WeightedActivity
-from spatialnets.runs.folder import stored
 from spatialnets.training.trainer import train
 
 N = 5
@@ -38,8 +38,8 @@ def snapshot(n_networks: int = 3, gates: int = 1) -> Snapshot:
     )
 
 
-def changed(some: Snapshot, **parts: Any) -> Snapshot:
-    return replace(some, **parts)
+def changed(some: Snapshot, **fields: Any) -> Snapshot:
+    return replace(some, **fields)
 
 
 # Closed forms
@@ -60,16 +60,16 @@ def test_weighted_activity_sums_over_connections() -> None:
     expected = np.zeros(3)
     for network in range(3):
         for pre in range(N):
-            sent = float(some.states[network, :, :, pre].abs().mean())
+            activity = float(some.states[network, :, :, pre].abs().mean())
             for post in range(N):
                 weight = float(some.weights[network, :, pre, post].abs().sum())
-                expected[network] += 0.3 * sent * weight * float(some.distances[network, pre, post]) ** 1.5
+                expected[network] += 0.3 * activity * weight * float(some.distances[network, pre, post]) ** 1.5
     np.testing.assert_allclose(WeightedActivity(0.3, power=1.5).penalty(some), expected)
     fixed = Snapshot(some.weights, some.distances[0], some.states)
     torch.testing.assert_close(WeightedActivity(0.3).penalty(fixed)[0], WeightedActivity(0.3).penalty(some)[0])
 
 
-def test_the_nuclear_norm_of_known_matrices() -> None:
+def test_nuclear_norm_has_its_closed_form() -> None:
     diagonal = torch.diag(torch.tensor([3.0, -2.0, 0.0], dtype=torch.float64))
     assert float(Nuclear(0.5).penalty(Snapshot(diagonal))) == pytest.approx(2.5)
     one, other = torch.tensor(random(4)), torch.tensor(random(4, seed=1))
@@ -78,12 +78,12 @@ def test_the_nuclear_norm_of_known_matrices() -> None:
     )
     rotation = torch.linalg.qr(torch.tensor(random(4, 4))).Q
     assert float(Nuclear(1.0).penalty(Snapshot(rotation))) == pytest.approx(4.0)
-    oblong = torch.tensor(random(2, 3, 4, 6))
-    expected = np.linalg.norm(oblong.numpy(), "nuc", axis=(2, 3)).sum(axis=1)
-    np.testing.assert_allclose(Nuclear(1.0).penalty(Snapshot(oblong)), expected)
+    rectangular = torch.tensor(random(2, 3, 4, 6))
+    expected = np.linalg.norm(rectangular.numpy(), "nuc", axis=(2, 3)).sum(axis=1)
+    np.testing.assert_allclose(Nuclear(1.0).penalty(Snapshot(rectangular)), expected)
 
 
-def test_the_gradient_of_the_nuclear_norm_is_known_where_singular_values_are_equal_or_zero() -> None:
+def test_gradient_of_the_nuclear_norm_is_defined_for_equal_and_zero_singular_values() -> None:
     rotation = torch.linalg.qr(torch.tensor(random(4, 4))).Q.requires_grad_()  # all values are 1
     (gradient,) = torch.autograd.grad(Nuclear(1.0).penalty(Snapshot(rotation)).sum(), rotation)
     torch.testing.assert_close(gradient, rotation.detach())
@@ -96,32 +96,32 @@ def test_the_gradient_of_the_nuclear_norm_is_known_where_singular_values_are_equ
     assert not gradient.any()
 
 
-def test_a_network_that_is_the_target_pays_nothing() -> None:
+def test_a_network_equal_to_the_target_has_no_penalty() -> None:
     signs = np.sign(random(N, N, seed=3))
     pattern, exact = ALL[3], ALL[4]
-    itself = torch.tensor(signs * TARGET)
-    assert float(exact.penalty(Snapshot(itself))) == 0
+    target = torch.tensor(signs * TARGET)
+    assert float(exact.penalty(Snapshot(target))) == 0
     for factor in (1.0, 0.01, 100.0):
-        assert float(pattern.penalty(Snapshot(factor * itself))) == pytest.approx(0, abs=1e-12)
-    assert float(exact.penalty(Snapshot(2 * itself))) == pytest.approx(0.3 * (TARGET**2).sum())
+        assert float(pattern.penalty(Snapshot(factor * target))) == pytest.approx(0, abs=1e-12)
+    assert float(exact.penalty(Snapshot(2 * target))) == pytest.approx(0.3 * (TARGET**2).sum())
     assert float(pattern.penalty(Snapshot(torch.tensor(TARGET == 0).double()))) == pytest.approx(0.6)
     assert float(pattern.penalty(Snapshot(torch.zeros(N, N)))) == pytest.approx(0.3)
 
 
-def test_the_pattern_is_that_of_two_vectors_at_an_angle() -> None:
+def test_normalized_deviation_depends_on_the_cosine_with_the_target() -> None:
     some = snapshot()
-    own = some.weights.abs().numpy().reshape(3, -1)
-    cosine = own @ TARGET.ravel() / np.linalg.norm(own, axis=1) / np.linalg.norm(TARGET)
+    magnitudes = some.weights.abs().numpy().reshape(3, -1)
+    cosine = magnitudes @ TARGET.ravel() / np.linalg.norm(magnitudes, axis=1) / np.linalg.norm(TARGET)
     np.testing.assert_allclose(ALL[3].penalty(some), 0.3 * 2 * (1 - cosine))
 
 
-def test_what_is_missing_in_the_target_is_not_compared() -> None:
-    holed = np.where(np.eye(N, dtype=bool), np.nan, TARGET)
+def test_missing_values_of_the_target_are_not_compared() -> None:
+    incomplete = np.where(np.eye(N, dtype=bool), np.nan, TARGET)
     weights = np.where(np.eye(N, dtype=bool), 7.0, TARGET)
     for normalise in (True, False):
-        part = TargetConnectome(1.0, source=holed, normalise=normalise)  # type: ignore[arg-type]
+        regularizer = TargetConnectome(1.0, source=incomplete, normalise=normalise)  # type: ignore[arg-type]
         some = torch.tensor(weights).requires_grad_()
-        cost = part.penalty(Snapshot(some))
+        cost = regularizer.penalty(Snapshot(some))
         (gradient,) = torch.autograd.grad(cost.sum(), some)
         assert float(cost.detach()) == pytest.approx(0, abs=1e-12)
         assert torch.isfinite(gradient).all()
@@ -131,40 +131,40 @@ def test_a_target_is_read_from_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "connectome.npz", one=TARGET, two=TARGET.T)
     file = TargetConnectome(0.3, source=tmp_path / "connectome.npz", variable="one")  # type: ignore[arg-type]
     torch.testing.assert_close(file.penalty(snapshot()), ALL[3].penalty(snapshot()))
-    with pytest.raises(ValueError, match="is no file|not there|no such|cannot"):
+    with pytest.raises(ValueError, match="there is no file nowhere.csv"):
         TargetConnectome(0.3, source="nowhere.csv")
 
 
-def test_repulsion_is_the_mean_inverse_distance_of_pairs() -> None:
+def test_repulsion_is_the_mean_inverse_distance_between_pairs() -> None:
     some = snapshot()
     assert some.distances is not None
-    apart = ~np.eye(N, dtype=bool)
-    expected = [0.3 * (matrix[apart] ** -2.0).mean() for matrix in some.distances.numpy()]
+    off_diagonal = ~np.eye(N, dtype=bool)
+    expected = [0.3 * (matrix[off_diagonal] ** -2.0).mean() for matrix in some.distances.numpy()]
     np.testing.assert_allclose(Repulsion(0.3, power=2.0).penalty(some), expected)
 
 
 # Properties
 
 
-@pytest.mark.parametrize("part", ALL, ids=lambda part: type(part).__name__)
-def test_renumbering_units_costs_nothing(part: PricedRegularizer) -> None:
+@pytest.mark.parametrize("regularizer", ALL, ids=lambda regularizer: type(regularizer).__name__)
+def test_penalties_do_not_depend_on_the_order_of_units(regularizer: PricedRegularizer) -> None:
     some, order = snapshot(), torch.randperm(N, generator=torch.Generator().manual_seed(1))
     assert some.distances is not None
     assert some.states is not None
     assert some.positions is not None
-    renumbered = Snapshot(
+    reordered = Snapshot(
         some.weights[..., order, :][..., order],
         some.distances[:, order][..., order],
         some.states[..., order],
         some.positions[:, order],
     )
-    same = part
-    if isinstance(part, TargetConnectome):
-        same = replace(part, source=TARGET[order][:, order])
-    torch.testing.assert_close(same.penalty(renumbered), part.penalty(some))
+    same = regularizer
+    if isinstance(regularizer, TargetConnectome):
+        same = replace(regularizer, source=TARGET[order][:, order])
+    torch.testing.assert_close(same.penalty(reordered), regularizer.penalty(some))
 
 
-def test_scaling_scales_each_price_as_it_should() -> None:
+def test_penalties_scale_with_weights_states_and_lengths() -> None:
     some = snapshot()
     assert some.distances is not None
     assert some.states is not None
@@ -172,7 +172,7 @@ def test_scaling_scales_each_price_as_it_should() -> None:
     weights, states = changed(some, weights=2 * some.weights), changed(some, states=2 * some.states)
     longer = changed(some, distances=2 * some.distances, positions=2 * some.positions)
     activity, weighted, nuclear, pattern, _, repulsion = ALL
-    for part, other, factor in (
+    for regularizer, other, factor in (
         (activity, weights, 1),
         (activity, states, 2),
         (activity, longer, 1),
@@ -184,24 +184,24 @@ def test_scaling_scales_each_price_as_it_should() -> None:
         (repulsion, longer, 0.5),
         (repulsion, weights, 1),
     ):
-        torch.testing.assert_close(part.penalty(other), factor * part.penalty(some))
+        torch.testing.assert_close(regularizer.penalty(other), factor * regularizer.penalty(some))
 
 
-@pytest.mark.parametrize("part", ALL, ids=lambda part: type(part).__name__)
-def test_each_network_pays_its_own_strength(part: PricedRegularizer) -> None:
+@pytest.mark.parametrize("regularizer", ALL, ids=lambda regularizer: type(regularizer).__name__)
+def test_strength_may_differ_between_networks(regularizer: PricedRegularizer) -> None:
     some = snapshot()
-    each = replace(part, strength=(0.3, 0.6, 0.0)).penalty(some)
-    torch.testing.assert_close(each, part.penalty(some) * torch.tensor([1.0, 2.0, 0.0]))
+    each = replace(regularizer, strength=(0.3, 0.6, 0.0)).penalty(some)
+    torch.testing.assert_close(each, regularizer.penalty(some) * torch.tensor([1.0, 2.0, 0.0]))
     with pytest.raises(ValueError, match="2 strengths for 3 networks"):
-        replace(part, strength=(0.3, 0.6)).penalty(some)
+        replace(regularizer, strength=(0.3, 0.6)).penalty(some)
 
 
-# In training
+# Training
 
 
-def test_each_is_a_term_of_its_own_name_in_training() -> None:
+def test_each_penalty_is_stored_under_its_own_name() -> None:
     target = np.abs(random(8, 8))
-    geometry = stored(Learnable(start=Grid((2, 2, 2)), repulsion=0.0))
+    geometry = StoredGeometry.of(Learnable(start=Grid((2, 2, 2)), repulsion=0.0))
     total = Sum(
         terms=(
             Activity((0.1, 0.0)),
@@ -214,61 +214,61 @@ def test_each_is_a_term_of_its_own_name_in_training() -> None:
     )
     data = train(tiny(regularizer=total), geometry)
     names = ["activity", "weighted_activity", "nuclear", "target_connectome", "repulsion", "weighted_activity_2"]
-    paid = [data[f"penalty_{name}"].to_numpy() for name in names]
-    np.testing.assert_allclose(data["penalty"], sum(paid), rtol=1e-5)  # float32
-    assert all((each[0] > 0).all() for each in paid)
-    assert not paid[0][1].any()
-    np.testing.assert_array_equal(paid[1], paid[5])
+    penalties = [data[f"penalty_{name}"].to_numpy() for name in names]
+    np.testing.assert_allclose(data["penalty"], sum(penalties), rtol=1e-5)  # float32
+    assert all((each[0] > 0).all() for each in penalties)
+    assert not penalties[0][1].any()
+    np.testing.assert_array_equal(penalties[1], penalties[5])
 
 
-@pytest.mark.parametrize(("part", "floor"), [(Activity(3.0), 0.8), (Nuclear(1.0), 0.8)])
-def test_what_costs_becomes_less(part: PricedRegularizer, floor: float) -> None:
+@pytest.mark.parametrize(("regularizer", "floor"), [(Activity(3.0), 0.8), (Nuclear(1.0), 0.8)])
+def test_training_reduces_what_is_penalized(regularizer: PricedRegularizer, floor: float) -> None:
     more = {"epochs": 5, "learning_rate": 0.02}
-    paid = train(tiny(more, regularizer=part), CUBE)["penalty"].to_numpy()
-    assert (paid[:, -1] < floor * paid[:, 0]).all()
+    penalties = train(tiny(more, regularizer=regularizer), CUBE)["penalty"].to_numpy()
+    assert (penalties[:, -1] < floor * penalties[:, 0]).all()
 
 
-def test_a_strength_is_an_axis_that_batches() -> None:
+def test_strengths_of_several_networks_train_together() -> None:
     data = train(tiny(regularizer=Nuclear((0.0, 0.1))), CUBE)
     np.testing.assert_array_equal(data["strength"], [0.0, 0.1])
     assert float(data["penalty"][0, 0]) == 0 < float(data["penalty"][1, 0])
-    assert "penalty_nuclear" not in data  # one term is the penalty itself
+    assert "penalty_nuclear" not in data  # a single term is stored as the penalty
 
 
-# What is refused
+# Errors
 
 
-def test_what_a_penalty_lacks_is_said() -> None:
-    bare = Snapshot(torch.ones(N, N))
+def test_messages_say_what_a_penalty_needs() -> None:
+    weights_only = Snapshot(torch.ones(N, N))
     with pytest.raises(ValueError, match="needs states"):
-        Activity(1.0).penalty(bare)
+        Activity(1.0).penalty(weights_only)
     with pytest.raises(ValueError, match="needs distances and states"):
-        WeightedActivity(1.0).penalty(bare)
+        WeightedActivity(1.0).penalty(weights_only)
     with pytest.raises(ValueError, match="kind: learnable"):
-        Repulsion(1.0).penalty(bare)
-    with pytest.raises(ValueError, match=r"source has shape \(5, 5\); the weights are \(4, 4\)"):
+        Repulsion(1.0).penalty(weights_only)
+    with pytest.raises(ValueError, match=r"source has shape \(5, 5\); the weights have shape \(4, 4\)"):
         ALL[3].penalty(Snapshot(torch.ones(4, 4)))
     with pytest.raises(ValueError, match="inputs have no states"):
         WeightedActivity(1.0, projection="input")
-    for part in (Activity, Repulsion):
-        with pytest.raises(ValueError, match="belong to no projection"):
-            part(1.0, projection="readout")
+    for regularizer in (Activity, Repulsion):
+        with pytest.raises(ValueError, match="do not belong to a projection"):
+            regularizer(1.0, projection="readout")
 
 
 @pytest.mark.parametrize("source", [-np.ones((3, 3)), np.zeros((3, 3)), np.full((3, 3), np.inf), np.ones((2, 3))])
-def test_targets_that_mean_nothing_are_refused(source: Any) -> None:
+def test_invalid_targets_are_refused(source: Any) -> None:
     with pytest.raises(ValueError, match="must be finite and not negative|square matrix"):
         TargetConnectome(1.0, source=source)
 
 
-@pytest.mark.parametrize("part", [WeightedActivity, Repulsion])
-def test_powers_that_mean_nothing_are_refused(part: Any) -> None:
+@pytest.mark.parametrize("regularizer", [WeightedActivity, Repulsion])
+def test_invalid_exponents_are_refused(regularizer: Any) -> None:
     for power in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="power must be finite and positive"):
-            part(1.0, power=power)
+        with pytest.raises(ValueError, match="power must be positive and finite"):
+            regularizer(1.0, power=power)
 
 
-def test_strengths_that_mean_nothing_are_refused_for_all() -> None:
-    for part in (L1, Activity, Nuclear):
+def test_invalid_strengths_are_refused() -> None:
+    for regularizer in (L1, Activity, Nuclear):
         with pytest.raises(ValueError, match="finite and not negative"):
-            part(-1.0)
+            regularizer(-1.0)

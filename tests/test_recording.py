@@ -17,7 +17,8 @@ from spatialnets.protocols import Recurrent, RecurrentCore, Trials
 from spatialnets.regularizers import L1
 from spatialnets.rng import numpy_stream
 from spatialnets.tasks import OneChoice
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer
 from spatialnets.training.trials import TrialSet
 
@@ -26,17 +27,17 @@ TASK = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4)
 
 
 class GatedModule(nn.Module):
-    """States that are let through by a gate; weights lie (post, gate and pre) as torch has them."""
+    """States that a gate updates; recurrent weights are stored as (gate, post, pre), as in PyTorch."""
 
     def __init__(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
 
-        def drawn(*shape: int) -> nn.Parameter:
+        def initial(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.stack([torch.randn(*shape, generator=one) / 4 for one in generators]))
 
-        self.weight_hidden = drawn(2, n_units, n_units)
-        self.input = drawn(2, n_inputs, n_units)
-        self.offset = drawn(2, n_units)
+        self.weight_hidden = initial(2, n_units, n_units)
+        self.input = initial(2, n_inputs, n_units)
+        self.offset = initial(2, n_units)
 
     def forward(self, inputs: Tensor) -> Tensor:
         state = inputs.new_zeros(*inputs.shape[:2], self.offset.shape[-1])
@@ -65,7 +66,7 @@ class PositiveModule(RNNModule):
 
 @dataclass(frozen=True)
 class Positive(RNN):
-    """Of its weights, a run keeps the magnitudes alone."""
+    """A core of whose weights a run stores only the magnitudes."""
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         return PositiveModule(n_inputs, n_units, generators, self.nonlinearity, self.gain)
@@ -98,7 +99,7 @@ def trainer(request: pytest.FixtureRequest) -> Trainer:
 # Oracle: the trainer
 
 
-def test_rebuilt_networks_score_what_was_stored(trainer: Trainer) -> None:
+def test_rebuilt_networks_have_the_stored_accuracy(trainer: Trainer) -> None:
     shard = trainer.dataset()
     validation = TrialSet(
         TASK, 200, [numpy_stream(seed, "validation trials") for seed in (5, 6, 7)], torch.float32, torch.device("cpu")
@@ -109,9 +110,9 @@ def test_rebuilt_networks_score_what_was_stored(trainer: Trainer) -> None:
         with torch.no_grad():
             accuracy = TASK.accuracy(ensemble(inputs, validation.steps), targets, mask)
         stored = shard["validation_accuracy"].sel(epoch=epoch).to_numpy()
-        # counts of right answers: equal, or wrong; float32 division
+        # counts of correct trials are equal; float32 division
         np.testing.assert_allclose(accuracy.numpy(), stored, atol=1e-6)
-    assert len(np.unique(shard["validation_accuracy"])) > 3  # or all epochs would be alike
+    assert len(np.unique(shard["validation_accuracy"])) > 3  # epochs differ
 
 
 def test_recorded_states_are_those_of_the_trained_networks(trainer: Trainer) -> None:
@@ -121,10 +122,10 @@ def test_recorded_states_are_those_of_the_trained_networks(trainer: Trainer) -> 
     inputs = torch.from_numpy(np.stack([trials.inputs for trials in recording.trials]))
     with torch.no_grad():
         states = trainer.ensemble.recurrent(inputs).numpy()
-    np.testing.assert_allclose(recording.states, states, atol=1e-5)  # products in another order, over 10 steps
+    np.testing.assert_allclose(recording.states, states, atol=1e-5)  # sums in a different order, over 10 steps
 
 
-def test_with_noise_every_trial_differs(trainer: Trainer) -> None:
+def test_input_noise_makes_all_trials_differ(trainer: Trainer) -> None:
     shard, core = trainer.dataset(), trainer.shard.core
     quiet, noisy = record(shard, 2, core, TASK, trials=40), record(shard, 2, core, TASK, trials=40, input_noise=0.05)
     assert len(np.unique(quiet.states[0].reshape(40, -1), axis=0)) <= 8  # problems
@@ -139,13 +140,15 @@ def test_with_noise_every_trial_differs(trainer: Trainer) -> None:
 
 
 @pytest.mark.parametrize("input_noise", [0.0, 0.05])
-def test_a_network_is_recorded_alone_as_in_company(input_noise: float) -> None:
+def test_a_recording_does_not_depend_on_the_other_networks(input_noise: float) -> None:
     trainer = trained(RNN())
     shard = trainer.dataset()
     together = record(shard, 1, RNN(), TASK, 30, input_noise)
     alone = record(shard.isel(network=[2]), 1, RNN(), TASK, 30, input_noise)
     np.testing.assert_array_equal(together.trials[2].inputs, alone.trials[0].inputs)
-    np.testing.assert_allclose(together.states[2], alone.states[0], atol=1e-6)  # batches of another size round apart
+    np.testing.assert_allclose(
+        together.states[2], alone.states[0], atol=1e-6
+    )  # rounding depends on the size of the batch
 
 
 def test_networks_see_different_trials() -> None:
@@ -153,7 +156,7 @@ def test_networks_see_different_trials() -> None:
     assert not np.array_equal(first.inputs, second.inputs)
 
 
-def test_a_network_that_diverged_is_nan_and_disturbs_nobody() -> None:
+def test_a_diverged_network_is_nan_and_does_not_affect_the_others() -> None:
     shard = trained(RNN(), strength=(0.001, 1e38, 0.001)).dataset()
     assert shard["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
     recording = record(shard, 2, RNN(), TASK, 30)
@@ -163,20 +166,20 @@ def test_a_network_that_diverged_is_nan_and_disturbs_nobody() -> None:
     np.testing.assert_allclose(recording.states[2], alone.states[0], atol=1e-6)
 
 
-def test_a_network_with_any_weight_that_is_not_finite_counts_as_diverged() -> None:
+def test_a_network_with_one_weight_that_is_not_finite_counts_as_diverged() -> None:
     shard = trained(RNN()).dataset()
-    shard["weights_readout"][1, 2, 0, 0] = np.nan  # states do not feel it
+    shard["weights_readout"][1, 2, 0, 0] = np.nan  # states do not depend on it
     recording = record(shard, 2, RNN(), TASK, 10)
     assert np.isnan(recording.states).all(axis=(1, 2, 3)).tolist() == [False, True, False]
 
 
-def test_what_does_not_belong_to_the_core_is_refused() -> None:
+def test_weights_that_do_not_fit_the_core_are_refused() -> None:
     shard = trained(RNN()).dataset()
-    with pytest.raises(ValueError, match="holds no parameter_weight_hidden"):
+    with pytest.raises(ValueError, match="has no parameter_weight_hidden, which Gated.* needs"):
         rebuild(shard, 0, Gated(), TASK)
-    with pytest.raises(ValueError, match=r"weights_input is \(3, 1, 8, 12\) in the shard"):
+    with pytest.raises(ValueError, match=r"weights_input has shape \(3, 1, 8, 12\) in the shard, but \(3, 1, 9, 12\)"):
         rebuild(shard, 0, RNN(), Wider())
-    with pytest.raises(ValueError, match="is computed"):
+    with pytest.raises(ValueError, match="is not a view of its parameters"):
         rebuild(shard, 0, Positive(), TASK)
 
 
@@ -186,7 +189,7 @@ class Wider(OneChoice):
         return 9
 
 
-def test_a_name_that_two_parameters_share_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_that_share_a_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     shard = trained(Gated()).dataset()
 
     def build(core: Gated, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> GatedModule:
@@ -199,35 +202,35 @@ def test_a_name_that_two_parameters_share_is_refused(monkeypatch: pytest.MonkeyP
         rebuild(shard, 0, Gated(), TASK)
 
 
-@pytest.mark.parametrize(("trials", "noise", "said"), [(0, 0.0, "trials must be"), (5, -1.0, "input_noise must be")])
-def test_recordings_that_cannot_be_are_refused(trials: int, noise: float, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+@pytest.mark.parametrize(("trials", "noise", "message"), [(0, 0.0, "trials must be"), (5, -1.0, "input_noise must be")])
+def test_invalid_arguments_of_recordings_are_refused(trials: int, noise: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         record(xr.Dataset(), 0, RNN(), TASK, trials, noise)
 
 
 def test_windows_are_means_of_a_few_steps() -> None:
     states = np.random.default_rng(0).normal(size=(2, 3, 12, 4))
-    found = windows(states)
-    assert found.shape == (2, 3, 3, 4)
-    np.testing.assert_allclose(found[1, 2, 1], states[1, 2, 5:10].mean(axis=0))
-    np.testing.assert_allclose(found[:, :, 2], states[:, :, 10:].mean(axis=2))  # the last is shorter
-    for bad, steps in ((states, 0), (np.zeros(5), 2)):
+    means = windows(states)
+    assert means.shape == (2, 3, 3, 4)
+    np.testing.assert_allclose(means[1, 2, 1], states[1, 2, 5:10].mean(axis=0))
+    np.testing.assert_allclose(means[:, :, 2], states[:, :, 10:].mean(axis=2))  # the last window is shorter
+    for invalid, steps in ((states, 0), (np.zeros(5), 2)):
         with pytest.raises(ValueError, match="steps must be|expected states"):
-            windows(bad, steps)
+            windows(invalid, steps)
 
 
-def test_without_codes_conditions_are_taken_one_hot() -> None:
+def test_without_codes_conditions_are_one_hot_encoded() -> None:
     trials = OneChoice().trials(30, np.random.default_rng(0))
-    bare = Trials(trials.inputs, trials.targets, trials.mask, trials.conditions, trials.periods)
-    found = codes_of(bare)
-    assert {name: columns.shape for name, columns in found.items()} == {
+    without_codes = Trials(trials.inputs, trials.targets, trials.mask, trials.conditions, trials.periods)
+    codes = codes_of(without_codes)
+    assert {name: columns.shape for name, columns in codes.items()} == {
         "problem": (30, 8),
         "goal": (30, 4),
         "choices": (30, 5),
         "correct": (30, 4),
         "label": (30, 4),
     }
-    assert all((columns.sum(axis=1) == 1).all() for columns in found.values())
-    for label, column in zip(np.unique(trials.conditions["goal"]), found["goal"].T, strict=True):
+    assert all((columns.sum(axis=1) == 1).all() for columns in codes.values())
+    for label, column in zip(np.unique(trials.conditions["goal"]), codes["goal"].T, strict=True):
         np.testing.assert_array_equal(column == 1, trials.conditions["goal"] == label)
     assert codes_of(trials) is trials.codes

@@ -11,11 +11,10 @@ from spatialnets.regularizers import L1
 from spatialnets.rng import numpy_stream, torch_stream
 
 
-def test_every_registered_part_has_the_name_it_is_registered_by() -> None:
+def test_every_component_has_the_name_under_which_it_is_registered() -> None:
     for family in registry.FAMILIES:
         for name in registry.names(family):
-            part = registry.load(family, name)
-            assert registry.name_of(family, part) == name
+            assert registry.name_of(family, registry.load(family, name)) == name
 
 
 def test_a_class_can_be_named_by_its_module() -> None:
@@ -24,24 +23,24 @@ def test_a_class_can_be_named_by_its_module() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        ("grdi", "no geometry is called 'grdi': did you mean 'grid'"),
+        ("grdi", "there is no geometry 'grdi': did you mean 'grid'"),
         ("absent.module:Grid", "cannot be imported: No module named 'absent'"),
         ("spatialnets.geometries:Gird", "cannot be imported"),
-        ("spatialnets.errors:nearest", "is no class but function"),
+        ("spatialnets.errors:nearest", "is not a class but function"),
     ],
 )
-def test_a_part_that_is_not_there_is_answered(name: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_component_that_cannot_be_loaded_is_an_error(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         registry.load("geometry", name)
 
 
-def test_a_name_that_two_packages_claim_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_two_packages_register_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     group = registry.FAMILIES["geometry"]
     claims = [
         EntryPoint("grid", "spatialnets.geometries.grid:Grid", group),
-        EntryPoint("grid", "spatialnets.geometries.grid:Grid", group),  # the same twice is no quarrel
+        EntryPoint("grid", "spatialnets.geometries.grid:Grid", group),  # the same entry twice is not a conflict
         EntryPoint("sphere", "spatialnets.geometries.sphere:Sphere", group),
         EntryPoint("sphere", "strangers:Ball", group),
     ]
@@ -49,13 +48,13 @@ def test_a_name_that_two_packages_claim_is_refused(monkeypatch: pytest.MonkeyPat
     registry._claims.cache_clear()
     try:
         assert registry.load("geometry", "grid") is Grid
-        with pytest.raises(UserError, match="'sphere' is claimed by spatialnets.* and strangers:Ball .*module:Class"):
+        with pytest.raises(UserError, match="the geometry 'sphere': spatialnets.* and strangers:Ball .*module:Class"):
             registry.load("geometry", "sphere")
     finally:
         registry._claims.cache_clear()
 
 
-def test_streams_depend_on_seed_purpose_and_step_alone() -> None:
+def test_random_streams_depend_only_on_seed_purpose_and_step() -> None:
     keys = [(0, "noise", 0), (1, "noise", 0), (0, "weights", 0), (0, "noise", 1)]
     numbers = [numpy_stream(*key).normal(size=4) for key in keys]
     tensors = [torch.randn(4, generator=torch_stream(*key)) for key in keys]

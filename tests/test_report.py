@@ -1,4 +1,4 @@
-"""The report of runs that were made up, so that what must come out is known."""
+"""Reports of synthetic runs, whose results are known."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from spatialnets import Experiment, Run, RunError
 from spatialnets.analyses import PassRate
 from spatialnets.cli.run import print_scorecard
 from spatialnets.report.citations import bibliography, entries, keys_of
-from spatialnets.report.coding import economy, explained, where_coded
-from spatialnets.report.example import example_networks, in_space, weight_against_distance
+from spatialnets.report.coding import economy, explained_variance, spatial_coding
+from spatialnets.report.example import example_networks, networks_in_space, weight_against_distance
 from spatialnets.report.features import features
 from spatialnets.report.figures import MARKERS, PALETTE, colors_of, curves, strengths
-from spatialnets.report.measured import at_scored, measured, pass_accuracy, passing
+from spatialnets.report.measured import at_scored_epoch, metrics_table, pass_accuracy, passing_networks
 from spatialnets.report.page import write_report
 from spatialnets.report.scorecard import scorecard
 from spatialnets.runs.folder import open_or_create
-from spatialnets.runs.run import SCORES
+from spatialnets.training.history import SCORES
 
 NETWORKS = 6
 LAST = 3
@@ -39,7 +39,7 @@ SMALL = (
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 
 
-def made_up(
+def synthetic_run(
     folder: Path,
     *words: str,
     experiment: Experiment | None = None,
@@ -47,14 +47,14 @@ def made_up(
     diverged: dict[int, int] | None = None,
     skip: tuple[int, ...] = (),
 ) -> tuple[Run, Experiment]:
-    """Write a run whose weights fall with distance in `sernn`, and not in other groups.
+    """Write a run whose weights fall with distance in `sernn` only.
 
     `accuracy` is reached from epoch 1 on, by all networks or by each; `diverged` gives the epoch at which a
-    network of each group was lost; shards in `skip` are not there.
+    network of each group diverges; shards in `skip` are missing.
     """
     if experiment is None:
         experiment = Experiment.from_preset("sernn_paper").override(*SMALL, *words)
-    with open_or_create(experiment, folder, networks_per_shard=4) as (run, shards):
+    with open_or_create(experiment, folder, lambda: 4) as (run, shards):
         for record, shard in zip(run.shards, shards, strict=True):
             if record.index in skip:
                 continue
@@ -96,12 +96,12 @@ def made_up(
                 },
                 {"group": shard.group, "length_unit": geometry.length_unit},
             )
-            run.write_shard(record, dataset)
+            record.write(dataset)
     return run, experiment
 
 
 class Page(HTMLParser):
-    """Reads a page, noting its text, its tags and whether they close in order."""
+    """Parser of a page: collects its text and tags, and asserts that they close in order."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -130,14 +130,14 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Experiment, Page]:
     accuracy = (1.0, 0.95, 1.0, 0.9, 0.6, 1.0)
-    run, experiment = made_up(tmp_path_factory.mktemp("runs") / "run", accuracy=accuracy, diverged={5: 2})
+    run, experiment = synthetic_run(tmp_path_factory.mktemp("runs") / "run", accuracy=accuracy, diverged={5: 2})
     return run, experiment, Page(write_report(run, experiment))
 
 
-# The folder
+# Files
 
 
-def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(
+def test_a_report_is_a_page_with_figures_and_tables_in_the_same_folder(
     reported: tuple[Run, Experiment, Page],
 ) -> None:
     folder = reported[0].folder
@@ -152,7 +152,7 @@ def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(
     assert not list(folder.rglob("*.tmp"))
 
 
-def test_metrics_hold_one_row_for_every_network_and_epoch(reported: tuple[Run, Experiment, Page]) -> None:
+def test_metrics_have_one_row_for_every_network_and_epoch(reported: tuple[Run, Experiment, Page]) -> None:
     run = reported[0]
     metrics = pd.read_csv(run.folder / "metrics.csv")
     assert len(metrics) == 2 * NETWORKS * (LAST + 1)
@@ -161,12 +161,12 @@ def test_metrics_hold_one_row_for_every_network_and_epoch(reported: tuple[Run, E
     for group in run.groups:
         rows = metrics[metrics["group"] == group].set_index(["network", "epoch"])["total_weight"]
         weights = np.abs(run[group]["weights"].to_numpy().astype(float)).sum(axis=(-2, -1))
-        # Text keeps every digit, sums differ by the order of 144 terms in float64.
+        # The text keeps every digit; the sums of 144 terms in float64 differ by their order.
         np.testing.assert_allclose(rows.to_numpy(), weights.ravel(), rtol=1e-12)
 
 
 @pytest.mark.slow
-def test_a_report_written_again_is_the_same(reported: tuple[Run, Experiment, Page]) -> None:
+def test_a_report_written_twice_is_identical(reported: tuple[Run, Experiment, Page]) -> None:
     run, experiment, _ = reported
     kept = [
         run.folder / "report.html",
@@ -181,7 +181,7 @@ def test_a_report_written_again_is_the_same(reported: tuple[Run, Experiment, Pag
 # The page
 
 
-def test_the_page_is_whole_and_loads_nothing(reported: tuple[Run, Experiment, Page]) -> None:
+def test_the_page_is_complete_and_loads_nothing(reported: tuple[Run, Experiment, Page]) -> None:
     page = reported[2]
     assert page.open == []
     assert page.all("link") == page.all("script") == page.all("iframe") == []
@@ -195,108 +195,106 @@ def test_the_page_is_whole_and_loads_nothing(reported: tuple[Run, Experiment, Pa
     assert any("viewport" in (meta.get("name") or "") for meta in page.all("meta"))
 
 
-def test_the_page_says_who_passed_and_who_was_lost(reported: tuple[Run, Experiment, Page]) -> None:
+def test_the_page_shows_which_networks_passed_and_which_diverged(reported: tuple[Run, Experiment, Page]) -> None:
     text = " ".join(reported[2].text.split())
-    assert "sernn (4 that pass, of 6)" in " ".join(_legends(reported[0], reported[1]))
-    assert "loss is nan & <not> a number at epoch 2" in text  # escaped in the source, so a reader sees it
+    assert "sernn (4 of 6 pass)" in " ".join(_legends(reported[0], reported[1]))
+    assert "loss is nan & <not> a number at epoch 2" in text  # escaped in the source, so that a reader sees it
     assert "not finished" not in text
 
 
 def _legends(run: Run, experiment: Experiment) -> list[str]:
-    figure = curves(measured(run, experiment.analyses), "step").figure
+    figure = curves(metrics_table(run, experiment.analyses), "step").figure
     return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
-def test_text_is_escaped(tmp_path: Path) -> None:
+def test_text_of_the_user_is_escaped(tmp_path: Path) -> None:
     words = ("description=<script>alert(1)</script> & more", "analyses=[wiring]")
-    run, experiment = made_up(tmp_path / "run", *words)
+    run, experiment = synthetic_run(tmp_path / "run", *words)
     page = Page(write_report(run, experiment))
     assert page.all("script") == []
     assert "<script>alert(1)</script> & more" in page.text
 
 
-def test_an_unfinished_run_says_how_much_is_there(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(1,))
+def test_the_report_of_an_unfinished_run_counts_its_networks(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(1,))
     assert not run.finished
-    there = sum(len(shard.networks) for shard in run.shards if shard.done)
+    trained = sum(len(shard.networks) for shard in run.shards if shard.done)
     text = " ".join(Page(write_report(run, experiment)).text.split())
-    assert f"{there} of {2 * NETWORKS} networks" in text
+    assert f"{trained} of {2 * NETWORKS} networks" in text
 
 
-def test_a_group_of_which_nothing_is_there_yet_is_shown_as_empty(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(2, 3))
+def test_a_group_without_trained_networks_is_shown_as_empty(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(2, 3))
     assert not any(shard.done for shard in run.shards if shard.group == "l1")
     text = " ".join(Page(write_report(run, experiment)).text.split())
     assert "0 of 6" in text
 
 
-def test_a_run_of_which_nothing_is_there_is_refused(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(0, 1, 2, 3))
+def test_a_run_without_trained_networks_has_no_report(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(0, 1, 2, 3))
     with pytest.raises(RunError, match="no network has been computed yet"):
         write_report(run, experiment)
 
 
-def test_a_stored_analysis_of_other_networks_is_not_taken(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(1, 2, 3))  # four networks of sernn
+def test_a_stored_analysis_of_other_networks_is_not_used(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(1, 2, 3))  # four networks of sernn
     analyses = {"wiring": experiment.analyses["wiring"]}
-    measured(run, analyses)
+    metrics_table(run, analyses)
     run.shards[0].path.unlink()
-    run, _ = made_up(tmp_path / "run", skip=(0, 1, 3))  # four networks of l1
+    run, _ = synthetic_run(tmp_path / "run", skip=(0, 1, 3))  # four networks of l1
     weights = np.abs(run["l1"]["weights"].to_numpy().astype(float)).sum(axis=(-2, -1))
-    np.testing.assert_allclose(  # terms of a sum may come in another order
-        measured(run, analyses)["total_weight"], weights, rtol=1e-12
+    np.testing.assert_allclose(  # the order of summation may differ
+        metrics_table(run, analyses)["total_weight"], weights, rtol=1e-12
     )
 
 
 @pytest.mark.slow
-def test_an_analysis_is_measured_once_and_anew_when_networks_have_come(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(1,))
+def test_an_analysis_is_computed_once_and_again_when_networks_were_added(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(1,))
     write_report(run, experiment)
     stored = run.folder / "analyses" / "wiring.nc"
     before = stored.stat().st_mtime_ns
     write_report(run, experiment)
     assert stored.stat().st_mtime_ns == before
-    run, experiment = made_up(tmp_path / "run")
+    run, experiment = synthetic_run(tmp_path / "run")
     write_report(run, experiment)
     assert run.measurement("wiring").sizes["network"] == 2 * NETWORKS
 
 
-def test_a_run_of_one_group_has_a_page_without_scorecard(tmp_path: Path) -> None:
+def test_a_run_with_one_group_has_no_scorecard(tmp_path: Path) -> None:
     declaration = Experiment.from_preset("sernn_paper").override(*SMALL)
     blocks = yaml.safe_load(declaration.to_yaml())
     blocks["groups"] = {"cortex": blocks["groups"]["sernn"]}
-    run, experiment = made_up(tmp_path / "run", experiment=Experiment.from_declaration(blocks))
+    run, experiment = synthetic_run(tmp_path / "run", experiment=Experiment.from_declaration(blocks))
     page = Page(write_report(run, experiment))
     assert run.groups == ("cortex",)
-    assert "does not hold both" in page.text
+    assert "does not contain both" in page.text
     assert pd.read_csv(run.folder / "metrics.csv")["group"].unique().tolist() == ["cortex"]
 
 
 @pytest.mark.slow
-def test_ten_groups_are_all_told_and_the_controls_are_scored(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ten_groups_are_all_listed_and_controls_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     experiment = Experiment.from_preset("sernn_controls").override(*SMALL)
-    run, experiment = made_up(tmp_path / "run", experiment=experiment, accuracy=0.5)
+    run, experiment = synthetic_run(tmp_path / "run", experiment=experiment, accuracy=0.5)
     page = Page(write_report(run, experiment))
     assert len(run.groups) == 10
-    assert page.text.count("one_choice") == 5  # as they are, hard, with shuffled labels, two more delays
+    assert page.text.count("one_choice") == 5  # default, hard, shuffled labels, two other delays
     print_scorecard(run.folder)
     assert "distance_only" in capsys.readouterr().out
-    figure = curves(measured(run, experiment.analyses), "step").figure
+    figure = curves(metrics_table(run, experiment.analyses), "step").figure
     canvas: Any = FigureCanvasAgg(figure)
     figure.draw(canvas.get_renderer())
     legend = figure.legends[0].get_window_extent(canvas.get_renderer())
     assert legend.x0 >= 0
-    assert legend.x1 <= figure.bbox.x1  # a legend too wide is cut at the sides
+    assert legend.x1 <= figure.bbox.x1  # a legend that is too wide is cut off
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("accuracy", [0.5, (0.5, 1.0, 0.5, 0.5, 0.5, 0.5)])
-def test_a_run_in_which_hardly_a_network_learns_is_reported(
+def test_a_run_in_which_hardly_any_network_learns_has_a_report(
     tmp_path: Path, accuracy: float | tuple[float, ...]
 ) -> None:
-    run, experiment = made_up(tmp_path / "run", accuracy=accuracy)
+    run, experiment = synthetic_run(tmp_path / "run", accuracy=accuracy)
     page = Page(write_report(run, experiment))
     assert "too few networks" in page.text
     if accuracy == 0.5:
@@ -317,23 +315,23 @@ def test_a_run_in_which_hardly_a_network_learns_is_reported(
     ],
     ids=" ".join,
 )
-def test_any_run_can_be_reported(tmp_path: Path, words: tuple[str, ...]) -> None:
-    run, experiment = made_up(tmp_path / "run", *words)
+def test_every_run_has_a_report(tmp_path: Path, words: tuple[str, ...]) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", *words)
     assert Page(write_report(run, experiment)).open == []
 
 
 # Figures
 
 
-def test_curves_show_the_mean_of_passing_networks_and_two_standard_errors(
+def test_curves_show_mean_and_two_standard_errors_of_passing_networks(
     reported: tuple[Run, Experiment, Page],
 ) -> None:
     run, experiment, _ = reported
-    table = measured(run, experiment.analyses)
+    table = metrics_table(run, experiment.analyses)
     picture = curves(table, "step")
     shown = picture.values.set_index(["measure", "group", "epoch"]).sort_index()
     for group in run.groups:
-        chosen = (table["group"] == group).to_numpy() & passing(table)
+        chosen = (table["group"] == group).to_numpy() & passing_networks(table)
         assert chosen.sum() == 4
         values = table["modularity"].to_numpy()[chosen]
         rows = shown.loc["modularity", group]
@@ -350,12 +348,12 @@ def test_the_example_is_the_passing_network_of_median_strength(
     reported: tuple[Run, Experiment, Page],
 ) -> None:
     run, experiment, _ = reported
-    table = measured(run, experiment.analyses)
+    table = metrics_table(run, experiment.analyses)
     chosen = {example.group: example for example in example_networks(run, table)}
     assert set(chosen) == {"sernn", "l1"}
     for group, example in chosen.items():
         assert example.passes
-        assert example.network in (1, 2)  # in the middle of 0, 1, 2 and 3, which pass
+        assert example.network in (1, 2)  # the middle of 0, 1, 2 and 3, which pass
         data = run[group].sel(network=example.network, epoch=LAST)
         np.testing.assert_array_equal(example.weights, np.abs(data["weights"].to_numpy().astype(float)))
         assert example.strength == float(data["strength"])
@@ -363,8 +361,8 @@ def test_the_example_is_the_passing_network_of_median_strength(
 
 def test_the_strongest_connections_are_drawn(reported: tuple[Run, Experiment, Page]) -> None:
     run, experiment, _ = reported
-    examples = example_networks(run, measured(run, experiment.analyses))
-    values = in_space(examples).values
+    examples = example_networks(run, metrics_table(run, experiment.analyses))
+    values = networks_in_space(examples).values
     for example in examples:
         rows = values[values["group"] == example.group]
         assert (rows["pre"] != rows["post"]).all()
@@ -374,51 +372,53 @@ def test_the_strongest_connections_are_drawn(reported: tuple[Run, Experiment, Pa
         np.testing.assert_array_equal(rows["distance"], example.geometry.distances[rows["pre"], rows["post"]])
 
 
-def test_the_correlation_in_the_title_is_the_one_that_was_measured(
+def test_the_correlation_in_a_title_is_that_of_the_metrics(
     reported: tuple[Run, Experiment, Page],
 ) -> None:
     run, experiment, _ = reported
-    table = measured(run, experiment.analyses)
+    table = metrics_table(run, experiment.analyses)
     examples = example_networks(run, table)
     picture = weight_against_distance(examples)
     for axis, example in zip(picture.figure.axes, examples, strict=True):
         place = np.flatnonzero(((table["group"] == example.group) & (table["network"] == example.network)).to_numpy())[
             0
         ]
-        known = float(table["weight_distance_correlation"][place].sel(epoch=example.epoch))
-        assert axis.get_title() == f"{example.group}: corr(W, D) = {known:.2f}"
+        expected = float(table["weight_distance_correlation"][place].sel(epoch=example.epoch))
+        assert axis.get_title() == f"{example.group}: corr(W, D) = {expected:z.2f}"
     sernn = table["weight_distance_correlation"].sel(epoch=LAST)[(table["group"] == "sernn").to_numpy()]
-    assert float(sernn.mean()) < -0.2  # as it was planted
+    assert float(sernn.mean()) < -0.2  # as constructed
 
 
-def test_passing_means_what_the_analysis_of_rates_says(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", "analyses=[wiring, {kind: pass_rate, threshold: 0.99}]", accuracy=0.95)
-    table = measured(run, experiment.analyses)
+def test_the_pass_accuracy_is_that_of_the_analysis_pass_rate(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(
+        tmp_path / "run", "analyses=[wiring, {kind: pass_rate, threshold: 0.99}]", accuracy=0.95
+    )
+    table = metrics_table(run, experiment.analyses)
     assert pass_accuracy(table) == 0.99
-    assert passing(table).sum() < passing(table.drop_vars("passed")).sum()
-    assert "is 0.99 or more" in Page(write_report(run, experiment)).text
+    assert passing_networks(table).sum() < passing_networks(table.drop_vars("passed")).sum()
+    assert "is at least 0.99" in Page(write_report(run, experiment)).text
 
 
 def test_strengths_show_every_network(reported: tuple[Run, Experiment, Page]) -> None:
     run, experiment, _ = reported
-    table = measured(run, experiment.analyses)
+    table = metrics_table(run, experiment.analyses)
     values = strengths(table).values
     assert len(values) == 2 * NETWORKS
-    np.testing.assert_array_equal(values["passed"], passing(table))
+    np.testing.assert_array_equal(values["passed"], passing_networks(table))
     assert values.groupby("group")["strength_percent"].max().tolist() == [100.0, 100.0]
 
 
-def test_groups_keep_their_colours(reported: tuple[Run, Experiment, Page]) -> None:
+def test_groups_have_fixed_and_distinct_styles(reported: tuple[Run, Experiment, Page]) -> None:
     assert colors_of(["sernn", "l1"]) == {"sernn": PALETTE[0], "l1": PALETTE[1]}
     assert len(set(PALETTE)) == len(PALETTE)
-    looks = [(PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]) for place in range(40)]
-    assert len(set(looks)) == 40
+    styles = [(PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]) for place in range(40)]
+    assert len(set(styles)) == 40
 
 
 # Citations
 
 
-def test_every_entry_has_an_author_a_title_a_year_and_a_place() -> None:
+def test_every_entry_has_author_title_year_and_link() -> None:
     for key, text in entries().items():
         assert text.startswith("@")
         assert text.count("{") == text.count("}"), key
@@ -428,7 +428,7 @@ def test_every_entry_has_an_author_a_title_a_year_and_a_place() -> None:
             assert any(f"{place} = {{" in text for place in ("doi", "eprint", "url")), key
 
 
-def test_an_experiment_cites_what_its_parts_name() -> None:
+def test_an_experiment_cites_the_references_of_its_components() -> None:
     experiment = Experiment.from_preset("sernn_paper")
     keys = keys_of(experiment)
     assert {"spatialnets", "achterberg2023", "kingma2015", "saxe2014", "estrada2008"} <= set(keys)
@@ -440,18 +440,18 @@ def test_an_experiment_cites_what_its_parts_name() -> None:
     assert "10.1038/s42256-023-00748-9" in text
 
 
-def test_every_installed_part_cites_what_the_list_holds() -> None:
+def test_every_installed_component_cites_entries_of_the_list() -> None:
     from spatialnets import registry
 
-    known = entries()
+    bibtex = entries()
     for family in registry.FAMILIES:
         for name in registry.names(family):
-            part = registry.load(family, name)
-            if part.__module__.startswith("spatialnets."):
-                assert set(part.references) <= set(known), name
+            component = registry.load(family, name)
+            if component.__module__.startswith("spatialnets."):
+                assert set(component.references) <= set(bibtex), name
 
 
-def test_the_page_lists_the_works_and_the_file_holds_them(reported: tuple[Run, Experiment, Page]) -> None:
+def test_the_page_and_the_bibliography_list_the_same_works(reported: tuple[Run, Experiment, Page]) -> None:
     run, experiment, page = reported
     stored = (run.folder / "references.bib").read_text(encoding="utf-8")
     for key in keys_of(experiment):
@@ -461,21 +461,20 @@ def test_the_page_lists_the_works_and_the_file_holds_them(reported: tuple[Run, E
 
 
 @pytest.mark.slow
-def test_networks_on_a_surface_can_be_turned_around(tmp_path: Path) -> None:
+def test_networks_on_a_surface_have_interactive_scenes(tmp_path: Path) -> None:
     words = ("geometry={kind: cortex, source: fsaverage5_white, n: 12}", "analyses=[wiring]")
     experiment = Experiment.from_preset("sernn_paper").override(
         *(word for word in SMALL if "shape" not in word), *words
     )
-    run, _ = made_up(tmp_path / "run", experiment=experiment)
+    run, _ = synthetic_run(tmp_path / "run", experiment=experiment)
     page = Page(write_report(run, experiment))
     assert page.open == []
     assert len([attributes for attributes in page.all("div") if attributes.get("class") == "scene"]) == 2
     assert not [attributes for attributes in page.all("script") if "src" in attributes]
     text = (run.folder / "report.html").read_text()
     assert text.count("plotly.js v") == 1  # one script for all scenes
-    assert "Strength of incoming connections" in text
-    assert "Networks to turn around" in page.text
-    # what a length means
+    assert "In-strength" in text
+    assert "Interactive 3-D view" in page.text
     assert "One step" in page.text
     steps = run.geometry_of("sernn").steps_per_unit
     assert f"{1 / steps:.3g} mm" in page.text
@@ -488,33 +487,33 @@ def test_the_report_of_a_cortex_shows_in_a_browser(tmp_path: Path) -> None:
     experiment = Experiment.from_preset("sernn_paper").override(
         *(word for word in SMALL if "shape" not in word), *words
     )
-    run, _ = made_up(tmp_path / "run", experiment=experiment)
+    run, _ = synthetic_run(tmp_path / "run", experiment=experiment)
     shown = show(write_report(run, experiment), tmp_path, height=5000)
     assert shown.errors == []
     assert shown.document.count("gl-container") >= 2
     assert shown.picture.std() > 0.05
 
 
-def test_a_shard_that_comes_while_measuring_is_left_for_the_next_report(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run", skip=(0,))
-    whole, _ = made_up(tmp_path / "whole")
+def test_a_shard_that_is_finished_during_an_analysis_is_left_for_the_next_report(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run", skip=(0,))
+    complete, _ = synthetic_run(tmp_path / "whole")
 
     @dataclass(frozen=True)
     class Late(PassRate):
-        """Measures after another process has finished a shard."""
+        """Pass rate, measured after another process has finished a shard."""
 
         def measure(self, run: Run) -> xr.Dataset:
-            shutil.copy(whole.shards[0].path, run.shards[0].path)
+            shutil.copy(complete.shards[0].path, run.shards[0].path)
             return super().measure(run)
 
-    table = measured(run, {"late": Late()})
+    table = metrics_table(run, {"late": Late()})
     assert table.sizes["network"] == sum(len(shard.networks) for shard in run.shards[1:])
     assert table["passed"].notnull().all()
-    assert measured(run, experiment.analyses).sizes["network"] == 2 * NETWORKS
+    assert metrics_table(run, experiment.analyses).sizes["network"] == 2 * NETWORKS
 
 
 def by_window(table: xr.Dataset, delayed: int = 0) -> dict[str, xr.Dataset]:
-    """Measurements of function as a run would have them, of every network."""
+    """Return measurements of selectivity, spatial coding and energy, with random values for every network."""
     networks, generator = table.sizes["network"], np.random.default_rng(0)
     at = {
         "network": table["network"].to_numpy(),
@@ -548,37 +547,37 @@ def by_window(table: xr.Dataset, delayed: int = 0) -> dict[str, xr.Dataset]:
 
 
 @pytest.mark.parametrize("learned", [0, 1, 2, NETWORKS])
-def test_figures_of_function_stand_any_number_of_networks(tmp_path: Path, learned: int) -> None:
+def test_figures_of_function_work_with_any_number_of_networks(tmp_path: Path, learned: int) -> None:
     accuracy = tuple(1.0 if number < learned else 0.5 for number in range(NETWORKS))
-    run, experiment = made_up(tmp_path / "run", accuracy=accuracy)
-    table = measured(run, experiment.analyses)
-    found = by_window(table)
-    found["spatial_coding"]["p"][:, :, 6, 1] = np.nan  # no units of this code
-    pictures = [explained(table, found), where_coded(table, found), economy(table, found)]
+    run, experiment = synthetic_run(tmp_path / "run", accuracy=accuracy)
+    table = metrics_table(run, experiment.analyses)
+    stored = by_window(table)
+    stored["spatial_coding"]["p"][:, :, 6, 1] = np.nan  # no units with this code
+    pictures = [explained_variance(table, stored), spatial_coding(table, stored), economy(table, stored)]
     assert all((picture is None) == (learned == 0) for picture in pictures)
-    assert all("nan" not in (picture.caption if picture else "") for picture in pictures[::2])
+    assert all("nan" not in (picture.caption if picture else "") for picture in pictures)
 
 
-def test_other_windows_than_the_papers_are_not_taken_for_them(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run")
-    table = measured(run, experiment.analyses)
-    found = by_window(table, delayed=5)
-    assert where_coded(table, found) is None
-    assert economy(table, found) is None
-    assert features(table, found).columns.tolist() == features(table, {}).columns.tolist()
-    assert not [one for one in scorecard(table, found) if one.figure in ("4e", "S12", "5a", "6c")]
-    assert [one for one in scorecard(table, by_window(table)) if one.figure == "4e"]
+def test_other_windows_are_not_taken_for_those_of_the_paper(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run")
+    table = metrics_table(run, experiment.analyses)
+    stored = by_window(table, delayed=5)
+    assert spatial_coding(table, stored) is None
+    assert economy(table, stored) is None
+    assert features(table, stored).columns.tolist() == features(table, {}).columns.tolist()
+    assert not [score for score in scorecard(table, stored) if score.figure in ("4e", "S12", "5a", "6c")]
+    assert [score for score in scorecard(table, by_window(table)) if score.figure == "4e"]
 
 
-def test_groups_trained_for_different_times_are_each_scored_at_their_own(tmp_path: Path) -> None:
-    run, experiment = made_up(tmp_path / "run")
-    table = measured(run, experiment.analyses)
+def test_groups_trained_for_different_times_are_scored_at_their_last_epoch(tmp_path: Path) -> None:
+    run, experiment = synthetic_run(tmp_path / "run")
+    table = metrics_table(run, experiment.analyses)
     shorter = table.copy(deep=True)
     l1 = (table["group"] == "l1").to_numpy()
     for name in shorter.data_vars:
         if shorter[name].dtype.kind == "f":
             shorter[name][l1, LAST:] = np.nan
-    np.testing.assert_array_equal(passing(shorter), passing(table))
+    np.testing.assert_array_equal(passing_networks(shorter), passing_networks(table))
     expected = np.where(l1, table["modularity"].sel(epoch=LAST - 1), table["modularity"].sel(epoch=LAST))
-    np.testing.assert_array_equal(at_scored(shorter, "modularity"), expected)
-    assert {one.figure for one in scorecard(shorter)} == {one.figure for one in scorecard(table)}
+    np.testing.assert_array_equal(at_scored_epoch(shorter, "modularity"), expected)
+    assert {score.figure for score in scorecard(shorter)} == {score.figure for score in scorecard(table)}

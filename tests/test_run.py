@@ -6,7 +6,7 @@ import xarray as xr
 
 from spatialnets import Experiment, Run, RunError
 
-WORDS = (
+OVERRIDES = (
     "networks=3",
     "training.epochs=1",
     "training.trials_per_epoch=128",
@@ -21,7 +21,7 @@ WORDS = (
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs") / "run"
-    return Experiment.from_preset("sernn_demo").override(*WORDS).run(out=out, workers=1, report=False)
+    return Experiment.from_preset("sernn_demo").override(*OVERRIDES).run(out=out, workers=1, report=False)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_map_goes_through_all_groups(finished: Run) -> None:
     np.testing.assert_array_equal(total["strength"][3:], finished["l1"]["strength"])
 
 
-def test_measurements_are_kept(copy: Run) -> None:
+def test_measurements_can_be_stored_and_read(copy: Run) -> None:
     copy.write_measurement("doubled", copy.map(lambda shard: shard[["loss"]] * 2))
     assert "doubled" in copy.measurements()
     assert copy.measurement("doubled")["loss"].shape == (6, 2)
@@ -71,15 +71,15 @@ def test_measurements_are_kept(copy: Run) -> None:
         copy.measurement("doublet")
 
 
-def test_a_wrong_group_is_answered_with_the_nearest(finished: Run) -> None:
+def test_an_unknown_group_is_answered_with_the_most_similar(finished: Run) -> None:
     with pytest.raises(RunError, match="no group 'sern': did you mean 'sernn'"):
         finished["sern"]
 
 
-def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="there is no run folder"):
         Run.open(tmp_path / "absent")
-    with pytest.raises(RunError, match="is no run folder"):
+    with pytest.raises(RunError, match="is not a run folder"):
         Run.open(tmp_path)
     (tmp_path / "experiment.yaml").write_text("name: x")
     (tmp_path / "plan.json").write_text("{")
@@ -87,7 +87,7 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         Run.open(tmp_path)
 
 
-def test_a_shard_cut_short_is_named_and_the_rest_can_be_read(copy: Run) -> None:
+def test_a_truncated_shard_is_named_and_the_others_can_be_read(copy: Run) -> None:
     damaged = copy.shards[0]
     damaged.path.write_bytes(damaged.path.read_bytes()[:2000])
     with pytest.raises(RunError, match="00000.nc cannot be read.*spatialnets resume"):
@@ -95,7 +95,7 @@ def test_a_shard_cut_short_is_named_and_the_rest_can_be_read(copy: Run) -> None:
     assert copy[copy.shards[-1].group].sizes["network"] == 3
 
 
-def test_an_unfinished_run_shows_what_is_there(copy: Run) -> None:
+def test_the_computed_shards_of_an_unfinished_run_can_be_read(copy: Run) -> None:
     copy.shards[0].path.unlink()
     assert not copy.finished
     assert [shard.index for shard in copy.missing] == [0]
@@ -113,7 +113,7 @@ def test_any_netcdf_reader_can_read_a_shard(finished: Run) -> None:
 
 
 def test_groups_of_different_lengths_are_measured_together(tmp_path: Path) -> None:
-    longer = Experiment.from_preset("sernn_demo").override(*WORDS, "groups={l1: {training: {epochs: 3}}}")
+    longer = Experiment.from_preset("sernn_demo").override(*OVERRIDES, "groups={l1: {training: {epochs: 3}}}")
     run = longer.run(out=tmp_path, workers=1, report=False)
     loss = run.map(lambda shard: shard[["loss"]])["loss"]
     flag = run.map(lambda shard: (shard["loss"] > 0).to_dataset(name="flag"))["flag"]

@@ -1,4 +1,4 @@
-"""Tasks whose trials are samples from files."""
+"""Tasks whose trials are samples of a data set."""
 
 import pickle
 import re
@@ -14,8 +14,8 @@ from tiny_data import write_idx, write_mnist, write_spikes
 
 from spatialnets.protocols import Task
 from spatialnets.tasks import Arrays, SequentialDigits, SequentialMNIST, SpikingDigits
-from spatialnets.tasks.samples import part_of
-from spatialnets.tasks.scoring import mean_squared_error, variance_explained
+from spatialnets.tasks.samples import subset_rows
+from spatialnets.tasks.scores import mean_squared_error, variance_explained
 
 DATA = Path(__file__).parent / "data"
 TASKS: list[Task] = [
@@ -26,47 +26,47 @@ TASKS: list[Task] = [
 ]
 
 
-def test_parts_have_no_sample_in_common_and_none_is_lost() -> None:
+def test_training_and_validation_samples_are_disjoint_and_complete() -> None:
     for count in (2, 3, 10, 1797):
-        training, validation = part_of(count, "training", 0.2), part_of(count, "validation", 0.2)
+        training, validation = subset_rows(count, "training", 0.2), subset_rows(count, "validation", 0.2)
         assert sorted([*training, *validation]) == list(range(count))
         assert len(validation) == max(1, round(0.2 * count))
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
-def test_what_is_held_out_is_seen_in_no_training_trial(task: Task) -> None:
-    def seen(task: Task) -> set[bytes]:
+def test_held_out_samples_never_appear_in_training_trials(task: Task) -> None:
+    def samples(task: Task) -> set[bytes]:
         trials = task.trials(2000, np.random.default_rng(0))
         return {one.tobytes() + label.tobytes() for one, label in zip(trials.inputs, trials.targets, strict=True)}
 
-    training, validation = seen(task), seen(task.held_out())
+    training, validation = samples(task), samples(task.held_out())
     assert len(training) > 1
     assert not training & validation
     assert task.held_out().held_out() == task.held_out()
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
-def test_it_is_a_value_that_holds_no_data(task: Task) -> None:
+def test_a_task_does_not_hold_its_data(task: Task) -> None:
     task.trials(2, np.random.default_rng(0))
-    stored = pickle.dumps(task)
-    assert len(stored) < 1000
-    assert pickle.loads(stored) == task
-    assert hash(pickle.loads(stored)) == hash(task)
+    pickled = pickle.dumps(task)
+    assert len(pickled) < 1000
+    assert pickle.loads(pickled) == task
+    assert hash(pickle.loads(pickled)) == hash(task)
 
 
-def test_a_digit_is_seen_row_by_row_from_the_top() -> None:
+def test_a_digit_is_presented_row_by_row_from_the_top() -> None:
     digits = load_digits()
     rows, pixels = (SequentialDigits(by=by).trials(100, np.random.default_rng(0)) for by in ("row", "pixel"))
     np.testing.assert_array_equal(rows.inputs.reshape(100, 64), pixels.inputs[:, :, 0])
     images = digits.images.astype(np.float32)
-    known = {image.tobytes(): label for image, label in zip(images, digits.target, strict=True)}
+    labels = {image.tobytes(): label for image, label in zip(images, digits.target, strict=True)}
     for row in range(100):
-        assert known[(rows.inputs[row] * 16).tobytes()] == rows.conditions["label"][row]
+        assert labels[(rows.inputs[row] * 16).tobytes()] == rows.conditions["label"][row]
     np.testing.assert_array_equal(rows.targets[:, -1].argmax(axis=1), rows.conditions["label"])
     assert (rows.mask == [0] * 7 + [1]).all()
 
 
-def test_mnist_is_read_from_idx_files_compressed_or_not(tmp_path: Path) -> None:
+def test_mnist_is_read_from_compressed_and_uncompressed_idx_files(tmp_path: Path) -> None:
     with np.load(DATA / "tiny_mnist.npz") as file:
         write_idx(tmp_path / "train-images-idx3-ubyte", file["x_train"])
         write_idx(tmp_path / "train-labels-idx1-ubyte.gz", file["y_train"])
@@ -75,17 +75,17 @@ def test_mnist_is_read_from_idx_files_compressed_or_not(tmp_path: Path) -> None:
         brightest = file["x_train"].max() / 255
     one, other = SequentialMNIST(str(tmp_path)), SequentialMNIST(str(DATA / "tiny_mnist.npz"))
     for first, second in ((one, other), (one.held_out(), other.held_out())):
-        found, expected = (task.trials(50, np.random.default_rng(0)) for task in (first, second))
-        np.testing.assert_array_equal(found.inputs, expected.inputs)
-        np.testing.assert_array_equal(found.targets, expected.targets)
+        trials, expected = (task.trials(50, np.random.default_rng(0)) for task in (first, second))
+        np.testing.assert_array_equal(trials.inputs, expected.inputs)
+        np.testing.assert_array_equal(trials.targets, expected.targets)
     assert (one.n_inputs, one.steps) == (3, 4)
     assert one.trials(1000, np.random.default_rng(0)).inputs.max() == np.float32(brightest)
 
 
-def test_spikes_are_counted_by_step_and_pool_of_channels() -> None:
+def test_spikes_are_counted_per_step_and_channel_pool() -> None:
     task = SpikingDigits(str(DATA / "tiny_spikes.h5"), n_steps=10, duration_s=1.0, channels=7)
     trials = task.trials(40, np.random.default_rng(0))
-    samples = part_of(12, "training", 0.2)[trials.conditions["sample"]]
+    samples = subset_rows(12, "training", 0.2)[trials.conditions["sample"]]
     with h5py.File(DATA / "tiny_spikes.h5") as file:
         for row, sample in enumerate(samples):
             expected = np.zeros((10, 7))
@@ -96,7 +96,7 @@ def test_spikes_are_counted_by_step_and_pool_of_channels() -> None:
             assert file["labels"][sample] == trials.conditions["label"][row]
 
 
-def test_a_test_file_is_held_out_whole(tmp_path: Path) -> None:
+def test_a_separate_test_file_is_held_out(tmp_path: Path) -> None:
     write_spikes(tmp_path / "train.h5")
     write_spikes(tmp_path / "test.h5", count=5, seed=1)
     task = SpikingDigits(str(tmp_path / "train.h5"), str(tmp_path / "test.h5"))
@@ -104,7 +104,7 @@ def test_a_test_file_is_held_out_whole(tmp_path: Path) -> None:
     assert len(task.held_out().labels()) == 5
 
 
-def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     write_mnist(tmp_path / "mine.npz")
     task = SequentialMNIST(str(tmp_path / "mine.npz"))
     assert task.n_inputs == 3
@@ -120,7 +120,7 @@ def saved(folder: Path, **arrays: Any) -> str:
 X = np.random.default_rng(0).normal(size=(10, 6, 2))
 
 
-def test_arrays_are_shown_as_they_are(tmp_path: Path) -> None:
+def test_arrays_are_presented_unchanged(tmp_path: Path) -> None:
     labels = np.arange(10) % 3
     task = Arrays(saved(tmp_path, X=X, y=labels))
     trials = task.trials(30, np.random.default_rng(0))
@@ -131,14 +131,14 @@ def test_arrays_are_shown_as_they_are(tmp_path: Path) -> None:
     assert trials.periods == {"sample": (0, 6), "answer": (5, 6)}
     np.savetxt(tmp_path / "x.csv", X.reshape(10, -1), delimiter=",", header="a,b", comments="")
     np.savetxt(tmp_path / "y.csv", labels, fmt="%d")
-    in_text = Arrays(str(tmp_path / "x.csv"), str(tmp_path / "y.csv"), channels=2)
-    from_text = in_text.trials(30, np.random.default_rng(0))
+    text_task = Arrays(str(tmp_path / "x.csv"), str(tmp_path / "y.csv"), channels=2)
+    from_text = text_task.trials(30, np.random.default_rng(0))
     np.testing.assert_array_equal(from_text.inputs, trials.inputs)
     np.testing.assert_array_equal(from_text.targets, trials.targets)
 
 
 @pytest.mark.parametrize(
-    ("problem", "y", "asked", "outputs"),
+    ("problem", "y", "answer_steps", "outputs"),
     [
         ("classification", np.arange(10) % 2, [5], 2),
         ("classification", np.arange(60).reshape(10, 6) % 4, range(6), 4),
@@ -147,17 +147,17 @@ def test_arrays_are_shown_as_they_are(tmp_path: Path) -> None:
         ("regression", X, range(6), 2),
     ],
 )
-def test_what_is_asked_follows_from_the_shape(problem: Any, y: Any, asked: Any, outputs: int, tmp_path: Path) -> None:
+def test_answer_steps_follow_from_shape(problem: Any, y: Any, answer_steps: Any, outputs: int, tmp_path: Path) -> None:
     task = Arrays(saved(tmp_path, X=X, y=y), problem=problem)
     trials = task.trials(20, np.random.default_rng(0))
     assert task.n_outputs == outputs
-    assert np.flatnonzero(trials.mask[0]).tolist() == list(asked)
-    right = y[trials.conditions["sample"]]
-    expected = np.eye(outputs)[right] if problem == "classification" else right
-    np.testing.assert_allclose(trials.targets[:, asked].reshape(20, -1), expected.reshape(20, -1), rtol=1e-6)
+    assert np.flatnonzero(trials.mask[0]).tolist() == list(answer_steps)
+    answers = y[trials.conditions["sample"]]
+    expected = np.eye(outputs)[answers] if problem == "classification" else answers
+    np.testing.assert_allclose(trials.targets[:, answer_steps].reshape(20, -1), expected.reshape(20, -1), rtol=1e-6)
 
 
-def test_a_mask_says_where_one_answer_is_asked(tmp_path: Path) -> None:
+def test_a_mask_selects_the_answer_steps(tmp_path: Path) -> None:
     trials = Arrays(saved(tmp_path, X=X, y=np.arange(10) % 2, mask=[0, 0, 0.5, 1, 1, 0])).trials(
         20, np.random.default_rng(0)
     )
@@ -167,7 +167,7 @@ def test_a_mask_says_where_one_answer_is_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "arguments", "said"),
+    ("arrays", "arguments", "message"),
     [
         ({"X": X}, {}, "has no array y; it has X"),
         ({"X": X, "y": np.arange(9)}, {}, "expected one row for each of the 10 samples"),
@@ -176,28 +176,28 @@ def test_a_mask_says_where_one_answer_is_asked(tmp_path: Path) -> None:
         ({"X": np.full_like(X, np.nan), "y": np.arange(10)}, {}, "not finite"),
         ({"X": X[:, :, 0], "y": np.arange(10)}, {"channels": 4}, "a multiple of 4 columns"),
         ({"X": X, "y": np.zeros((10, 5, 2))}, {"problem": "regression"}, "expected (sample, output)"),
-        ({"X": X, "y": np.arange(10), "mask": np.ones(5)}, {}, "mask is (5,)"),
-        ({"X": X, "y": np.arange(10), "mask": np.zeros(6)}, {}, "ask something of every sample"),
-        ({"X": np.array([{}] * 10), "y": np.arange(10)}, {}, "X holds Python objects"),
+        ({"X": X, "y": np.arange(10), "mask": np.ones(5)}, {}, "mask has shape (5,)"),
+        ({"X": X, "y": np.arange(10), "mask": np.zeros(6)}, {}, "above 0 at some step of each sample"),
+        ({"X": np.array([{}] * 10), "y": np.arange(10)}, {}, "X contains Python objects"),
         ({"X": X[:1], "y": np.arange(1)}, {}, "two or more"),
         ({"X": X, "y": np.arange(10)}, {"validation_share": 1.0}, "validation_share"),
         ({"X": X, "y": np.arange(10)}, {"targets": "y.txt"}, "there is no file y.txt"),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(
-    arrays: dict[str, Any], arguments: dict[str, Any], said: str, tmp_path: Path
+def test_inconsistent_arrays_are_refused(
+    arrays: dict[str, Any], arguments: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         Arrays(saved(tmp_path, **arrays), **arguments)
 
 
-def test_a_file_of_another_kind_is_refused_with_its_name(tmp_path: Path) -> None:
+def test_unreadable_files_are_refused_by_name(tmp_path: Path) -> None:
     text = tmp_path / "mine.csv"
     text.write_text("one,two\nthree,four\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"mine.csv cannot be read as a table of numbers"):
         Arrays(str(text), str(text))
     text.write_text("one,two\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"mine.csv holds no numbers"):
+    with pytest.raises(ValueError, match=r"mine.csv contains no numbers"):
         Arrays(str(text), str(text))
     with pytest.raises(ValueError, match=r"mine.csv cannot be read as an HDF5 file of spikes"):
         SpikingDigits(str(text))
@@ -214,15 +214,15 @@ def test_a_file_of_another_kind_is_refused_with_its_name(tmp_path: Path) -> None
     with pytest.raises(ValueError, match=r"expected 3 whole numbers"):
         SequentialMNIST(str(tmp_path))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + bytes(20))
-    with pytest.raises(ValueError, match=r"idx3-ubyte has 24 bytes; an IDX file of shape \(0, 0, 0\) has 16"):
+    with pytest.raises(ValueError, match=r"idx3-ubyte has 24 bytes; expected 16 for shape \(0, 0, 0\)"):
         SequentialMNIST(str(tmp_path))
     (tmp_path / "train-images-idx3-ubyte").write_bytes(b"hello")
-    with pytest.raises(ValueError, match=r"is no IDX file"):
+    with pytest.raises(ValueError, match=r"is not an IDX file"):
         SequentialMNIST(str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"labels": None}, "has no labels"),
         ({"labels": np.arange(11)}, "12 samples of times, 12 of units and 11 labels"),
@@ -230,40 +230,40 @@ def test_a_file_of_another_kind_is_refused_with_its_name(tmp_path: Path) -> None
         ({"spikes__units": np.zeros((12, 3), int)}, "times and 3 units"),
     ],
 )
-def test_spikes_that_do_not_fit_are_refused(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_inconsistent_spike_files_are_refused(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     write_spikes(tmp_path / "bad.h5", **changed)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         SpikingDigits(str(tmp_path / "bad.h5")).labels()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
-        ({"channels": 3}, "must divide 700"),
+        ({"channels": 3}, "must be a divisor of 700"),
         ({"n_steps": 0}, "n_steps must be"),
         ({"duration_s": 0.0}, "duration_s must be"),
-        ({"answer_steps": 101}, "answer_steps must be from 1 to 100"),
+        ({"answer_steps": 101}, "answer_steps must lie between 1 and 100"),
         ({"part": "test"}, "part must be training or validation"),
         ({"classes": 1}, "classes must be"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_invalid_settings_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         SpikingDigits(str(DATA / "tiny_spikes.h5"), **arguments)
     with pytest.raises(ValueError, match="by must be"):
         SequentialDigits(by="column")  # type: ignore[arg-type]
 
 
-def test_variance_explained_is_that_of_scikit_learn() -> None:
+def test_variance_explained_matches_scikit_learn() -> None:
     from sklearn.metrics import r2_score
 
     generator = torch.Generator().manual_seed(0)
     targets = torch.randn(3, 20, 5, 1, generator=generator, dtype=torch.float64)
     outputs = targets + 0.4 * torch.randn(targets.shape, generator=generator, dtype=torch.float64)
     mask = torch.rand(3, 20, 5, generator=generator, dtype=torch.float64)
-    found, error = variance_explained(outputs, targets, mask), mean_squared_error(outputs, targets, mask)
+    explained, error = variance_explained(outputs, targets, mask), mean_squared_error(outputs, targets, mask)
     for network in range(3):
         y, z, m = (values[network].flatten().numpy() for values in (targets, outputs, mask))
-        assert float(found[network]) == pytest.approx(r2_score(y, z, sample_weight=m))
+        assert float(explained[network]) == pytest.approx(r2_score(y, z, sample_weight=m))
         assert float(error[network]) == pytest.approx(np.average((y - z) ** 2, weights=m))
     assert (variance_explained(-targets, targets, mask) == 0).all()

@@ -16,7 +16,7 @@ def table(
     networks: tuple[int, int] = (10, 10),
     epochs: int = EPOCHS,
 ) -> xr.Dataset:
-    """Two groups with the given measures (one value or one per network) from epoch 1 on, 1 at epoch 0."""
+    """Return two groups with the given measures (one value, or one per network) from epoch 1 on, and 1 at epoch 0."""
     group = np.repeat(["sernn", "l1"], networks)
     columns = {
         "validation_accuracy": accuracy,
@@ -48,13 +48,13 @@ def table(
 
 
 def score(scores: list[Score], words: str) -> Score:
-    found = [one for one in scores if words in one.claim]
-    assert len(found) == 1, [one.claim for one in scores]
-    return found[0]
+    matches = [one for one in scores if words in one.claim]
+    assert len(matches) == 1, [one.claim for one in scores]
+    return matches[0]
 
 
 def spread(mean: float, count: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Values with exactly this mean and variance 1 (n - 1 below the line)."""
+    """Return values with exactly this mean and an unbiased variance of 1."""
     values = np.random.default_rng(count).normal(size=count)
     return mean + (values - values.mean()) / values.std(ddof=1)
 
@@ -62,22 +62,22 @@ def spread(mean: float, count: int) -> np.ndarray[tuple[int], np.dtype[np.float6
 # Closed forms
 
 
-def test_cohens_d_pools_variances_with_equal_weight_whatever_the_sizes() -> None:
+def test_cohens_d_pools_variances_with_equal_weights() -> None:
     # By hand: means 1 and 8, variances 2 and 20/3, so d = -7 / sqrt((2 + 20/3) / 2).
     d = cohens_d(np.array([0.0, 2.0]), np.array([5.0, 7.0, 9.0, 11.0]))
-    assert float(d) == pytest.approx(-7 / np.sqrt(13 / 3), rel=1e-12)  # a few roundings in float64
+    assert float(d) == pytest.approx(-7 / np.sqrt(13 / 3), rel=1e-12)  # rounding in float64
 
 
-def test_cohens_d_changes_sign_with_its_groups_and_not_with_their_unit() -> None:
+def test_cohens_d_changes_sign_when_groups_are_swapped_and_ignores_units() -> None:
     one, other = spread(1, 12), spread(0, 9)
     assert float(cohens_d(one, other)) == pytest.approx(1.0, rel=1e-12)
     assert float(cohens_d(other, one)) == pytest.approx(-1.0, rel=1e-12)
     assert float(cohens_d(7 * one + 3, 7 * other + 3)) == pytest.approx(1.0, rel=1e-12)
 
 
-def test_the_interval_of_a_rate_is_wilsons() -> None:
+def test_the_interval_of_a_pass_rate_is_wilsons() -> None:
     accuracy = np.where(np.arange(100) < 39, 0.95, 0.5)
-    rate = score(scorecard(table({}, {}, (accuracy, accuracy), (100, 100))), "sernn: networks that learn")
+    rate = score(scorecard(table({}, {}, (accuracy, accuracy), (100, 100))), "seRNNs that learn")
     assert rate.value == pytest.approx(39.0)
     assert rate.n == "100"
     # By hand: centre (p + z²/2n) / (1 + z²/n), half width z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n).
@@ -88,13 +88,13 @@ def test_the_interval_of_a_rate_is_wilsons() -> None:
     np.testing.assert_allclose(rate.interval, (100 * (centre - half), 100 * (centre + half)), rtol=1e-10)
 
 
-def test_a_rate_of_another_core_or_task_is_not_set_against_the_published_one() -> None:
+def test_a_pass_rate_with_another_core_or_task_is_not_compared_with_the_published_one() -> None:
     accuracy = np.where(np.arange(100) < 39, 0.95, 0.5)
-    planted = table({}, {}, (accuracy, accuracy), (100, 100))
-    planted["strength"] = ("network", np.r_[np.linspace(1e-6, 1, 100), np.linspace(1e-5, 0.04, 100)])
+    example = table({}, {}, (accuracy, accuracy), (100, 100))
+    example["strength"] = ("network", np.r_[np.linspace(1e-6, 1, 100), np.linspace(1e-5, 0.04, 100)])
     for as_published, verdict in ((True, "met"), (False, "other setting")):
-        scores = scorecard(planted, as_published=as_published)
-        assert score(scores, "sernn: networks that learn").verdict == verdict
+        scores = scorecard(example, as_published=as_published)
+        assert score(scores, "seRNNs that learn").verdict == verdict
 
 
 def test_the_interval_of_a_mean_covers_it_nineteen_times_in_twenty() -> None:
@@ -104,7 +104,7 @@ def test_the_interval_of_a_mean_covers_it_nineteen_times_in_twenty() -> None:
         interval = mean_interval(generator.normal(3.0, 2.0, size=40))
         assert interval is not None
         covered += interval[0] <= 3.0 <= interval[1]
-    # Binomial(200, 0.95) has standard deviation 3; the bootstrap of 40 values is one per cent too narrow.
+    # Binomial(200, 0.95) has a standard deviation of 3; the bootstrap of 40 values is one per cent too narrow.
     assert 178 <= covered <= 199
 
 
@@ -114,24 +114,24 @@ def test_the_interval_of_a_mean_narrows_with_the_root_of_n() -> None:
         interval = mean_interval(spread(0, count))
         assert interval is not None
         widths.append(interval[1] - interval[0])
-    # 2 * 1.96 / sqrt(n); 4,999 resamples leave about three per cent of chance in a quantile.
+    # 2 * 1.96 / sqrt(n); with 4,999 resamples, quantiles vary by about three per cent.
     np.testing.assert_allclose(widths, 3.92 / np.sqrt([50, 200, 800]), rtol=0.1)
 
 
-def test_an_interval_is_the_same_every_time() -> None:
+def test_an_interval_is_reproducible() -> None:
     assert mean_interval(spread(0, 20)) == mean_interval(spread(0, 20))
 
 
 # Claims
 
 
-def test_a_planted_effect_is_found() -> None:
-    planted = table({"modularity": spread(1.07, 390)}, {"modularity": spread(0, 479)}, networks=(390, 479))
-    planted["modularity_directed"] = planted["modularity"]
-    d = score(scorecard(planted), "d of modularity")
+def test_a_known_effect_is_recovered() -> None:
+    example = table({"modularity": spread(1.07, 390)}, {"modularity": spread(0, 479)}, networks=(390, 479))
+    example["modularity_directed"] = example["modularity"]
+    d = score(scorecard(example), "d of modularity")
     assert d.value == pytest.approx(1.07, rel=1e-12)
     assert d.interval is not None
-    # d = 1.07 of 390 + 479 has standard error sqrt(1/390 + 1/479 + d²/(2·869)) = 0.073.
+    # d = 1.07 with 390 + 479 networks has standard error sqrt(1/390 + 1/479 + d²/(2·869)) = 0.073.
     np.testing.assert_allclose(d.interval, (1.07 - 1.96 * 0.073, 1.07 + 1.96 * 0.073), atol=0.03)
     assert d.met is True
     assert d.n == "390 + 479"
@@ -142,80 +142,80 @@ def test_a_planted_effect_is_found() -> None:
     [
         ("d of modularity", {"modularity": spread(0.51, 10)}, {"modularity": spread(0, 10)}, True),
         ("d of modularity", {"modularity": spread(0.49, 10)}, {"modularity": spread(0, 10)}, False),
-        ("sernn prunes", {"weight_distance_correlation": -0.21}, {}, True),
-        ("sernn prunes", {"weight_distance_correlation": -0.19}, {}, False),
-        ("l1 does not", {}, {"weight_distance_correlation": 0.04}, True),
-        ("l1 does not", {}, {"weight_distance_correlation": -0.06}, False),
-        ("communicates less", {"communicability": spread(1, 10)}, {"communicability": spread(3, 10)}, True),
-        ("communicates less", {"communicability": spread(1, 10)}, {"communicability": spread(1.1, 10)}, False),
-        ("communicates less", {"communicability": spread(2, 10)}, {"communicability": spread(1, 10)}, False),
-        ("sernn: weights shrink", {"total_weight": 0.9}, {}, True),
-        ("sernn: weights shrink", {"total_weight": 1.1}, {}, False),
-        ("l1: weights shrink", {}, {"total_weight": 0.5}, True),
+        ("seRNNs prune", {"weight_distance_correlation": -0.21}, {}, True),
+        ("seRNNs prune", {"weight_distance_correlation": -0.19}, {}, False),
+        ("L1 networks do not", {}, {"weight_distance_correlation": 0.04}, True),
+        ("L1 networks do not", {}, {"weight_distance_correlation": -0.06}, False),
+        ("lower communicability", {"communicability": spread(1, 10)}, {"communicability": spread(3, 10)}, True),
+        ("lower communicability", {"communicability": spread(1, 10)}, {"communicability": spread(1.1, 10)}, False),
+        ("lower communicability", {"communicability": spread(2, 10)}, {"communicability": spread(1, 10)}, False),
+        ("weight of seRNNs falls", {"total_weight": 0.9}, {}, True),
+        ("weight of seRNNs falls", {"total_weight": 1.1}, {}, False),
+        ("weight of L1 networks falls", {}, {"total_weight": 0.5}, True),
     ],
 )
-def test_a_claim_is_met_on_one_side_of_its_criterion_only(
+def test_a_claim_is_met_only_on_one_side_of_its_criterion(
     words: str, sernn: dict[str, object], l1: dict[str, object], met: bool
 ) -> None:
     measured = table(sernn, l1)
     if "modularity" in measured:
         measured["modularity_directed"] = measured["modularity"]
-    found = score(scorecard(measured), words)
-    assert found.met is met
-    assert found.verdict == ("met" if met else "direction only" if found.direction else "not met")
+    result = score(scorecard(measured), words)
+    assert result.met is met
+    assert result.verdict == ("met" if met else "direction only" if result.direction else "not met")
 
 
 @pytest.mark.parametrize(
     ("passing", "sernn", "l1"), [(29, False, False), (30, True, False), (36, True, True), (51, False, True)]
 )
-def test_a_rate_is_met_within_its_band(passing: int, sernn: bool, l1: bool) -> None:
+def test_a_pass_rate_is_met_within_its_band(passing: int, sernn: bool, l1: bool) -> None:
     accuracy = np.where(np.arange(100) < passing, 0.9, 0.89)
     scores = scorecard(table({}, {}, (accuracy, accuracy), (100, 100)))
-    assert score(scores, "sernn: networks that learn").met is sernn
-    assert score(scores, "l1: networks that learn").met is l1
+    assert score(scores, "seRNNs that learn").met is sernn
+    assert score(scores, "L1 networks that learn").met is l1
 
 
-def test_networks_that_fail_or_diverged_count_in_the_rate_and_nowhere_else() -> None:
+def test_networks_that_fail_or_diverge_count_only_in_the_pass_rate() -> None:
     accuracy = np.array([1.0, 0.95, 0.9, 0.6, np.nan])
     correlation = np.array([-0.4, -0.3, -0.5, 9.0, np.nan])
     scores = scorecard(table({"weight_distance_correlation": correlation}, {}, (accuracy, 1.0), (5, 5)))
-    assert score(scores, "sernn: networks that learn").value == pytest.approx(60.0)
-    pruned = score(scores, "sernn prunes")
+    assert score(scores, "seRNNs that learn").value == pytest.approx(60.0)
+    pruned = score(scores, "seRNNs prune")
     assert pruned.value == pytest.approx(-0.4)
     assert pruned.n == "3"
 
 
-def test_networks_are_compared_at_epoch_nine_or_at_the_last() -> None:
+def test_networks_are_compared_at_epoch_nine_or_the_last_epoch() -> None:
     long, short = table({"weight_distance_correlation": -0.4}, {}), table({}, {}, epochs=4)
     long["weight_distance_correlation"][:, 10] = 5.0
-    assert score(scorecard(long), "sernn prunes").value == pytest.approx(-0.4)
+    assert score(scorecard(long), "seRNNs prune").value == pytest.approx(-0.4)
     short["weight_distance_correlation"] = short["validation_accuracy"] * 0 - 0.3
     short["weight_distance_correlation"][:, :3] = 5.0
-    assert score(scorecard(short), "sernn prunes").value == pytest.approx(-0.3)
+    assert score(scorecard(short), "seRNNs prune").value == pytest.approx(-0.3)
 
 
-def test_directed_modularity_is_told_without_a_verdict() -> None:
+def test_directed_modularity_has_no_verdict() -> None:
     measured = table({"modularity": spread(1, 10)}, {"modularity": spread(0, 10)})
     measured["modularity_directed"] = measured["modularity"]
-    directed = score(scorecard(measured), "truly directed")
+    directed = score(scorecard(measured), "directed modularity")
     assert directed.met is None
     assert directed.value == pytest.approx(1.0)
     assert directed.verdict == "-"
 
 
-# What cannot be told
+# Missing verdicts
 
 
 @pytest.mark.parametrize(("first", "last"), [(1e-6, 0.3), (0.1, 1.0)])
-def test_a_rate_over_other_strengths_than_the_papers_has_no_verdict(first: float, last: float) -> None:
+def test_a_pass_rate_over_another_range_of_strengths_has_no_verdict(first: float, last: float) -> None:
     measured = table({}, {})
     measured["strength"][:10] = np.linspace(first, last, 10)
     scores = scorecard(measured)
-    rate = score(scores, "sernn: networks that learn")
+    rate = score(scores, "seRNNs that learn")
     assert rate.met is None
     assert rate.verdict == "other setting"
     assert rate.value == 100
-    assert score(scores, "l1: networks that learn").met is False
+    assert score(scores, "L1 networks that learn").met is False
 
 
 @pytest.mark.parametrize("learned", [0, 1])
@@ -228,11 +228,11 @@ def test_fewer_than_two_passing_networks_are_too_few(learned: int) -> None:
     )
     measured["modularity_directed"] = measured["modularity"]
     scores = scorecard(measured)
-    for words in ("d of modularity", "sernn prunes"):
+    for words in ("d of modularity", "seRNNs prune"):
         assert score(scores, words).met is None
         assert score(scores, words).verdict == score(scores, words).ours == "too few networks"
         assert score(scores, words).interval is None
-    assert score(scores, "l1 does not").met is not None
+    assert score(scores, "L1 networks do not").met is not None
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -249,14 +249,14 @@ def test_a_few_networks_give_a_value_without_a_warning(count: int) -> None:
             assert one.interval[0] <= one.value <= one.interval[1]
 
 
-def test_networks_that_are_all_alike_have_no_d() -> None:
+def test_identical_networks_have_no_d() -> None:
     names = ("modularity", "modularity_directed", "communicability")
     scores = scorecard(table(dict.fromkeys(names, 0.3), dict.fromkeys(names, 0.3)))
     assert score(scores, "d of modularity").met is None
     assert np.isnan(score(scores, "d of modularity").value)
 
 
-def test_claims_that_were_not_measured_are_not_in_the_scorecard() -> None:
+def test_claims_that_were_not_measured_are_left_out() -> None:
     assert {one.figure for one in scorecard(table({}, {}))} == {"2a"}
 
 
@@ -266,7 +266,7 @@ def test_a_run_without_both_groups_has_no_scorecard() -> None:
     assert scorecard(measured) == []
 
 
-def test_the_scorecards_table_holds_every_score() -> None:
+def test_the_table_of_the_scorecard_has_every_score() -> None:
     measured = table({"modularity": spread(1.07, 10)}, {"modularity": spread(0, 10)})
     measured["modularity_directed"] = measured["modularity"]
     scores = scorecard(measured)
@@ -276,11 +276,11 @@ def test_the_scorecards_table_holds_every_score() -> None:
     assert frame["met"].tolist() == [one.verdict for one in scores]
 
 
-# Codes, energy, growth: what is by window, unit or rule
+# Measurements by window, unit or rule
 
 
 def by_window(sernn: float, l1: float, name: str, over: str, labels: list[str], count: int = 10) -> xr.Dataset:
-    """A measurement whose first label has these medians in the two groups in every window, all others 0.5."""
+    """Return a measurement with these group medians for its first label in every window, and 0.5 for the others."""
     values = np.full((2 * count, 1, 10, len(labels)), 0.5)
     values[:count, ..., 0], values[count:, ..., 0] = sernn, l1
     values += np.linspace(-0.01, 0.01, count)[np.r_[:count, :count]][:, None, None, None]
@@ -300,24 +300,24 @@ def by_window(sernn: float, l1: float, name: str, over: str, labels: list[str], 
 @pytest.mark.parametrize(
     ("p", "verdict"), [(0.1, "met"), (0.4, "direction only"), (0.6, "not met")], ids=["near", "between", "far"]
 )
-def test_a_goal_code_that_clusters_is_found(p: float, verdict: str) -> None:
+def test_clustered_goal_units_are_recognised(p: float, verdict: str) -> None:
     coding = by_window(p, 0.5, "p", "code", ["goal", "choices"])
     coding["p_top"] = coding["p"]
     scores = scorecard(table({}, {}), {"spatial_coding": coding})
-    found = score(scores, "sernn: units for goal cluster")
-    assert found.verdict == verdict
-    assert found.value == pytest.approx(p)
-    assert found.picture == "where_coded"
-    assert score(scores, "fifty best units for goal").figure == "S12"
-    assert score(scores, "l1: units for goal lie anywhere").verdict == "met"
-    assert score(scores, "sernn: units for choices spread out").verdict == "not met"
+    result = score(scores, "Goal units of seRNNs cluster")
+    assert result.verdict == verdict
+    assert result.value == pytest.approx(p)
+    assert result.picture == "where_coded"
+    assert score(scores, "fifty best goal units").figure == "S12"
+    assert score(scores, "Goal units of L1 networks").verdict == "met"
+    assert score(scores, "Choice units of seRNNs spread out").verdict == "not met"
 
 
-def test_l1_codes_that_do_not_lie_anywhere_are_found() -> None:
+def test_l1_codes_at_positions_that_are_not_random_are_recognised() -> None:
     coding = by_window(0.1, 0.2, "p", "code", ["goal", "choices"])
     coding["p_top"] = coding["p"]
     scores = scorecard(table({}, {}), {"spatial_coding": coding})
-    assert score(scores, "l1: units for goal lie anywhere").verdict == "not met"
+    assert score(scores, "Goal units of L1 networks").verdict == "not met"
 
 
 @pytest.mark.parametrize(
@@ -333,20 +333,20 @@ def test_selectivities_are_judged_in_both_groups(sernn: float, l1: float, verdic
     selectivity = by_window(sernn, l1, "r", "predictor", ["goal"]).isel(predictor=0, drop=True)
     selectivity = selectivity.rename(r="selectivity_correlation")
     scores = scorecard(table({}, {}), {"selectivity": selectivity})
-    found = score(scores, "sernn codes are mixed"), score(scores, "l1 codes less so")
-    assert tuple(one.verdict for one in found) == verdicts
-    assert found[1].value == pytest.approx(l1)
+    results = score(scores, "seRNNs have mixed selectivity"), score(scores, "L1 networks have less mixed selectivity")
+    assert tuple(result.verdict for result in results) == verdicts
+    assert results[1].value == pytest.approx(l1)
 
 
-def active(effect: float, count: int = 10) -> xr.Dataset:
-    """Activity that grows with weight, and is different by `effect` in the first group."""
+def activity(effect: float, count: int = 10) -> xr.Dataset:
+    """Return activity that increases with weight and differs by `effect` in the first group."""
     generator = np.random.default_rng(3)
     weight = generator.uniform(0.01, 0.05, 2 * count)
     mean = 1 + 10 * weight + effect * (np.arange(2 * count) < count) + 0.02 * generator.normal(size=2 * count)
-    activity = mean[:, None] + 0.3 * generator.normal(size=(2 * count, 50))
+    values = mean[:, None] + 0.3 * generator.normal(size=(2 * count, 50))
     return xr.Dataset(
         {
-            "activity": (("network", "epoch", "unit"), activity[:, None]),
+            "activity": (("network", "epoch", "unit"), values[:, None]),
             "mean_weight": (("network", "epoch"), weight[:, None]),
         },
         {"epoch": [9]},
@@ -354,12 +354,12 @@ def active(effect: float, count: int = 10) -> xr.Dataset:
 
 
 @pytest.mark.parametrize(("effect", "verdict"), [(-0.25, "met"), (0.25, "not met")])
-def test_less_activity_at_equal_weight_is_found(effect: float, verdict: str) -> None:
-    scores = scorecard(table({}, {}), {"energy": active(effect)})
-    units, networks = score(scores, "units taken as independent"), score(scores, "networks taken as independent")
-    for found in (units, networks):
-        assert found.verdict == verdict
-        assert found.value == pytest.approx(effect, abs=0.1)  # the noise of 20 means of 50 units, three times over
+def test_lower_activity_at_equal_weight_is_recognised(effect: float, verdict: str) -> None:
+    scores = scorecard(table({}, {}), {"energy": activity(effect)})
+    units, networks = score(scores, "samples: units"), score(scores, "samples: networks")
+    for result in (units, networks):
+        assert result.verdict == verdict
+        assert result.value == pytest.approx(effect, abs=0.1)  # more than three standard errors
     assert units.interval is not None
     assert networks.interval is not None
 
@@ -368,49 +368,49 @@ def test_less_activity_at_equal_weight_is_found(effect: float, verdict: str) -> 
     ("lowest", "verdict"),
     [(("neighbors", "matching"), "met"), (("matching",), "direction only"), (("deg-avg",), "not met")],
 )
-def test_the_rule_that_grows_best_decides(lowest: tuple[str, ...], verdict: str) -> None:
+def test_the_best_wiring_rule_decides(lowest: tuple[str, ...], verdict: str) -> None:
     rules = ["spatial", "neighbors", "matching", "clu-avg", "deg-avg"]
     energy = 0.4 + 0.01 * np.random.default_rng(0).normal(size=(20, 1, len(rules)))
     for place, rule in enumerate(lowest):
         energy[..., rules.index(rule)] -= 0.2 - 0.1 * place
     generative = xr.Dataset({"energy": (("network", "epoch", "rule"), energy)}, {"rule": rules, "epoch": [9]})
-    found = score(scorecard(table({}, {}), {"generative": generative}), "sernn: grown best by homophily")
-    assert found.verdict == verdict
-    assert found.n == "10"
+    result = score(scorecard(table({}, {}), {"generative": generative}), "Homophily grows seRNNs best")
+    assert result.verdict == verdict
+    assert result.n == "10"
 
 
-def test_a_direction_is_met_by_the_whole_interval_alone() -> None:
+def test_a_direction_is_met_only_if_the_whole_interval_is_on_its_side() -> None:
     clear = scorecard(table({"weight_entropy": spread(-2, 30)}, {"weight_entropy": spread(0, 30)}, networks=(30, 30)))
     slight = scorecard(
         table({"weight_entropy": spread(-0.1, 30)}, {"weight_entropy": spread(0, 30)}, networks=(30, 30))
     )
-    assert score(clear, "less entropy").verdict == "met"
-    assert score(slight, "less entropy").verdict == "direction only"
+    assert score(clear, "lower entropy").verdict == "met"
+    assert score(slight, "lower entropy").verdict == "direction only"
 
 
-def test_controls_are_set_against_l1_and_those_that_cannot_learn_are_not_filtered() -> None:
+def test_controls_are_compared_with_l1_and_unlearnable_ones_are_not_filtered() -> None:
     both = table({"modularity": spread(3, 20)}, {"modularity": spread(0, 20)}, (0.5, 1.0), (20, 20))
     both["modularity_directed"] = both["modularity"]
     groups = np.repeat(["shuffled_labels", "l1", "sernn"], [20, 10, 10])
     three = both.assign_coords(group=("network", groups))
-    found = score(scorecard(three), "shuffled_labels: more modular than l1")
-    assert found.n == "20 + 10"
-    assert found.verdict == "met"
+    result = score(scorecard(three), "shuffled_labels is more modular than L1 networks")
+    assert result.n == "20 + 10"
+    assert result.verdict == "met"
 
 
-def test_unknown_accuracies_give_no_rate_and_strengths_of_the_authors_file_are_the_papers() -> None:
+def test_unknown_accuracies_have_no_pass_rate_and_the_authors_file_has_the_papers_strengths() -> None:
     both = table({}, {})
     both["validation_accuracy"][:10] = np.nan
-    assert [one.claim for one in scorecard(both)] == ["l1: networks that learn the task"]
+    assert [one.claim for one in scorecard(both)] == ["L1 networks that learn the task"]
     strengths = np.r_[np.linspace(1e-6, 1, 11)[1:], np.linspace(1e-5, 0.04, 10)]
     strengths[0] = 0.001  # the first network of each set is left out, as in the authors' statistics
-    whole = table({}, {}).assign_coords(strength=("network", strengths))
-    assert score(scorecard(whole), "sernn: networks that learn").comparable
+    authors = table({}, {}).assign_coords(strength=("network", strengths))
+    assert score(scorecard(authors), "seRNNs that learn").comparable
 
 
 @pytest.mark.parametrize(("networks", "verdict"), [(4, "too few networks"), (5, "met")])
 def test_a_verdict_needs_five_networks(networks: int, verdict: str) -> None:
     pruned = table({"weight_distance_correlation": -0.4}, {}, networks=(networks, 10))
-    found = score(scorecard(pruned), "sernn prunes")
-    assert found.verdict == verdict
-    assert found.value == pytest.approx(-0.4)
+    result = score(scorecard(pruned), "seRNNs prune")
+    assert result.verdict == verdict
+    assert result.value == pytest.approx(-0.4)

@@ -1,4 +1,4 @@
-"""Which weights pay, when, and under which name it is kept."""
+"""Terms of a penalty: projections, schedules and stored names."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,12 @@ from spatialnets.geometries import Grid, Points, Sheet, WithEnds
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Regularizer
 from spatialnets.regularizers import L1, L2, Activity, Both, Distance, Nuclear, Sum
-from spatialnets.runs.folder import stored
 from spatialnets.training.trainer import Trainer, train
 
-# The schedule
+# Schedules
 
 
-def test_a_factor_lies_on_straight_lines_between_points() -> None:
+def test_schedule_factors_are_interpolated_linearly() -> None:
     warm_up = L1(0.1, schedule=((1, 0), (3, 1), (5, 0.5)))
     for epoch, factor in ((0, 0), (1, 0), (1.5, 0.25), (2, 0.5), (3, 1), (4, 0.75), (5, 0.5), (99, 0.5)):
         assert warm_up.factor_at(epoch) == pytest.approx(factor)
@@ -28,21 +27,21 @@ def test_a_factor_lies_on_straight_lines_between_points() -> None:
 
 
 @pytest.mark.parametrize("schedule", [((3, 0), (1, 1)), ((1, 0), (1, 1)), ((-1, 0),), ((float("nan"), 0),)])
-def test_epochs_that_do_not_rise_are_refused(schedule: tuple[tuple[float, float], ...]) -> None:
-    with pytest.raises(ValueError, match="rising epochs"):
+def test_schedules_without_rising_epochs_are_refused(schedule: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValueError, match="epochs must be 0 or later and rise"):
         L1(0.1, schedule=schedule)
 
 
 @pytest.mark.parametrize("factor", [-1.0, float("inf"), float("nan")])
-def test_factors_that_mean_nothing_are_refused(factor: float) -> None:
+def test_invalid_schedule_factors_are_refused(factor: float) -> None:
     with pytest.raises(ValueError, match="finite and not negative"):
         L1(0.1, schedule=((0, factor),))
 
 
-def test_a_warm_up_from_nothing_costs_nothing_in_the_first_update() -> None:
+def test_a_warm_up_from_zero_has_no_effect_on_the_first_update() -> None:
     warm_up = Trainer(tiny(regularizer=L1(0.5, schedule=((0, 0), (2, 1)))), CUBE)
     free = Trainer(tiny(regularizer=L1(0.0)), CUBE)
-    assert warm_up.penalties(None, 0.0)["l1"].tolist() == [0, 0]
+    assert warm_up.penalties.for_update(None, 0.0, 0)["l1"].tolist() == [0, 0]
     batch = warm_up.training_trials.batch(0, 32)
     for trainer in (warm_up, free):
         trainer.update(batch, epoch=0.0)
@@ -53,23 +52,23 @@ def test_a_warm_up_from_nothing_costs_nothing_in_the_first_update() -> None:
     assert not torch.equal(warm_up.ensemble.projections()["recurrent"], free.ensemble.projections()["recurrent"])
 
 
-def test_what_is_kept_follows_the_schedule() -> None:
+def test_stored_penalties_follow_the_schedule() -> None:
     data = train(tiny(regularizer=L1(0.5, schedule=((0, 0), (2, 1)))), CUBE)
     total = np.abs(data["weights"].to_numpy()).sum(axis=(2, 3))
     np.testing.assert_allclose(data["penalty"], 0.5 * total * [0, 0.5, 1], rtol=1e-5)  # float32
 
 
-def test_a_schedule_moves_from_update_to_update() -> None:
+def test_schedule_factors_change_from_update_to_update() -> None:
     trainer = Trainer(tiny(regularizer=L1(1.0, schedule=((0, 0), (2, 1)))), CUBE)
-    whole = Trainer(tiny(regularizer=L1(1.0)), CUBE).penalties(None, 0.0)["l1"]
+    full = Trainer(tiny(regularizer=L1(1.0)), CUBE).penalties.for_update(None, 0.0, 0)["l1"]
     for epoch in (1 / 3, 2 / 3, 1.5):
-        torch.testing.assert_close(trainer.penalties(None, epoch)["l1"], whole * epoch / 2)
+        torch.testing.assert_close(trainer.penalties.for_update(None, epoch, 0)["l1"], full * epoch / 2)
 
 
 # Projections
 
 
-def test_each_projection_pays_for_its_own_weights() -> None:
+def test_each_term_penalizes_the_weights_of_its_projection() -> None:
     total = Sum(
         terms=(L1(0.1), L1(0.2, projection="input"), L1(0.3, projection="readout"), L2(0.1, projection="input"))
     )
@@ -83,32 +82,32 @@ def test_each_projection_pays_for_its_own_weights() -> None:
     np.testing.assert_allclose(data["penalty_l2_input"], squares, rtol=1e-5)
 
 
-def test_terms_are_kept_by_name_and_number() -> None:
+def test_terms_are_stored_by_name_and_number() -> None:
     total = L1(0.1) + L1(0.2) + Both(0.1) + L1(0.1, projection="input") + L1(0.3)
     names = ["l1", "l1_2", "both", "l1_input", "l1_3"]
     trainer = Trainer(tiny(regularizer=total), CUBE)
-    assert list(trainer.terms) == names
+    assert list(trainer.penalties.terms) == names
     data = trainer.dataset()
     assert [name for name in map(str, data) if name.startswith("penalty_")] == [f"penalty_{name}" for name in names]
-    assert data["penalty_l1_2"].attrs["long_name"] == "l1_2, its part of the penalty"
+    assert data["penalty_l1_2"].attrs["long_name"] == "penalty of the term l1_2"
     np.testing.assert_allclose(data["penalty_l1_2"], 2 * data["penalty_l1"], rtol=1e-6)
     np.testing.assert_allclose(data["penalty_l1_3"], 3 * data["penalty_l1"], rtol=1e-6)
 
 
-def test_sums_within_sums_are_taken_apart() -> None:
+def test_nested_sums_are_flattened() -> None:
     inner = Sum(terms=(L1(0.1), Distance(0.1)))
     assert [type(term) for term in Sum(terms=(inner, L2(0.1))).addends()] == [L1, Distance, L2]
 
 
-def test_a_projection_that_is_not_there_is_refused() -> None:
-    with pytest.raises(UserError, match="L1 is a penalty of projection 'feedback'.*valid: input, readout, recurrent"):
+def test_unknown_projections_are_refused() -> None:
+    with pytest.raises(UserError, match="L1 penalizes the projection 'feedback'.*valid: input, readout, recurrent"):
         Trainer(tiny(regularizer=L1(0.1, projection="feedback")), CUBE)
     with pytest.raises(UserError, match="did you mean 'readout'"):
         Trainer(tiny(regularizer=L2(0.1) + L1(0.1, projection="readuot")), CUBE)
 
 
 def test_projection_and_schedule_belong_to_terms() -> None:
-    with pytest.raises(ValueError, match="belong to the terms"):
+    with pytest.raises(ValueError, match="set projection and schedule on the terms"):
         Sum(terms=(L1(0.1),), projection="input")
     with pytest.raises(ValueError, match="can be multiplied"):
         L1(0.1) * Distance(0.1, projection="input")
@@ -116,22 +115,22 @@ def test_projection_and_schedule_belong_to_terms() -> None:
     assert product.projection == "input"
 
 
-def test_projection_and_schedule_are_declared_and_written_down(tmp_path: Path) -> None:
-    words = ("regularizer={kind: l1, strength: 0.1, projection: readout, schedule: [[0, 0], [2, 1]]}",)
-    experiment = Experiment.from_preset("sernn_demo").override(*words)
-    part = experiment.groups["sernn"].ensembles[0].regularizer
-    assert (part.projection, part.schedule) == ("readout", ((0.0, 0.0), (2.0, 1.0)))
+def test_projection_and_schedule_can_be_declared_and_saved(tmp_path: Path) -> None:
+    overrides = ("regularizer={kind: l1, strength: 0.1, projection: readout, schedule: [[0, 0], [2, 1]]}",)
+    experiment = Experiment.from_preset("sernn_demo").override(*overrides)
+    regularizer = experiment.groups["sernn"].ensembles[0].regularizer
+    assert (regularizer.projection, regularizer.schedule) == ("readout", ((0.0, 0.0), (2.0, 1.0)))
     (tmp_path / "again.yaml").write_text(experiment.to_yaml(), encoding="utf-8")
     assert Experiment.from_yaml(tmp_path / "again.yaml").digest == experiment.digest
 
 
 @pytest.mark.parametrize("term", [Distance(0.1, projection="input"), Both(0.1, projection="readout")])
-def test_lengths_of_ends_without_a_place_are_refused_in_words(term: Regularizer) -> None:
+def test_penalties_on_length_need_positions_of_inputs_and_outputs(term: Regularizer) -> None:
     with pytest.raises(UserError, match=type(term).__name__):
         Trainer(tiny(regularizer=term), CUBE)
 
 
-# Places for inputs and outputs
+# Positions of inputs and outputs
 
 ENDS = WithEnds(
     Grid((2, 2, 2)),
@@ -142,57 +141,60 @@ ENDS = WithEnds(
 )
 
 
-def test_ends_have_straight_distances_in_steps() -> None:
-    geometry = stored(ENDS)
-    inputs, outputs = geometry.costs_of("input"), geometry.costs_of("readout")
+def test_input_and_output_distances_are_straight_lines_in_steps() -> None:
+    geometry = StoredGeometry.of(ENDS)
+    inputs, outputs = geometry.projection_distances("input"), geometry.projection_distances("readout")
     assert inputs is not None
     assert outputs is not None
     assert (inputs.shape, outputs.shape) == ((8, 8), (8, 4))
     units, places = Grid((2, 2, 2)).positions(), Sheet((2, 4)).positions()
     expected = np.linalg.norm(places[3][:2] - units[5][:2]) ** 2 + (units[5][2] + 2) ** 2
     assert inputs[3, 5] == pytest.approx(np.sqrt(expected) * geometry.steps_per_unit)
-    there = np.array([Grid((4,)).positions()[2][0], 5.0, 0.0])
-    assert outputs[6, 2] == pytest.approx(np.linalg.norm(units[6] - there) * geometry.steps_per_unit)
-    np.testing.assert_array_equal(geometry.costs, stored(Grid((2, 2, 2))).costs)
-    assert geometry.costs_of("feedback") is None
+    output_position = np.array([Grid((4,)).positions()[2][0], 5.0, 0.0])
+    assert outputs[6, 2] == pytest.approx(np.linalg.norm(units[6] - output_position) * geometry.steps_per_unit)
+    np.testing.assert_array_equal(
+        geometry.distances_in_steps(), StoredGeometry.of(Grid((2, 2, 2))).distances_in_steps()
+    )
+    assert geometry.projection_distances("feedback") is None
 
 
-def test_input_weights_pay_for_their_length() -> None:
-    geometry = stored(ENDS)
+def test_input_weights_are_penalized_by_length() -> None:
+    geometry = StoredGeometry.of(ENDS)
     data = train(tiny(regularizer=Distance(0.1, projection="input")), geometry)
-    expected = 0.1 * (np.abs(data["weights_input"].to_numpy()) * geometry.costs_of("input")).sum(axis=(2, 3))
-    np.testing.assert_allclose(data["penalty"], expected, rtol=1e-5)  # float32
+    weighted = np.abs(data["weights_input"].to_numpy()) * geometry.projection_distances("input")
+    np.testing.assert_allclose(data["penalty"], 0.1 * weighted.sum(axis=(2, 3)), rtol=1e-5)  # float32
 
 
-def test_a_wrong_number_of_ends_is_refused() -> None:
+def test_wrong_numbers_of_inputs_or_outputs_are_refused() -> None:
     few = replace(ENDS, inputs=Sheet((1, 3)))
-    with pytest.raises(UserError, match="places for 3 inputs, and the task has 8"):
-        Trainer(tiny(), stored(few))
-    with pytest.raises(UserError, match="places for 5 outputs, and the task has 4"):
-        Trainer(tiny(), stored(replace(ENDS, outputs=Grid((5,)))))
+    with pytest.raises(UserError, match="positions for 3 inputs, but the task has 8"):
+        Trainer(tiny(), StoredGeometry.of(few))
+    with pytest.raises(UserError, match="positions for 5 outputs, but the task has 4"):
+        Trainer(tiny(), StoredGeometry.of(replace(ENDS, outputs=Grid((5,)))))
 
 
-def test_ends_in_other_units_of_length_or_nowhere_are_refused() -> None:
-    with pytest.raises(ValueError, match="inputs or outputs must have a place"):
+def test_invalid_input_and_output_positions_are_refused() -> None:
+    with pytest.raises(ValueError, match="neither inputs nor outputs is given"):
         WithEnds(Grid())
     flat = Points(coordinates=np.random.default_rng(0).normal(size=(4, 5)))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="5 dimensions"):
-        stored(WithEnds(Grid(), inputs=flat))
+        StoredGeometry.of(WithEnds(Grid(), inputs=flat))
 
 
-def test_ends_survive_the_file(tmp_path: Path) -> None:
-    stored(ENDS).write(tmp_path / "ends.npz")
+def test_input_and_output_positions_are_stored_and_read_again(tmp_path: Path) -> None:
+    geometry = StoredGeometry.of(ENDS)
+    geometry.write(tmp_path / "ends.npz")
     again = StoredGeometry.read(tmp_path / "ends.npz")
-    np.testing.assert_array_equal(again.input_positions, stored(ENDS).input_positions)
-    np.testing.assert_array_equal(again.costs_of("readout"), stored(ENDS).costs_of("readout"))
+    np.testing.assert_array_equal(again.input_positions, geometry.input_positions)
+    np.testing.assert_array_equal(again.projection_distances("readout"), geometry.projection_distances("readout"))
 
 
 # States
 
 
-def test_penalties_of_states_see_the_batch() -> None:
+def test_penalties_on_states_use_the_states_of_the_batch() -> None:
     trainer = Trainer(tiny(regularizer=Activity(1.0) + Nuclear(0.1)), CUBE)
     states = trainer.ensemble.states(trainer.training_trials.batch(0, 32).inputs)
-    paid = trainer.penalties(states, 0.0)
+    penalties = trainer.penalties.for_update(states, 0.0, 0)
     expected = Activity(1.0).penalty(Snapshot(torch.ones(2, 8, 8), states=states))
-    torch.testing.assert_close(paid["activity"], expected)
+    torch.testing.assert_close(penalties["activity"], expected)

@@ -15,7 +15,8 @@ from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1, Both, Communicability, Distance
 from spatialnets.tasks import OneChoice
 from spatialnets.training.checkpoint import updates_in
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer, train
 from spatialnets.training.trials import Batch, FreshTrials
 
@@ -43,12 +44,12 @@ def shard(seeds: tuple[int, ...] = (0, 1, 2), strength: tuple[float, ...] | floa
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_ten_steps_of_training_are_those_of_the_authors(which: int) -> None:
-    def given(name: str) -> NDArray[np.float32]:
+def test_ten_updates_equal_those_of_the_authors(which: int) -> None:
+    def golden(name: str) -> NDArray[np.float32]:
         return GOLDEN[f"train{which}__{name}"]
 
-    strength = float(given("strength"))
-    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[str(given("kind"))]
+    strength = float(golden("strength"))
+    regularizer = {"both": Both(strength), "distance": Distance(strength), "l1": L1(strength)}[str(golden("kind"))]
     trainer = Trainer(replace(shard(seeds=(0,)), regularizer=regularizer), GRID)
     parameters = {name.rpartition(".")[2]: value for name, value in trainer.ensemble.named_parameters()}
     names = {
@@ -61,40 +62,40 @@ def test_ten_steps_of_training_are_those_of_the_authors(which: int) -> None:
     assert set(parameters) == set(names)
     with torch.no_grad():
         for ours, theirs in names.items():
-            parameters[ours][0] = torch.tensor(given(f"{theirs}_before"))
+            parameters[ours][0] = torch.tensor(golden(f"{theirs}_before"))
     inputs, targets = torch.tensor(GOLDEN["task__inputs"]), torch.tensor(GOLDEN["task__targets"])
     with torch.no_grad():
         states = trainer.ensemble.recurrent(inputs[None])[0]
     # float32 rounding over 50 steps
-    np.testing.assert_allclose(states.numpy(), given("states_before"), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(states.numpy(), golden("states_before"), rtol=1e-4, atol=1e-5)
     losses = []
-    for problems in torch.tensor(given("problems")):
+    for problems in torch.tensor(golden("problems")):
         mask = torch.ones(1, len(problems), 1)
         batch = Batch(inputs[None, problems], targets[None, problems, None], mask, trainer.training_trials.steps)
         loss, _ = trainer.update(batch)
         losses.append(float(loss))
-    # the stated closeness: Adam divides gradients that are zero but for rounding by their own size
-    np.testing.assert_allclose(losses, given("loss"), rtol=1e-4)
+    # not closer, because Adam divides gradients that are zero up to rounding by their own size
+    np.testing.assert_allclose(losses, golden("loss"), rtol=1e-4)
     for ours, theirs in names.items():
-        error = np.abs(parameters[ours][0].detach().numpy() - given(f"{theirs}_after"))
+        error = np.abs(parameters[ours][0].detach().numpy() - golden(f"{theirs}_after"))
         assert np.quantile(error, 0.99) < 2e-4  # a fifth of one step of size 0.001, for the same reason
 
 
 # Properties
 
 
-def test_a_network_is_the_same_alone_and_among_fifty() -> None:
-    strengths = tuple(0.01 * (place + 1) for place in range(50))
+def test_a_network_is_the_same_alone_and_in_an_ensemble_of_fifty() -> None:
+    strengths = tuple(0.01 * (index + 1) for index in range(50))
     together = train(shard(seeds=tuple(range(3, 53)), strength=strengths), GRID)
     alone = train(replace(shard(seeds=(5,), strength=strengths[2]), networks=(2,)), GRID)
     np.testing.assert_array_equal(alone["weights"].sel(epoch=0)[0], together["weights"].sel(epoch=0)[2])
-    # Adam may blow rounding up to one step (0.001) where a gradient is nearly zero; the bulk agrees closely
+    # where a gradient is nearly zero, Adam may enlarge rounding to one step (0.001); most weights agree closely
     error = np.abs(alone["weights"][0, -1].to_numpy() - together["weights"][2, -1].to_numpy())
     assert np.quantile(error, 0.99) < 1e-4
     np.testing.assert_allclose(alone["loss"][0], together["loss"][2], rtol=1e-4)
 
 
-def test_networks_differ_by_seed_and_by_strength() -> None:
+def test_networks_depend_on_seed_and_strength() -> None:
     data = train(shard(seeds=(1, 1, 2), strength=(0.05, 0.5, 0.05)), SMALL_GRID)
     first = data["weights"].sel(epoch=0).to_numpy()
     last = data["weights"].sel(epoch=2).to_numpy()
@@ -103,7 +104,7 @@ def test_networks_differ_by_seed_and_by_strength() -> None:
     assert np.abs(last[1]).sum() < np.abs(last[0]).sum()
 
 
-def test_training_teaches_the_task() -> None:
+def test_networks_learn_the_task() -> None:
     task = OneChoice(goal_steps=2, delay_steps=1, choice_steps=2)
     training = Training(epochs=10, trials_per_epoch=2560, batch_size=64, learning_rate=0.003)
     data = train(replace(shard(strength=1e-4), task=task, training=training, regularizer=Distance(1e-4)), SMALL_GRID)
@@ -112,7 +113,7 @@ def test_training_teaches_the_task() -> None:
     assert float(data["loss"][:, -1].mean()) < float(data["loss"][:, 0].mean())
 
 
-def test_the_kept_numbers_are_those_of_the_kept_weights() -> None:
+def test_stored_penalties_are_those_of_the_stored_weights() -> None:
     data = train(shard(strength=(0.05, 0.1, 0.2)), GRID)
     from spatialnets import Snapshot
 
@@ -129,7 +130,7 @@ def test_the_kept_numbers_are_those_of_the_kept_weights() -> None:
     np.testing.assert_array_equal(data["strength"], [0.05, 0.1, 0.2])
 
 
-def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
+def test_training_resumed_after_an_epoch_is_bit_identical(tmp_path: Path) -> None:
     whole = train(shard(), GRID)
     checkpoint = tmp_path / "checkpoint.npz"
     first = Trainer(shard(), GRID)
@@ -140,18 +141,18 @@ def test_an_interrupted_training_goes_on_bit_for_bit(tmp_path: Path) -> None:
 
 
 class Stopped(Exception):
-    """Training was stopped between two updates."""
+    """Training is stopped between two updates."""
 
 
 @pytest.mark.parametrize("more", [{}, {"fresh_trials": True, "recurrent_noise": 0.1}], ids=["plain", "noisy"])
-def test_training_that_is_stopped_within_an_epoch_goes_on_bit_for_bit(tmp_path: Path, more: dict[str, Any]) -> None:
+def test_training_resumed_within_an_epoch_is_bit_identical(tmp_path: Path, more: dict[str, Any]) -> None:
     noisy = replace(shard(), training=replace(SHORT, **more))
     whole, checkpoint = train(noisy, SMALL_GRID), tmp_path / "checkpoint.npz"
     for stop_after in range(1, SHORT.updates_per_epoch):
         trainer = Trainer(noisy, SMALL_GRID)
 
         def stop(trainer: Trainer = trainer, stop_after: int = stop_after) -> None:
-            if trainer.epoch == 2 and trainer.made == stop_after:
+            if trainer.epoch == 2 and trainer.updates_done == stop_after:
                 trainer.save(checkpoint)
                 raise Stopped
 
@@ -161,53 +162,53 @@ def test_training_that_is_stopped_within_an_epoch_goes_on_bit_for_bit(tmp_path: 
         assert updates_in(checkpoint) == SHORT.updates_per_epoch + stop_after
         resumed = Trainer(noisy, SMALL_GRID)
         resumed.restore(checkpoint)
-        assert (resumed.epoch, resumed.made) == (2, stop_after)
+        assert (resumed.epoch, resumed.updates_done) == (2, stop_after)
         assert whole.identical(train(noisy, SMALL_GRID, checkpoint))
 
 
-def test_long_epochs_are_stored_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(0, 10**6, 25))  # each look at it takes 25 seconds
+def test_a_checkpoint_is_written_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10**6, 25))  # every call advances it by 25 seconds
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     saved: list[tuple[int, int]] = []
-    monkeypatch.setattr(Trainer, "save", lambda trainer, path: saved.append((trainer.epoch, trainer.made)))
+    monkeypatch.setattr(Trainer, "save", lambda trainer, path: saved.append((trainer.epoch, trainer.updates_done)))
     train(shard(), SMALL_GRID, tmp_path / "checkpoint.npz")
-    assert [made for _, made in saved].count(0) == SHORT.epochs
-    assert any(made for _, made in saved)
+    assert [updates for _, updates in saved].count(0) == SHORT.epochs
+    assert any(updates for _, updates in saved)
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_its_networks_start_anew(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_renamed_and_training_starts_again(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.npz"
     trainer = Trainer(shard(), SMALL_GRID)
     trainer.run_epoch(lambda updates, epoch: None)
     trainer.save(checkpoint)
     damaged = checkpoint.read_bytes()[:1000]
     checkpoint.write_bytes(damaged)
-    said: list[str] = []
-    assert train(shard(), SMALL_GRID, checkpoint, say=said.append).identical(train(shard(), SMALL_GRID))
-    assert len(said) == 1
-    assert "was set aside as checkpoint.npz.damaged, and its networks start anew" in said[0]
+    messages: list[str] = []
+    assert train(shard(), SMALL_GRID, checkpoint, say=messages.append).identical(train(shard(), SMALL_GRID))
+    assert len(messages) == 1
+    assert "was renamed to checkpoint.npz.damaged, and training of its networks starts again" in messages[0]
     assert (tmp_path / "checkpoint.npz.damaged").read_bytes() == damaged
 
 
-def test_a_checkpoint_with_any_byte_changed_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.npz"
     trainer = Trainer(shard(), SMALL_GRID)
     trainer.save(checkpoint)
-    whole = checkpoint.read_bytes()
+    content = checkpoint.read_bytes()
     trainer.restore(checkpoint)
-    for place in np.random.default_rng(0).integers(len(whole), size=100):
-        damaged = bytearray(whole)
-        damaged[place] ^= 1 << int(place) % 8
+    for position in np.random.default_rng(0).integers(len(content), size=100):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << int(position) % 8
         checkpoint.write_bytes(damaged)
-        with pytest.raises(RunError, match="cannot be read: it is not what was written"):
+        with pytest.raises(RunError, match="cannot be read: it does not match its checksum"):
             trainer.restore(checkpoint)
-    checkpoint.write_bytes(whole)
+    checkpoint.write_bytes(content)
     other = Trainer(replace(shard(seeds=(0,)), networks=(0,)), SMALL_GRID)
-    with pytest.raises(RunError, match="is of other networks"):
+    with pytest.raises(RunError, match="belongs to other networks"):
         other.restore(checkpoint)
 
 
-def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:
+def test_a_diverged_network_does_not_affect_the_others() -> None:
     strengths = (0.05, 1e38, 0.1)
     data = train(shard(strength=strengths), GRID)
     assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
@@ -221,12 +222,12 @@ def test_a_network_that_diverges_is_taken_out_and_the_others_go_on() -> None:
     assert np.quantile(error, 0.99) < 1e-4  # as above
 
 
-def test_a_gradient_that_stops_adam_counts_as_diverged() -> None:
-    data = train(shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID)  # the loss is finite, the gradient's square is not
+def test_a_network_whose_squared_gradient_overflows_counts_as_diverged() -> None:
+    data = train(shard(strength=(0.05, 1e25, 0.1)), SMALL_GRID)  # the loss is finite, but the squared gradient is not
     assert data["status"].to_numpy().tolist() == ["trained", "diverged", "trained"]
 
 
-def test_input_noise_is_only_in_training() -> None:
+def test_input_noise_affects_only_training() -> None:
     silent = replace(shard(), training=replace(SHORT, input_noise=0.0))
     data, noiseless = train(shard(), SMALL_GRID), train(silent, SMALL_GRID)
     np.testing.assert_array_equal(data["validation_loss"][:, 0], noiseless["validation_loss"][:, 0])
@@ -236,7 +237,7 @@ def test_input_noise_is_only_in_training() -> None:
     np.testing.assert_allclose(train(mixed, SMALL_GRID)["loss"][1:], noiseless["loss"][1:], rtol=1e-5)
 
 
-def test_the_weights_of_float64_are_near_those_of_float32() -> None:
+def test_training_in_float64_is_close_to_float32() -> None:
     double = replace(shard(), training=replace(SHORT, precision="float64"), regularizer=Communicability(0.1))
     single = replace(shard(), regularizer=Communicability(0.1))
     np.testing.assert_allclose(
@@ -244,14 +245,14 @@ def test_the_weights_of_float64_are_near_those_of_float32() -> None:
     )  # rounding, enlarged by Adam
 
 
-# Trials that are drawn anew, and noise of units
+# Fresh trials and recurrent noise
 
 
-def test_fresh_trials_depend_on_seed_and_update_alone() -> None:
+def test_fresh_trials_depend_only_on_seed_and_update() -> None:
     task, like = OneChoice(), (torch.float32, torch.device("cpu"))
     fresh = FreshTrials(task, (3, 4), *like)
     first, later = fresh.batch(16, 0), fresh.batch(16, 7)
-    again = FreshTrials(task, (4, 3), *like)  # networks in another order, asked in another order
+    again = FreshTrials(task, (4, 3), *like)  # networks and updates in another order
     for batch, update in ((later, 7), (first, 0)):
         swapped = again.batch(16, update)
         for one, other in zip(batch[:3], swapped[:3], strict=True):
@@ -261,7 +262,7 @@ def test_fresh_trials_depend_on_seed_and_update_alone() -> None:
     assert not torch.equal(first.inputs[0], first.inputs[1])
 
 
-def test_fresh_trials_make_other_networks_which_are_the_same_alone() -> None:
+def test_fresh_trials_change_training_and_depend_only_on_the_network() -> None:
     fresh = replace(shard(), training=replace(SHORT, fresh_trials=True))
     data, fixed = train(fresh, SMALL_GRID), train(shard(), SMALL_GRID)
     np.testing.assert_array_equal(data["weights"][:, 0], fixed["weights"][:, 0])
@@ -271,7 +272,7 @@ def test_fresh_trials_make_other_networks_which_are_the_same_alone() -> None:
     np.testing.assert_allclose(alone["loss"][0], data["loss"][1], rtol=1e-4)  # float32
 
 
-def test_fresh_trials_and_recurrent_noise_go_on_bit_for_bit(tmp_path: Path) -> None:
+def test_training_with_fresh_trials_and_noise_is_bit_identical_when_resumed(tmp_path: Path) -> None:
     noisy = replace(shard(), training=replace(SHORT, fresh_trials=True, recurrent_noise=0.1))
     first = Trainer(noisy, SMALL_GRID)
     first.run_epoch(lambda updates, epoch: None)
@@ -279,7 +280,7 @@ def test_fresh_trials_and_recurrent_noise_go_on_bit_for_bit(tmp_path: Path) -> N
     assert train(noisy, SMALL_GRID).identical(train(noisy, SMALL_GRID, tmp_path / "checkpoint.npz"))
 
 
-def test_recurrent_noise_is_only_in_training_and_each_networks_own() -> None:
+def test_recurrent_noise_affects_only_the_training_of_its_own_network() -> None:
     noisy = replace(shard(), training=replace(SHORT, recurrent_noise=(0.2, 0.0, 0.0)))
     data, silent = train(noisy, SMALL_GRID), train(shard(), SMALL_GRID)
     np.testing.assert_array_equal(data["validation_loss"][:, 0], silent["validation_loss"][:, 0])
@@ -287,9 +288,9 @@ def test_recurrent_noise_is_only_in_training_and_each_networks_own() -> None:
     np.testing.assert_allclose(data["loss"][1:], silent["loss"][1:], rtol=1e-4)  # float32
 
 
-def test_cores_that_take_no_noise_refuse_it() -> None:
+def test_recurrent_noise_is_refused_for_a_core_without_noise() -> None:
     noisy = replace(shard(), core=Noiseless(), training=replace(SHORT, recurrent_noise=(0.0, 0.1, 0.0)))
-    with pytest.raises(UserError, match="Noiseless takes no recurrent noise: write training.recurrent_noise=0"):
+    with pytest.raises(UserError, match="Noiseless does not support recurrent noise: write training.recurrent_noise=0"):
         Trainer(noisy, SMALL_GRID)
     Trainer(replace(noisy, training=SHORT), SMALL_GRID)
     with pytest.raises(ValueError, match="recurrent_noise must be finite and not negative"):

@@ -8,7 +8,7 @@ from spatialnets.training.trials import TrialSet
 
 
 class Continuous(OneChoice):
-    """No two trials are equal."""
+    """A task in which no two trials are equal."""
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         trials = super().trials(count, generator)
@@ -28,7 +28,7 @@ def test_equal_trials_are_stored_once() -> None:
     assert len(_set(Continuous()).inputs) == 600
 
 
-def test_a_batch_holds_each_networks_own_trials_in_order() -> None:
+def test_a_batch_contains_the_trials_of_each_network_in_order() -> None:
     for task in (OneChoice(), OneChoice(labels="shuffled"), Continuous()):
         trials = _set(task)
         for network, seed in enumerate((4, 5)):
@@ -39,7 +39,7 @@ def test_a_batch_holds_each_networks_own_trials_in_order() -> None:
             np.testing.assert_array_equal(mask[network], drawn.mask[64:128][:, trials.steps])
 
 
-def test_only_steps_at_which_something_is_asked_are_kept() -> None:
+def test_only_steps_that_require_an_output_are_stored() -> None:
     assert _set(OneChoice()).steps == [49]
     assert _set(Continuous()).steps == list(range(50))
 
@@ -50,5 +50,5 @@ def test_counts_add_up_to_the_trials() -> None:
     assert counts.sum(dim=1).tolist() == [300, 300]
     for network in range(2):
         expected = torch.bincount(trials.index[network], minlength=8)
-        found = torch.zeros(8).index_add(0, rows[network], counts[network])
-        np.testing.assert_array_equal(found, expected)
+        actual = torch.zeros(8).index_add(0, rows[network], counts[network])
+        np.testing.assert_array_equal(actual, expected)

@@ -9,25 +9,25 @@ import pytest
 
 from spatialnets import Experiment
 from spatialnets.geometries import Connectome, Ellipsoid, Grid, Points, Sheet, Sphere, Union
-from spatialnets.geometries.union import joined
+from spatialnets.geometries.union import join_distances
 from spatialnets.report.citations import keys_of
 from spatialnets.testing import check_geometry
 
 TWO = (Sheet((3, 4)), Sheet((2, 2)))
-APART = ((0.0, 0.0, 0.0), (0.0, 1.0, 6.0))
+OFFSETS = ((0.0, 0.0, 0.0), (0.0, 1.0, 6.0))
 
 
 @pytest.mark.parametrize("across", ["euclidean", 3.0, 9.0])
-def test_areas_with_a_rule_across_are_a_geometry(across: Any) -> None:
-    union = Union(TWO, across=across, offsets=APART)
+def test_areas_with_a_rule_across_satisfy_the_geometry_contract(across: Any) -> None:
+    union = Union(TWO, across=across, offsets=OFFSETS)
     check_geometry(union)
     assert union.n_units == 16
     assert union.parts().tolist() == [0] * 12 + [1] * 4
     assert pickle.loads(pickle.dumps(union)) == union
 
 
-def test_straight_wires_leave_flat_areas_as_they_are() -> None:
-    union = Union(TWO, across="euclidean", offsets=APART)
+def test_straight_lines_between_flat_areas_change_nothing_within_them() -> None:
+    union = Union(TWO, across="euclidean", offsets=OFFSETS)
     positions = union.positions()
     np.testing.assert_allclose(
         union.distances(), np.linalg.norm(positions[:, None] - positions[None], axis=-1), atol=1e-12
@@ -35,52 +35,53 @@ def test_straight_wires_leave_flat_areas_as_they_are() -> None:
     np.testing.assert_allclose(union.distances()[:12, :12], TWO[0].distances(), atol=1e-12)
 
 
-def test_a_length_is_that_of_every_wire_across_unless_straight_is_longer() -> None:
-    far = Union(TWO, across=9.0, offsets=APART)
+def test_a_length_applies_to_all_pairs_unless_the_straight_line_is_longer() -> None:
+    far = Union(TWO, across=9.0, offsets=OFFSETS)
     np.testing.assert_array_equal(far.distances()[:12, 12:], np.full((12, 4), 9.0))
-    straight = Union(TWO, across="euclidean", offsets=APART).distances()[:12, 12:]
-    near = Union(TWO, across=6.5, offsets=APART).distances()[:12, 12:]
+    straight = Union(TWO, across="euclidean", offsets=OFFSETS).distances()[:12, 12:]
+    near = Union(TWO, across=6.5, offsets=OFFSETS).distances()[:12, 12:]
     np.testing.assert_allclose(near, np.maximum(straight, 6.5))
 
 
-def test_ways_are_the_shortest_of_a_graph_of_all_wires() -> None:
+def test_distances_are_shortest_paths_in_the_graph_of_all_connections() -> None:
     generator = np.random.default_rng(2)
     areas = [Sphere(n=7, radius=3.0), Sphere(n=5, radius=2.0)]
     shift = np.array([0.5, 0, 1.0])
     positions = [areas[0].positions(), areas[1].positions() + shift]
     across = 2.0
-    found = joined(positions, [area.distances() for area in areas], across)
+    distances = join_distances(positions, [area.distances() for area in areas], across)
     graph = networkx.Graph()
-    everywhere = np.vstack(positions)
+    all_positions = np.vstack(positions)
     for one in range(12):
         for other in range(one):
-            straight = float(np.linalg.norm(everywhere[one] - everywhere[other]))
+            straight = float(np.linalg.norm(all_positions[one] - all_positions[other]))
             same = (one < 7) == (other < 7)
             start = 0 if one < 7 else 7
-            own = areas[0 if one < 7 else 1].distances()[one - start, other - start] if same else max(across, straight)
-            graph.add_edge(one, other, weight=own)
+            within = areas[0 if one < 7 else 1].distances()
+            length = within[one - start, other - start] if same else max(across, straight)
+            graph.add_edge(one, other, weight=length)
     expected = dict(networkx.all_pairs_dijkstra_path_length(graph))
     for one, other in generator.integers(0, 12, size=(60, 2)).tolist():
-        assert found[one, other] == pytest.approx(expected[one][other], rel=1e-12)
-    assert (found[:7, :7] < areas[0].distances() - 1e-9).any()  # by way of the other part
+        assert distances[one, other] == pytest.approx(expected[one][other], rel=1e-12)
+    assert (distances[:7, :7] < areas[0].distances() - 1e-9).any()  # by a path through the other area
 
 
-def test_a_union_knows_what_its_rule_changed_and_what_its_parts_know() -> None:
-    assert Union(TWO, across=9.0, offsets=APART).facts() == {
-        "across parts": "0.0 % of the pairs within a part are nearer to each other by way of another"
+def test_facts_count_the_distances_that_the_rule_shortens_and_include_those_of_the_areas() -> None:
+    assert Union(TWO, across=9.0, offsets=OFFSETS).facts() == {
+        "across areas": "0.0 % of the pairs within an area are closer by a path through another"
     }
     spheres = Union((Sphere(n=7, radius=3.0), Sphere(n=5, radius=2.0)), across=2.0, offsets=((0, 0, 0), (0.5, 0, 1)))
-    own = [area.distances() for area in spheres.areas]
-    nearer = (spheres.distances()[:7, :7] < own[0] - 1e-9).sum() + (spheres.distances()[7:, 7:] < own[1] - 1e-9).sum()
-    assert nearer > 0
-    assert spheres.facts()["across parts"].startswith(f"{100 * nearer / (7 * 6 + 5 * 4):.1f} %")
+    first, second = (area.distances() for area in spheres.areas)
+    closer = (spheres.distances()[:7, :7] < first - 1e-9).sum() + (spheres.distances()[7:, 7:] < second - 1e-9).sum()
+    assert closer > 0
+    assert spheres.facts()["across areas"].startswith(f"{100 * closer / (7 * 6 + 5 * 4):.1f} %")
     tracts = Connectome(((0.0, 3, 0), (3, 0, 4), (0, 4, 0)))
     assert (
         Union((tracts, tracts), across=90.0, offsets=((0, 0, 0), (0, 0, 50))).facts()["1: filled"].startswith("1 of 3")
     )
 
 
-def test_whoever_uses_a_union_cites_the_works_of_its_parts() -> None:
+def test_the_references_of_a_union_include_those_of_its_areas() -> None:
     experiment = Experiment.from_preset("sernn_demo").override(
         "geometry={kind: union, areas: [{kind: sphere, n: 5}, {kind: ellipsoid, n: 5}], across: 9.0,"
         " offsets: [[0, 0, 0], [0, 1, 6]]}"
@@ -88,9 +89,9 @@ def test_whoever_uses_a_union_cites_the_works_of_its_parts() -> None:
     assert {"gonzalez2010", "mitchell1987"} <= set(keys_of(experiment))
 
 
-def test_names_and_surfaces_are_those_of_the_parts() -> None:
-    assert Union(TWO, across=9.0, offsets=APART).unit_names() is None
-    surface = Union(TWO, across=9.0, offsets=APART).surface()
+def test_names_and_surfaces_are_those_of_the_areas() -> None:
+    assert Union(TWO, across=9.0, offsets=OFFSETS).unit_names() is None
+    surface = Union(TWO, across=9.0, offsets=OFFSETS).surface()
     assert surface is not None
     assert len(surface.vertices) == 16
     assert surface.faces.max() == 15
@@ -101,7 +102,7 @@ def test_names_and_surfaces_are_those_of_the_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("fields", "message"),
     [
         ({"areas": (Grid(),)}, "areas must be two or more geometries, not 1"),
         ({"areas": (Grid(), 3)}, "areas must be geometries, not 3"),
@@ -112,31 +113,31 @@ def test_names_and_surfaces_are_those_of_the_parts() -> None:
         ({"offsets": ((0, 0), (1, 1))}, "offsets must be three finite lengths"),
     ],
 )
-def test_a_union_that_means_nothing_is_refused(words: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        Union(**{"areas": TWO, **words})
+def test_invalid_fields_are_errors(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Union(**{"areas": TWO, **fields})
 
 
-def test_distances_without_a_rule_or_with_units_at_one_place_are_refused() -> None:
-    with pytest.raises(ValueError, match="write across: euclidean .* or across: a length"):
+def test_distances_need_a_rule_and_different_positions() -> None:
+    with pytest.raises(ValueError, match="write across: euclidean .* or across: a length .of every connection"):
         Union(TWO).distances()
-    with pytest.raises(ValueError, match="units 0 and 12, of different parts, share a place; shift a part"):
+    with pytest.raises(ValueError, match="units 0 and 12 of different areas have the same position: shift one"):
         Union(TWO, across="euclidean").distances()
 
 
-def test_different_units_of_length_are_refused() -> None:
+def test_different_units_of_length_are_an_error() -> None:
     from spatialnets.geometries import Cortex
 
-    with pytest.raises(ValueError, match="one unit of length, not mm and step"):
+    with pytest.raises(ValueError, match="the same unit of length, not mm and step"):
         Union((Grid(), Cortex(source="fsaverage5_pial")))
 
 
-def test_a_union_is_declared_in_yaml() -> None:
+def test_a_union_can_be_declared_in_yaml() -> None:
     experiment = Experiment.from_preset("sernn_demo").override(
         "geometry={kind: union, areas: [{kind: sheet, shape: [3, 4]}, {kind: sheet, shape: [2, 2]}], across: 9.0,"
         " offsets: [[0, 0, 0], [0, 1, 6]]}"
     )
     geometry = experiment.groups["sernn"].ensembles[0].geometry
-    assert geometry == Union(TWO, across=9.0, offsets=APART)
+    assert geometry == Union(TWO, across=9.0, offsets=OFFSETS)
     again = Experiment.from_declaration(__import__("yaml").safe_load(experiment.to_yaml()))
     assert again.digest == experiment.digest

@@ -1,4 +1,4 @@
-"""The tasks of Yang et al., against their definitions and against neurogym's trials."""
+"""The tasks of Yang et al., compared with their definitions and with trials of neurogym."""
 
 import pickle
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spatialnets.protocols import Trials
 from spatialnets.tasks import Yang
-from spatialnets.tasks.scoring import fraction_correct, fraction_decided
+from spatialnets.tasks.scores import decision_accuracy, fraction_correct
 from spatialnets.tasks.yang_definitions import TASKS
 
 ORACLE = np.load(Path(__file__).parent / "data" / "neurogym_statistics.npz")
@@ -24,37 +24,37 @@ def starts_of(trials: Trials) -> NDArray[np.int64]:
 
 
 def answers_of(trials: Trials) -> NDArray[np.int64]:
-    """Return the right output at each step, -1 after the end."""
+    """Return the correct output at each step, -1 after the end."""
     return np.where(trials.targets.any(axis=2), trials.targets.argmax(axis=2), -1)
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_trials_are_neurogyms_in_timing_inputs_and_targets(name: str) -> None:
+def test_trials_match_neurogym_in_timing_inputs_and_targets(name: str) -> None:
     trials = Yang(tasks=(name,)).trials(COUNT, np.random.default_rng(1))
     keep = np.full(COUNT, True)
-    if TASKS[name].category:  # neurogym has direction 8 in one category as a sample and in the other as a test
+    if TASKS[name].category:  # neurogym assigns direction 8 to different categories as sample and as test
         keep = trials.conditions["first"] != 8
-    found = statistics(trials.inputs[keep], answers_of(trials)[keep], starts_of(trials)[keep])
-    expected = {key: ORACLE[f"{name}__{key}"] for key in found}
+    observed = statistics(trials.inputs[keep], answers_of(trials)[keep], starts_of(trials)[keep])
+    expected = {key: ORACLE[f"{name}__{key}"] for key in observed}
     count, expected_count = keep.sum(), int(ORACLE["trials"])
     inverse = 1 / count + 1 / expected_count
 
-    # Six standard errors of the difference: of some 20,000 comparisons, one in a thousand such tests would miss.
-    np.testing.assert_array_equal(found["lengths"], expected["lengths"])
+    # Six standard errors of the difference, so that hardly any of some 20,000 comparisons fails by chance.
+    np.testing.assert_array_equal(observed["lengths"], expected["lengths"])
     for key in ("share", "answers", "relative"):
-        share = (count * found[key] + expected_count * expected[key]) / (count + expected_count)
+        share = (count * observed[key] + expected_count * expected[key]) / (count + expected_count)
         deviation = np.sqrt(np.maximum(share * (1 - share), 0) * inverse)
-        assert (np.abs(found[key] - expected[key]) <= 6 * deviation + 1e-6).all(), key
+        assert (np.abs(observed[key] - expected[key]) <= 6 * deviation + 1e-6).all(), key
     for key in ("mean", "square"):
-        deviation = np.maximum(found[f"{key}_deviation"], expected[f"{key}_deviation"]) * np.sqrt(inverse)
-        assert (np.abs(found[key] - expected[key]) <= 6 * deviation + 1e-6).all(), key
-    # Spread: its own standard error is below twice that of a normal distribution's but for channels that seldom see
-    # anything, so a third is allowed, and nothing may vary in one that is fixed in the other.
+        deviation = np.maximum(observed[f"{key}_deviation"], expected[f"{key}_deviation"]) * np.sqrt(inverse)
+        assert (np.abs(observed[key] - expected[key]) <= 6 * deviation + 1e-6).all(), key
+    # The standard error of a standard deviation is below twice that of a normal distribution, except in channels with
+    # rare inputs, so a third is allowed; values that are constant in one must be constant in the other.
     for key in ("mean_deviation", "square_deviation"):
-        np.testing.assert_allclose(found[key], expected[key], rtol=0.34, atol=1e-6)
+        np.testing.assert_allclose(observed[key], expected[key], rtol=0.34, atol=1e-6)
 
 
-def test_every_rule_says_what_its_trial_is() -> None:
+def test_rule_inputs_identify_the_task_of_each_trial() -> None:
     task = Yang()
     trials = task.trials(4000, np.random.default_rng(0))
     within = np.arange(task.n_steps) < trials.conditions["end"][:, None]
@@ -63,14 +63,14 @@ def test_every_rule_says_what_its_trial_is() -> None:
     np.testing.assert_array_equal(np.array(task.tasks)[rules[:, 0].argmax(axis=1)], trials.conditions["task"])
     counts = np.unique(trials.conditions["task"], return_counts=True)[1]
     assert len(counts) == 20
-    assert ((counts - 200) ** 2 / 200).sum() < 43.8  # chi-squared, 19 degrees of freedom, one in a thousand
+    assert ((counts - 200) ** 2 / 200).sum() < 43.8  # chi-squared, 19 degrees of freedom, p = 0.001
     assert Yang(tasks=("go",)).n_inputs == 33
     assert Yang(tasks=("dms", "go")).n_inputs == 35
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_the_answer_follows_from_what_is_seen(name: str) -> None:
-    """The rule of each task in words of its own, on inputs without noise."""
+def test_correct_answers_follow_from_the_inputs(name: str) -> None:
+    """Recompute the answer of each task from inputs without noise."""
     trials = Yang(tasks=(name,), noise=0).trials(300, np.random.default_rng(2))
     for row in range(300):
         starts = {key: int(trials.conditions[key][row]) for key in STARTS}
@@ -88,15 +88,15 @@ def test_the_answer_follows_from_what_is_seen(name: str) -> None:
             match = strongest == second if name.endswith("s") else strongest // 8 == second // 8
             assert answer == (second if match != name.startswith("dn") else -1)
         else:
-            told = {"1": [0], "2": [1], "m": [0, 1]}[name[-1]]
-            evidence = shown[told].sum(axis=0)
+            relevant = {"1": [0], "2": [1], "m": [0, 1]}[name[-1]]
+            evidence = shown[relevant].sum(axis=0)
             if "dlydm" in name:
-                evidence = np.maximum(evidence, tested[told].sum(axis=0))
+                evidence = np.maximum(evidence, tested[relevant].sum(axis=0))
             other = {trials.conditions["first"][row], trials.conditions["second"][row]} - {answer}
             assert evidence[answer] > evidence[other.pop()] - 1e-6
 
 
-def test_what_counts_is_fixation_a_little_and_the_decision_after_its_grace() -> None:
+def test_mask_weights_fixation_and_the_decision_after_grace_periods() -> None:
     trials = Yang(tasks=("dlygo",), dt_ms=50, grace_ms=100).trials(3, np.random.default_rng(0))
     expected = [0] * 2 + [0.2] * 28 + [0] * 2 + [1] * 8
     np.testing.assert_allclose(trials.mask, [expected] * 3, rtol=1e-6)
@@ -108,7 +108,7 @@ def test_what_counts_is_fixation_a_little_and_the_decision_after_its_grace() -> 
     }
 
 
-def test_the_number_of_steps_does_not_depend_on_the_draw() -> None:
+def test_number_of_steps_is_the_same_for_all_seeds() -> None:
     task = Yang(tasks=("dm1", "go"))
     assert task.n_steps == 15
     assert {task.trials(2, np.random.default_rng(seed)).inputs.shape[1] for seed in range(20)} == {15}
@@ -117,33 +117,33 @@ def test_the_number_of_steps_does_not_depend_on_the_draw() -> None:
         assert longest.conditions["end"].max() == longest.mask.shape[1]
 
 
-def test_the_papers_cue_stays_on_until_the_decision() -> None:
+def test_fixation_cue_of_the_paper_stays_on_until_the_decision() -> None:
     trials = Yang(fixation_cue="paper").trials(200, np.random.default_rng(0))
     step = np.arange(trials.mask.shape[1])
     np.testing.assert_array_equal(trials.inputs[:, :, 0], step < trials.conditions["decision_start"][:, None])
 
 
-def test_periods_are_the_steps_at_which_every_trial_is_there() -> None:
+def test_periods_are_the_steps_that_all_trials_share() -> None:
     task = Yang(tasks=("ctxdlydm1", "dms"))
     trials = task.trials(2000, np.random.default_rng(0))
     starts = starts_of(trials)
-    for place, name in enumerate(("fixation", "stimulus", "delay", "test", "decision")):
-        start, stop = int(starts[:, place].max()), int(starts[:, place + 1].min())
+    for index, name in enumerate(("fixation", "stimulus", "delay", "test", "decision")):
+        start, stop = int(starts[:, index].max()), int(starts[:, index + 1].min())
         assert task.trials(1, np.random.default_rng(0)).periods.get(name) == ((start, stop) if start < stop else None)
 
 
-def test_a_decision_is_scored_where_it_is_asked_and_fixation_is_not() -> None:
+def test_accuracy_scores_decisions_but_not_earlier_fixation() -> None:
     trials = Yang().trials(500, np.random.default_rng(0))
     targets, mask = torch.tensor(trials.targets)[None], torch.tensor(trials.mask)[None]
     fixating = torch.zeros_like(targets)
     fixating[..., 0] = 1
-    rest = (trials.conditions["answer"] < 0).mean()
-    assert float(fraction_decided(fixating, targets, mask)) == pytest.approx(rest, abs=1e-6)
+    share = (trials.conditions["answer"] < 0).mean()
+    assert float(decision_accuracy(fixating, targets, mask)) == pytest.approx(share, abs=1e-6)
     assert float(fraction_correct(fixating, targets, mask)) > 0.5
-    counted = torch.cat([targets, targets[:, :1]], dim=1), torch.cat([mask, mask[:, :1]], dim=1)
-    mask[:, 0] *= 2  # a trial that is there twice
-    expected = fraction_decided(torch.cat([fixating, fixating[:, :1]], dim=1), *counted)
-    torch.testing.assert_close(fraction_decided(fixating, targets, mask), expected)
+    repeated = torch.cat([targets, targets[:, :1]], dim=1), torch.cat([mask, mask[:, :1]], dim=1)
+    mask[:, 0] *= 2  # count the first trial twice
+    expected = decision_accuracy(torch.cat([fixating, fixating[:, :1]], dim=1), *repeated)
+    torch.testing.assert_close(decision_accuracy(fixating, targets, mask), expected)
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_a_decision_is_scored_where_it_is_asked_and_fixation_is_not() -> None:
         ("fixation_cue", "always"),
     ],
 )
-def test_a_task_that_cannot_be_is_refused(field: str, value: object) -> None:
+def test_invalid_parameters_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field):
         Yang(**{field: value})  # type: ignore[arg-type]
 
 
-def test_it_is_a_value() -> None:
+def test_tasks_are_compared_and_pickled_by_value() -> None:
     task = Yang(tasks=("go", "dmc"))
     task.trials(2, np.random.default_rng(0))
     assert pickle.loads(pickle.dumps(task)) == task == Yang(tasks=["go", "dmc"])  # type: ignore[arg-type]

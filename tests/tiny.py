@@ -1,4 +1,4 @@
-"""A tiny shard for tests that train: four networks of eight units, some updates."""
+"""A tiny shard for tests that train: two networks of eight units, a few updates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from spatialnets.cores import RNN
 from spatialnets.geometries import Grid
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1
-from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 
-CUBE = stored(Grid((2, 2, 2)))
+CUBE = StoredGeometry.of(Grid((2, 2, 2)))
 TRAINING = Training(epochs=2, trials_per_epoch=96, batch_size=32, validation_trials=32)
 SHARD = Shard(
     index=0,
@@ -28,7 +29,7 @@ SHARD = Shard(
     task=OneChoice(goal_steps=2, delay_steps=1, choice_steps=2),
     training=TRAINING,
 )
-WORDS = (
+OVERRIDES = (
     "networks=1",
     "training.epochs=1",
     "training.trials_per_epoch=64",
@@ -38,11 +39,11 @@ WORDS = (
     "task.delay_steps=1",
     "task.choice_steps=2",
 )
-"""Words that make the demo as small."""
+"""Overrides that make the demo equally small."""
 
 
 def tiny(training: dict[str, Any] | None = None, **parts: Any) -> Shard:
-    """Return the tiny shard with other parts, or other settings of training."""
+    """Return the tiny shard with other components or training settings."""
     return replace(SHARD, training=replace(TRAINING, **(training or {})), **parts)
 
 

@@ -1,7 +1,4 @@
-"""Write the small files in tests/data that stand for data of one's own: ``python tests/tiny_data.py``.
-
-Nothing in them is anybody's data: pixels, spikes and numbers are drawn.
-"""
+"""Write the data files in tests/data: ``python tests/tiny_data.py``. All pixels, spikes and numbers are random."""
 
 from __future__ import annotations
 

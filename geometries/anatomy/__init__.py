@@ -1,1 +1,1 @@
-"""Reading brain images, surfaces and connectomes; distances along a surface; placing units on it."""
+"""Brain images, surfaces and connectomes: reading files, distances along a surface, and placement of units on it."""

@@ -1,4 +1,4 @@
-"""GIFTI files that hold all they are about."""
+"""Safe reading of GIFTI files."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
-from spatialnets.files.limits import CHUNK, check_file, check_size, unzipped
-from spatialnets.files.reading import UnfitFile
+from spatialnets.files.limits import CHUNK, check_file, check_size, gunzip
+from spatialnets.files.reading import InvalidFile
 
 __all__ = ["read_gifti"]
 
 
 def read_gifti(path: Path) -> Any:
-    """Read a GIFTI file, ``.gii`` or ``.gii.gz``, as nibabel does; return its image.
+    """Read a GIFTI file (``.gii`` or ``.gii.gz``) with nibabel and return its image.
 
     Raises
     ------
-    UnfitFile
-        If its numbers are in another file, which nobody has named, or are packed too tightly.
+    InvalidFile
+        If the file stores its data in another file, defines XML entities, or is too large when decompressed.
     """
     import nibabel
 
     check_file(path)
-    content = unzipped(path) if path.name.endswith(".gz") else path.read_bytes()
+    content = gunzip(path) if path.name.endswith(".gz") else path.read_bytes()
     if re.search(rb"""Encoding\s*=\s*["']ExternalFileBinary""", content):
-        raise UnfitFile(f"{path} has its numbers in another file; expected a file that holds all of them")
+        raise InvalidFile(f"{path} stores its data in another file; expected a file that contains all data")
     if b"<!ENTITY" in content:
-        raise UnfitFile(f"{path} defines words of its own (<!ENTITY), which no GIFTI file needs")
+        raise InvalidFile(f"{path} defines XML entities (<!ENTITY), which are not allowed in a GIFTI file")
     total = 0
-    for packed in re.findall(rb"<Data>([^<]*)</Data>", content):
-        total += _inflated(packed)
+    for block in re.findall(rb"<Data>([^<]*)</Data>", content):
+        total += _decompressed_size(block)
         check_size(path, total)
-    return nibabel.gifti.GiftiImage.from_bytes(content)  # which knows of no folder to find other files in
+    return nibabel.gifti.GiftiImage.from_bytes(content)  # from memory, so that it cannot open other files
 
 
-def _inflated(packed: bytes) -> int:
-    """Return how many bytes come of a block; those that are not compressed stay as they are."""
+def _decompressed_size(block: bytes) -> int:
+    """Return the number of bytes in a block of data after decompression; blocks without compression keep their size."""
     stream, total = zlib.decompressobj(), 0
     try:
-        waiting = b64decode(packed)
+        waiting = b64decode(block)
         while waiting:
             total += len(stream.decompress(waiting, CHUNK))
             waiting = stream.unconsumed_tail
     except ValueError:
-        return len(packed)
+        return len(block)
     except zlib.error:
-        return max(total, len(packed))
+        return max(total, len(block))
     return total

@@ -1,4 +1,4 @@
-"""What labels stand for, from lookup tables."""
+"""Names of labels, from lookup tables."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def read_lookup(path: Path) -> dict[int, str]:
     Parameters
     ----------
     path
-        A table with columns index and name, as in BIDS (``_dseg.tsv``); or without a line of column names, as
+        A table with columns index and name, as in BIDS (``_dseg.tsv``), or without a header, as in
         ``FreeSurferColorLUT.txt``. Lines that begin with ``#`` are comments.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, a line has no label and name, or a label is named twice; the line is named.
+        If the file cannot be read, a line lacks a label or a name, or a label occurs twice. Messages name the line.
     """
     if path.suffix not in ENDINGS:
         raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv, .tsv or .txt")
@@ -35,8 +35,8 @@ def read_lookup(path: Path) -> dict[int, str]:
     for row in rows:
         words = dict(enumerate(row.words))
         if not words.get(index, "").isdecimal() or not words.get(name):
-            raise ValueError(f"{row.place}: expected a label, a whole number, and its name, not {row.text!r}")
+            raise ValueError(f"{row.place}: expected a label (a whole number) and its name, not {row.text!r}")
         if int(words[index]) in names:
-            raise ValueError(f"{row.place}: label {words[index]} is named twice")
+            raise ValueError(f"{row.place}: label {words[index]} occurs more than once")
         names[int(words[index])] = words[name]
     return names

@@ -1,4 +1,4 @@
-"""Where to put units on a surface: evenly, at random, or in parcels."""
+"""Placement of units on a surface: evenly, at random, or in parcels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.geometries.anatomy.surface_lengths import lengths_from
-from spatialnets.protocols import FloatArray
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -17,28 +17,28 @@ __all__ = ["farthest_points", "parcel_medoids", "poisson_disk"]
 
 IntArray = NDArray[np.int64]
 
-HALVINGS = 40  # of the interval in which the radius of Poisson's disks lies
+BISECTIONS = 40  # of the interval that contains the radius of the Poisson disks
 
 
 def farthest_points(lines: sparse.csr_matrix, n: int, first: int) -> IntArray:
-    """Choose vertices one after another, each where it is farthest from those before.
+    """Return vertices spread evenly over a surface: each is the farthest from all previous ones.
 
-    No two are closer than the farthest vertex is from its nearest: units are spread about evenly. The first `k` of
-    `n` are what one gets for `k`.
+    The smallest distance between two of them is at least the distance of any vertex of the surface from the nearest of
+    them. The first `k` of `n` vertices are those returned for `k`.
 
     Parameters
     ----------
     lines
-        Straight lines between vertices, as `spatialnets.geometries.anatomy.surface_lengths.straight_lines` gives them.
+        Lengths of straight lines, from `spatialnets.geometries.anatomy.surface_lengths.straight_lines`.
     n
-        How many, at most as many as there are vertices.
+        Number of vertices to return, at most that of the surface.
     first
-        The vertex to begin with.
+        Index of the first vertex.
 
     Returns
     -------
     ndarray
-        Places of vertices, ``(n,)``.
+        Indices of vertices, ``(n,)``.
 
     References
     ----------
@@ -49,42 +49,42 @@ def farthest_points(lines: sparse.csr_matrix, n: int, first: int) -> IntArray:
     while len(chosen) < n:
         farthest = int(np.argmax(nearest))
         chosen.append(farthest)
-        # beyond its own distance nothing can come nearer
+        # no vertex is farther than `limit` from the previous ones, so longer paths change nothing
         nearest = np.minimum(nearest, lengths_from(lines, farthest, limit=float(nearest[farthest])))
     return np.array(chosen, dtype=np.int64)
 
 
 def poisson_disk(lines: sparse.csr_matrix, n: int, generator: np.random.Generator) -> IntArray:
-    """Choose vertices at random, none closer to another than a radius that leaves room for just `n` of them.
+    """Return random vertices with a minimum distance that is chosen so that exactly `n` of them fit.
 
-    Vertices are tried in random order; one that is nearer to a chosen one than the radius is left out. The radius is
-    found by halving. Where no radius gives just `n` units, the next larger number is thinned: of the two that are
-    closest to each other the later is dropped.
+    Vertices are tried in random order; those within the minimum distance of an accepted vertex are skipped. The minimum
+    distance is found by bisection. If no value gives exactly `n` vertices, the next larger number is thinned: the
+    later of the two closest vertices is dropped until `n` remain.
 
     Parameters
     ----------
     lines
-        Straight lines between vertices, as `spatialnets.geometries.anatomy.surface_lengths.straight_lines` gives them.
+        Lengths of straight lines, from `spatialnets.geometries.anatomy.surface_lengths.straight_lines`.
     n
-        How many, at most as many as there are vertices.
+        Number of vertices to return, at most that of the surface.
     generator
-        Decides the order.
+        Generator of the random order.
 
     Returns
     -------
     ndarray
-        Places of vertices, ``(n,)``.
+        Indices of vertices, ``(n,)``.
 
     References
     ----------
-    Cook (1986), doi:10.1145/7529.8927, for the dart throwing; lengths are along the surface here.
+    Cook (1986), doi:10.1145/7529.8927, for dart throwing; here, distances are measured along the surface.
     """
     order = generator.permutation(lines.shape[0])
     narrow, wide = 0.0, float(lines.data.max() if lines.nnz else 0.0)
     chosen = order
     while len(thrown := _throw(lines, order, wide)) > n:
         narrow, wide, chosen = wide, 2 * wide, thrown
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         if len(thrown) == n:
             return thrown
         middle = (narrow + wide) / 2
@@ -114,21 +114,21 @@ def _throw(lines: sparse.csr_matrix, order: IntArray, radius: float) -> IntArray
 
 
 def parcel_medoids(vertices: FloatArray, labels: IntArray, parcels: IntArray) -> IntArray:
-    """Return for each parcel the one of its vertices that is nearest to their mean.
+    """Return the medoid of each parcel, the vertex nearest to the mean position of its vertices.
 
     Parameters
     ----------
     vertices
         Positions ``(vertex, 3)``.
     labels
-        The parcel of each vertex, ``(vertex,)``.
+        Parcel of each vertex, ``(vertex,)``.
     parcels
-        The labels wanted, ``(parcel,)``; each must have a vertex.
+        Labels of the parcels, ``(parcel,)``; each must have a vertex.
 
     Returns
     -------
     ndarray
-        Places of vertices, ``(parcel,)``.
+        Indices of vertices, ``(parcel,)``.
 
     Examples
     --------
@@ -139,6 +139,6 @@ def parcel_medoids(vertices: FloatArray, labels: IntArray, parcels: IntArray) ->
     medoids = []
     for parcel in parcels:
         members = np.flatnonzero(labels == parcel)
-        away = np.linalg.norm(vertices[members] - vertices[members].mean(axis=0), axis=1)
-        medoids.append(members[np.argmin(away)])
+        offset = np.linalg.norm(vertices[members] - vertices[members].mean(axis=0), axis=1)
+        medoids.append(members[np.argmin(offset)])
     return np.array(medoids, dtype=np.int64)

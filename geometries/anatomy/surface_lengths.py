@@ -1,4 +1,4 @@
-"""Lengths along a triangle mesh, by unfolding strips of triangles into the plane."""
+"""Shortest paths along a triangle mesh, by unfolding strips of triangles into the plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -18,49 +18,49 @@ __all__ = ["lengths_between", "lengths_from", "straight_lines", "surface_lengths
 
 IntArray = NDArray[np.int64]
 
-REACH = 5.0  # mean edges: fsaverage5 0.03 % too long in the mean, 2.8 % at most; 4.5 gives 0.04 and 3.7
-LEAST, MOST = 6, 24  # triangles that a strip may have, however large or small they are
-WINDOWS = 128  # of a corner in the mean: cortex has 14, and a mesh of triangles of all sizes 71
-CORNERS_AT_ONCE = 4096  # what is unfolded from so many corners stays in the processor's cache
-SOURCES_AT_ONCE = 64  # Dijkstra fills (source, vertex); 64 of 40,000 vertices are 20 MB
+REACH = 5.0  # mean edge lengths: on fsaverage5 0.03 % too long on average and 2.8 % at most; with 4.5, 0.04 and 3.7 %
+MIN_TRIANGLES, MAX_TRIANGLES = 6, 24  # length of a strip, whatever the size of its triangles
+MAX_STRIPS = 128  # per corner, on average: cortex has 14, and a mesh of triangles of very different sizes 71
+CORNERS_AT_ONCE = 4096  # so that their strips stay in the processor's cache
+SOURCES_AT_ONCE = 64  # Dijkstra returns (source, vertex): 20 MB with 40,000 vertices
 
 
 def surface_lengths(vertices: ArrayLike, faces: ArrayLike, units: ArrayLike, reach: float = REACH) -> FloatArray:
-    """Return the lengths of the shortest ways along a triangle mesh between some of its vertices.
+    """Return the lengths of the shortest paths along a triangle mesh between some of its vertices.
 
-    From every vertex strips of triangles are unfolded into the plane as far as `reach`, and every vertex that can be
-    seen straight ahead is linked to it by the exact length of that line; Dijkstra's algorithm joins lines to ways. A
-    way can bend at vertices alone, so it is never shorter than the true geodesic; on cortex it is 0.03 % longer in the
-    mean, and never more than 3 %.
+    From every vertex, strips of triangles are unfolded into the plane up to `reach`, and every vertex in the line of
+    sight is connected to it by a straight line of exact length. Dijkstra's algorithm finds the shortest paths along
+    these lines. Paths bend only at vertices, so they are never shorter than the exact geodesics; on cortex they are
+    0.03 % longer on average, and at most 3 %.
 
     Parameters
     ----------
     vertices
         Positions ``(vertex, 3)``.
     faces
-        Places of vertices, ``(face, 3)``. They may be turned either way round, have a border, share an edge among three
-        or more, or fall into several parts.
+        Indices of vertices, ``(face, 3)``. Faces may have any orientation; the mesh may have a border, edges that
+        three or more faces share, and several components.
     units
-        Places of the vertices of interest, ``(unit,)``.
+        Indices of the vertices of interest, ``(unit,)``.
     reach
-        How far strips are unfolded, in mean edge lengths of the mesh; further is longer to compute and more exact. A
-        strip may have 6 triangles in any case, and never more than 24. Where many faces share edges (inside a volume
-        mesh), strips multiply, and end at 128 for a corner in the mean: lengths are then further above the truth.
+        How far to unfold strips, in mean edge lengths of the mesh; a larger reach is slower and more accurate. A strip
+        may always have 6 triangles, and never more than 24. Where many faces share edges (as in a volume mesh), strips
+        multiply; they end at 128 strips per corner on average, and lengths are then less accurate.
 
     Returns
     -------
     ndarray
-        ``(unit, unit)`` in the vertices' unit of length: a metric. Infinite between parts that nothing connects.
+        Lengths ``(unit, unit)`` in the vertices' unit of length, a metric; infinite between separate components.
 
     Raises
     ------
     ValueError
-        If two vertices that share an edge lie at the same place.
+        If two vertices that share an edge have the same position.
 
     References
     ----------
-    Mitchell, Mount & Papadimitriou (1987), doi:10.1137/0216045, for the unfolding, which is carried on there until the
-    ways are exact; Dijkstra (1959), doi:10.1007/BF01386390.
+    Mitchell, Mount & Papadimitriou (1987), doi:10.1137/0216045, for the unfolding, which they continue until paths are
+    exact; Dijkstra (1959), doi:10.1007/BF01386390.
 
     Examples
     --------
@@ -72,20 +72,20 @@ def surface_lengths(vertices: ArrayLike, faces: ArrayLike, units: ArrayLike, rea
 
 
 def lengths_between(lines: sparse.csr_matrix, units: ArrayLike) -> FloatArray:
-    """Return the lengths of the shortest ways over `straight_lines` between some vertices, ``(unit, unit)``."""
+    """Return the lengths of the shortest paths along `straight_lines` between some vertices, ``(unit, unit)``."""
     units = np.asarray(units, dtype=np.int64)
     rows = [
         lengths_from(lines, units[start : start + SOURCES_AT_ONCE])[:, units]
         for start in range(0, len(units), SOURCES_AT_ONCE)
     ]
     lengths = np.vstack(rows)
-    return np.asarray((lengths + lengths.T) / 2)  # there and back differ by rounding
+    return np.asarray((lengths + lengths.T) / 2)  # the two directions differ by rounding errors
 
 
 def lengths_from(lines: sparse.csr_matrix, sources: Any, limit: float = np.inf) -> FloatArray:
-    """Return the lengths of the shortest ways from one vertex, ``(vertex,)``, or several, ``(source, vertex)``.
+    """Return the lengths of the shortest paths from one vertex, ``(vertex,)``, or several, ``(source, vertex)``.
 
-    Infinite where no way leads, or none up to the limit.
+    Lengths are infinite where there is no path, or none up to the limit.
     """
     from scipy.sparse.csgraph import dijkstra
 
@@ -93,14 +93,14 @@ def lengths_from(lines: sparse.csr_matrix, sources: Any, limit: float = np.inf) 
 
 
 def straight_lines(vertices: ArrayLike, faces: ArrayLike, reach: float = REACH) -> sparse.csr_matrix:
-    """Return the length of every straight line on the mesh that hits a vertex within reach.
+    """Return the lengths of all straight lines on a triangle mesh between vertices within reach of each other.
 
     Parameters and errors are those of `surface_lengths`.
 
     Returns
     -------
     scipy.sparse.csr_matrix
-        Symmetric, ``(vertex, vertex)``; what is not stored has no such line.
+        Symmetric lengths ``(vertex, vertex)``; pairs without a straight line are not stored.
     """
     from scipy import sparse
 
@@ -108,41 +108,29 @@ def straight_lines(vertices: ArrayLike, faces: ArrayLike, reach: float = REACH) 
     faces = np.asarray(faces, dtype=np.int64)
     count = len(vertices)
     corners = _Corners.of(vertices, faces)
-    found = [corners.edges]
+    lines = [corners.edges]
     far = reach * float(corners.edges[2].mean())
     for start in range(0, 3 * len(faces), CORNERS_AT_ONCE):
         stop = min(start + CORNERS_AT_ONCE, 3 * len(faces))
-        found.extend(_unfold(corners, np.arange(start, stop), far))
-    one, other, length = (np.concatenate(column) for column in zip(*found, strict=True))
+        lines.extend(_unfold(corners, np.arange(start, stop), far))
+    one, other, length = (np.concatenate(column) for column in zip(*lines, strict=True))
     key = one * count + other
     order = np.lexsort((length, key))
-    order = order[np.r_[True, np.diff(key[order]) > 0]]  # of several lines between two vertices, the shortest
+    order = order[np.r_[True, np.diff(key[order]) > 0]]  # keep the shortest line between two vertices
     one, other, length = one[order], other[order], length[order]
     return sparse.csr_matrix((np.r_[length, length], (np.r_[one, other], np.r_[other, one])), shape=(count, count))
 
 
 @dataclass(frozen=True)
 class _Corners:
-    """The corners of all triangles: corner ``3 f + k`` is that of vertex ``faces[f, k]``, and faces an edge.
+    """The corners of all triangles; corner ``3 f + k`` is at vertex ``faces[f, k]``, opposite an edge of face `f`."""
 
-    Parameters
-    ----------
-    vertex
-        Which vertex lies there, ``(corner,)``.
-    facing
-        Length of the edge opposite, ``(corner,)``.
-    first, count, other
-        The corners that face the same edge from its other sides are ``other[first : first + count]`` of each corner.
-    edges
-        Every edge: its two vertices, the smaller first, and its length.
-    """
-
-    vertex: IntArray
-    facing: FloatArray
-    first: IntArray
+    vertex: IntArray  # of each corner, (corner,)
+    facing: FloatArray  # length of the edge opposite to each corner, (corner,)
+    first: IntArray  # the corners of other faces opposite to the same edge are other[first : first + count]
     count: IntArray
     other: IntArray
-    edges: tuple[IntArray, IntArray, FloatArray]
+    edges: tuple[IntArray, IntArray, FloatArray]  # the two vertices of every edge, the smaller first, and its length
 
     @classmethod
     def of(cls, vertices: FloatArray, faces: IntArray) -> _Corners:
@@ -153,31 +141,31 @@ class _Corners:
         one, other = key // len(vertices), key % len(vertices)
         length = np.linalg.norm(vertices[one] - vertices[other], axis=1)
         if len(length) and length.min() == 0:
-            place = int(np.argmin(length))
-            raise ValueError(f"vertices {one[place]} and {other[place]} share an edge and lie at the same place")
+            shortest = int(np.argmin(length))
+            raise ValueError(f"vertices {one[shortest]} and {other[shortest]} share an edge and have the same position")
         order = np.argsort(edge, kind="stable")
         sharing = np.bincount(edge)
         start = np.cumsum(sharing) - sharing
-        place_on_edge = np.empty_like(order)
-        place_on_edge[order] = corner - start[edge[order]]
+        rank_on_edge = np.empty_like(order)
+        rank_on_edge[order] = corner - start[edge[order]]
         count = sharing[edge] - 1
         first = np.cumsum(count) - count
         owner = np.repeat(corner, count)
         offset = np.arange(len(owner)) - first[owner]
-        offset += offset >= place_on_edge[owner]  # leave out the corner itself
+        offset += offset >= rank_on_edge[owner]  # skip the corner itself
         return cls(vertex, length[edge], first, count, order[start[edge[owner]] + offset], (one, other, length))
 
 
 def _next(corner: IntArray) -> IntArray:
-    """Return the corner after each, in its triangle."""
+    """Return the next corner of the same triangle."""
     return corner - corner % 3 + (corner + 1) % 3
 
 
 def _unfold(corners: _Corners, corner: IntArray, far: float) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """Unfold strips of triangles from some corners; give the straight lines to the vertices that can be seen.
+    """Unfold strips of triangles from some corners; yield the straight lines to the vertices in their line of sight.
 
-    Places in the plane are complex numbers with the source at 0. A strip is crossing the edge from `a` to `b`, and sees
-    through it the directions from `low` (clockwise end) to `high`.
+    Positions in the plane are complex numbers with the source at 0. A strip crosses the edge from `a` to `b`, through
+    which the directions from `low` (the clockwise end) to `high` are visible.
     """
     vertex, facing = corners.vertex, corners.facing
     after = _next(corner)
@@ -189,40 +177,40 @@ def _unfold(corners: _Corners, corner: IntArray, far: float) -> Iterator[tuple[I
     at_b = along + 1j * np.sqrt(np.maximum(to_b**2 - along**2, 0))
     low, high = at_a, at_b
     branching = bool((corners.count != 1).any())
-    for step in range(MOST):
-        if branching:  # a border, or an edge of three faces or more
+    for step in range(MAX_TRIANGLES):
+        if branching:  # a border, or an edge that three or more faces share
             count = corners.count[corner]
-            own = np.repeat(np.arange(len(corner)), count)
-            offset = np.arange(len(own)) - np.repeat(np.cumsum(count) - count, count)
-            across = corners.other[corners.first[corner][own] + offset]
-            source, a, b, corner = source[own], a[own], b[own], corner[own]
-            at_a, at_b, low, high = at_a[own], at_b[own], low[own], high[own]
+            strip = np.repeat(np.arange(len(corner)), count)
+            offset = np.arange(len(strip)) - np.repeat(np.cumsum(count) - count, count)
+            across = corners.other[corners.first[corner][strip] + offset]
+            source, a, b, corner = source[strip], a[strip], b[strip], corner[strip]
+            at_a, at_b, low, high = at_a[strip], at_b[strip], low[strip], high[strip]
         else:
             across = corners.other[corner]
         c, edge = vertex[across], facing[corner]
         after = _next(across)
         before = _next(after)
-        same = vertex[after] == a  # the triangle across may be turned either way round
+        same = vertex[after] == a  # the next triangle may have either orientation
         facing_ac, facing_cb = np.where(same, before, after), np.where(same, after, before)
         to_a, to_b = facing[facing_ac], facing[facing_cb]
         along = (to_a**2 - to_b**2 + edge**2) / (2 * edge)
         beyond = np.sqrt(np.maximum(to_a**2 - along**2, 0))
         at_c = at_a + (along - 1j * beyond) * (at_b - at_a) / edge
         right, left = _cross(at_c, low) > 0, _cross(high, at_c) > 0
-        seen = (source != c) & ~(right | left)
-        yield np.minimum(source, c)[seen], np.maximum(source, c)[seen], np.abs(at_c[seen])
-        near_a, near_b, near_c = (step < LEAST - 1) | (np.abs(np.stack([at_a, at_b, at_c])) < far)
+        visible = (source != c) & ~(right | left)
+        yield np.minimum(source, c)[visible], np.maximum(source, c)[visible], np.abs(at_c[visible])
+        near_a, near_b, near_c = (step < MIN_TRIANGLES - 1) | (np.abs(np.stack([at_a, at_b, at_c])) < far)
         through_ac = np.flatnonzero(~right & (near_a | near_c))
         through_cb = np.flatnonzero(~left & (near_c | near_b))
-        if not 0 < len(through_ac) + len(through_cb) <= WINDOWS * corners_here:
+        if not 0 < len(through_ac) + len(through_cb) <= MAX_STRIPS * corners_here:
             return
 
-        def joined(one: NDArray[Any], other: NDArray[Any], ac: IntArray = through_ac, cb: IntArray = through_cb) -> Any:
+        def join(one: NDArray[Any], other: NDArray[Any], ac: IntArray = through_ac, cb: IntArray = through_cb) -> Any:
             return np.concatenate([one[ac], other[cb]])
 
-        low, high = joined(low, np.where(right, low, at_c)), joined(np.where(left, high, at_c), high)
-        source, corner = joined(source, source), joined(facing_ac, facing_cb)
-        a, b, at_a, at_b = joined(a, c), joined(c, b), joined(at_a, at_c), joined(at_c, at_b)
+        low, high = join(low, np.where(right, low, at_c)), join(np.where(left, high, at_c), high)
+        source, corner = join(source, source), join(facing_ac, facing_cb)
+        a, b, at_a, at_b = join(a, c), join(c, b), join(at_a, at_c), join(at_c, at_b)
 
 
 def _cross(one: NDArray[Any], other: NDArray[Any]) -> FloatArray:

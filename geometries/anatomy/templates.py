@@ -1,4 +1,4 @@
-"""Anatomy that comes with nilearn: nothing is downloaded."""
+"""Template surfaces and volumes from the files of nilearn; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from spatialnets.geometries.anatomy.surfaces import read_surface
-from spatialnets.geometries.anatomy.volume import Volume, half, inside, read_image
+from spatialnets.geometries.anatomy.volume import Volume, half, read_image, voxels_inside
 from spatialnets.protocols import Surface
 
 __all__ = ["TEMPLATES", "Hemisphere", "template_files", "template_surface", "template_volume"]
@@ -18,18 +18,18 @@ __all__ = ["TEMPLATES", "Hemisphere", "template_files", "template_surface", "tem
 Hemisphere = Literal["left", "right"]
 
 SURFACES = {"fsaverage5_pial": "pial", "fsaverage5_white": "white", "fsaverage5_inflated": "infl"}
-VOLUMES = {"mni152_wm": ("wm",), "mni152_gm": ("wm", "gm")}  # the surface of grey matter goes around white and grey
+VOLUMES = {"mni152_wm": ("wm",), "mni152_gm": ("wm", "gm")}  # the grey matter surface encloses white and grey matter
 TEMPLATES = (*VOLUMES, *SURFACES)
-CUT = 2  # voxels (mm) by which the pial surface is widened before it cuts the hemisphere out of the volume
+DILATION = 2  # voxels (of 1 mm) by which the pial surface is dilated before it masks the volume
 
 
 def _data(name: str) -> Path:
-    found = importlib.util.find_spec("nilearn")
-    if found is None or found.origin is None:
-        raise ValueError("templates are files of the package nilearn, which is not installed: pip install nilearn")
-    path = Path(found.origin).parent / "datasets" / "data" / name
+    package = importlib.util.find_spec("nilearn")
+    if package is None or package.origin is None:
+        raise ValueError("templates are read from the package nilearn, which is not installed: pip install nilearn")
+    path = Path(package.origin).parent / "datasets" / "data" / name
     if not path.is_file():
-        raise ValueError(f"the installed nilearn has no {name}: install nilearn 0.11 or later")
+        raise ValueError(f"the installed nilearn does not contain {name}: install nilearn 0.11 or later")
     return path
 
 
@@ -42,7 +42,7 @@ def _mni152(tissue: str) -> Path:
 
 
 def template_files(name: str, hemisphere: Hemisphere) -> list[Path]:
-    """Return the files that one hemisphere of a template is made of."""
+    """Return the files from which one hemisphere of a template is computed."""
     if name in VOLUMES:
         return [*(_mni152(tissue) for tissue in VOLUMES[name]), _fsaverage5("pial", hemisphere)]
     return [_fsaverage5(SURFACES[name], hemisphere), _fsaverage5("sphere", hemisphere)]
@@ -51,22 +51,22 @@ def template_files(name: str, hemisphere: Hemisphere) -> list[Path]:
 def template_volume(name: str, hemisphere: Hemisphere) -> Volume:
     """Return one hemisphere of a template volume, without cerebellum and brainstem.
 
-    What lies outside the pial surface of fsaverage, widened by 2 mm, or on the other side of the midline is left out.
+    Voxels outside the pial surface of fsaverage, dilated by 2 mm, or on the other side of the midline are removed.
     """
     from scipy import ndimage
 
     pial = Surface(*read_surface(_fsaverage5("pial", hemisphere)))
     images = [read_image(_mni152(tissue)) for tissue in VOLUMES[name]]
-    share = np.minimum(sum(data.astype(np.float32) for data, _ in images) / 255, 1)
-    whole = Volume(np.asarray(share, dtype=np.float32), images[0][1])
-    within = ndimage.binary_dilation(inside(pial, whole), iterations=CUT)
-    return half(replace(whole, inside=np.where(within, whole.inside, 0)), hemisphere)
+    fraction = np.minimum(sum(data.astype(np.float32) for data, _ in images) / 255, 1)
+    whole = Volume(np.asarray(fraction, dtype=np.float32), images[0][1])
+    mask = ndimage.binary_dilation(voxels_inside(pial, whole), iterations=DILATION)
+    return half(replace(whole, inside=np.where(mask, whole.inside, 0)), hemisphere)
 
 
 def template_surface(name: str, hemisphere: Hemisphere) -> tuple[Surface, Surface]:
-    """Return one hemisphere of a template surface, and the sphere it is registered to, vertex by vertex."""
+    """Return one hemisphere of a template surface, and the sphere to which its vertices are registered."""
     surface, sphere = (Surface(*read_surface(_fsaverage5(kind, hemisphere))) for kind in (SURFACES[name], "sphere"))
-    if name == "fsaverage5_inflated":  # both are centred: put them side by side
+    if name == "fsaverage5_inflated":  # both hemispheres are centred at 0: move them side by side
         shift = -surface.vertices[:, 0].max() if hemisphere == "left" else -surface.vertices[:, 0].min()
         surface = surface._replace(vertices=surface.vertices + np.array([shift, 0, 0]))
     return surface, sphere

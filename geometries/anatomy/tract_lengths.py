@@ -1,4 +1,4 @@
-"""From a matrix of tract lengths, as files have them, to distances."""
+"""Conversion of a matrix of tract lengths to distances."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatialnets.files.reading import some
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.files.reading import first_few
 
-__all__ = ["both_ways", "region", "shortest_ways"]
+__all__ = ["region_label", "shortest_paths", "symmetric_lengths"]
 
-DIFFERENCE = 0.01  # of the longer: two directions that differ by more are two lengths
-SHOWN = 5  # regions of an island, and islands, in a message
+MAX_DIFFERENCE = 0.01  # between the two directions, relative to the longer
+MAX_SHOWN = 5  # components, and regions of a component, in a message
 
 
-def region(number: int, names: Sequence[str] | None = None) -> str:
-    """Return what to call a region in a message: its number from 1 on, as in the file, and its name.
+def region_label(index: int, names: Sequence[str] | None = None) -> str:
+    """Return a label of a region for messages: its number, from 1 as in the file, and its name.
 
     Examples
     --------
-    >>> region(2, ("V1", "V2", "MT"))
+    >>> region_label(2, ("V1", "V2", "MT"))
     '3 (MT)'
     """
-    return f"{number + 1}" if names is None else f"{number + 1} ({names[number]})"
+    return f"{index + 1}" if names is None else f"{index + 1} ({names[index]})"
 
 
-def both_ways(values: FloatArray, name: str, names: Sequence[str] | None = None) -> FloatArray:
-    """Return lengths that are the same there and back, 0 where there is none.
+def symmetric_lengths(values: FloatArray, name: str, names: Sequence[str] | None = None) -> FloatArray:
+    """Return a symmetric matrix of tract lengths, 0 where there is no tract.
 
-    The diagonal, and entries that are 0, NaN or infinite, are no lengths. Of two directions the one that is given is
-    taken, or the mean of both.
+    The diagonal, and entries that are 0, NaN or infinite, count as missing. If one direction is missing, the length of
+    the other is used, otherwise the mean of both.
 
     Parameters
     ----------
     values
         Lengths ``(region, region)``, in any unit.
     name
-        What to call the matrix in messages.
+        Name of the matrix in error messages.
     names
-        Of the regions.
+        Names of the regions.
 
     Raises
     ------
@@ -48,45 +48,46 @@ def both_ways(values: FloatArray, name: str, names: Sequence[str] | None = None)
 
     Examples
     --------
-    >>> both_ways(np.array([[0, 3, np.nan], [0, 0, 4.01], [0, 3.99, 9]]), "lengths").tolist()
+    >>> symmetric_lengths(np.array([[0, 3, np.nan], [0, 0, 4.01], [0, 3.99, 9]]), "lengths").tolist()
     [[0.0, 3.0, 0.0], [3.0, 0.0, 4.0], [0.0, 4.0, 0.0]]
     """
-    apart = ~np.eye(len(values), dtype=bool)
-    negative = np.argwhere(apart & (values < 0))
+    off_diagonal = ~np.eye(len(values), dtype=bool)
+    negative = np.argwhere(off_diagonal & (values < 0))
     if len(negative):
         row, column = negative[0].tolist()
         raise ValueError(
-            f"{name}: row {region(row, names)}, column {region(column, names)} is {values[row, column]:g}; lengths "
-            "must be positive, or 0 where there is no tract"
+            f"{name}: row {region_label(row, names)}, column {region_label(column, names)} is "
+            f"{values[row, column]:g}; lengths must be positive, or 0 where there is no tract"
         )
-    lengths = np.where(apart & np.isfinite(values), values, 0.0)
+    lengths = np.where(off_diagonal & np.isfinite(values), values, 0.0)
     longer, shorter = np.maximum(lengths, lengths.T), np.minimum(lengths, lengths.T)
-    differ = np.argwhere((shorter > 0) & (longer - shorter > DIFFERENCE * longer))
+    differ = np.argwhere((shorter > 0) & (longer - shorter > MAX_DIFFERENCE * longer))
     if len(differ):
         one, other = differ[0].tolist()
         raise ValueError(
-            f"{name}: from region {region(one, names)} to {region(other, names)} it is {lengths[one, other]:g}, and "
-            f"{lengths[other, one]:g} back; lengths must be the same there and back, within 1 %"
+            f"{name}: the length from region {region_label(one, names)} to {region_label(other, names)} is "
+            f"{lengths[one, other]:g}, and {lengths[other, one]:g} in the other direction; expected a matrix that is "
+            "symmetric within 1 %"
         )
     return np.where(shorter > 0, (longer + shorter) / 2, longer)
 
 
-def shortest_ways(lengths: FloatArray, name: str, names: Sequence[str] | None = None) -> FloatArray:
-    """Return the length of the shortest way between each two regions, by the algorithm of Floyd (1962).
+def shortest_paths(lengths: FloatArray, name: str, names: Sequence[str] | None = None) -> FloatArray:
+    """Return the length of the shortest path between every two regions, ``(region, region)`` (Floyd, 1962).
 
     Parameters
     ----------
     lengths
-        The same there and back, 0 where there is none, ``(region, region)``; see `both_ways`.
+        Symmetric lengths ``(region, region)``, 0 where there is no tract; see `symmetric_lengths`.
     name
-        What to call the matrix in messages.
+        Name of the matrix in error messages.
     names
-        Of the regions.
+        Names of the regions.
 
     Raises
     ------
     ValueError
-        If no way leads from some regions to others.
+        If no path connects some of the regions.
 
     References
     ----------
@@ -94,19 +95,19 @@ def shortest_ways(lengths: FloatArray, name: str, names: Sequence[str] | None = 
 
     Examples
     --------
-    >>> shortest_ways(np.array([[0.0, 3, 9], [3, 0, 4], [9, 4, 0]]), "lengths")[0].tolist()
+    >>> shortest_paths(np.array([[0.0, 3, 9], [3, 0, 4], [9, 4, 0]]), "lengths")[0].tolist()
     [0.0, 3.0, 7.0]
     """
     from scipy.sparse.csgraph import connected_components, floyd_warshall
 
-    count, island = connected_components(lengths, directed=False)
+    count, component = connected_components(lengths, directed=False)
     if count > 1:
-        islands = [
-            some([region(number, names) for number in np.flatnonzero(island == which).tolist()], SHOWN)
-            for which in np.argsort(-np.bincount(island), kind="stable")
+        labels = [
+            first_few([region_label(index, names) for index in np.flatnonzero(component == number).tolist()], MAX_SHOWN)
+            for number in np.argsort(-np.bincount(component), kind="stable")
         ]
         raise ValueError(
-            f"{name}: regions fall into {count} islands that no lengths connect: {some(islands, SHOWN, '; ')}; add a "
-            "length between them, or leave the smaller ones out"
+            f"{name}: no path connects these {count} groups of regions: {first_few(labels, MAX_SHOWN, '; ')}; add a "
+            "length between them, or remove the smaller groups"
         )
     return np.asarray(floyd_warshall(lengths, directed=False))

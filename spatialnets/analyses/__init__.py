@@ -1,4 +1,4 @@
-"""What became of a network."""
+"""Analyses of trained networks: connectivity, topology, activity and task performance."""
 
 from spatialnets.analyses.decoding import Decoding
 from spatialnets.analyses.energy import Energy

@@ -1,4 +1,4 @@
-"""Entropy and spectrum of every network at every epoch."""
+"""Entropy of weights, communicability and eigenvalues of every network at every epoch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from spatialnets.analyses.wiring import dataset_of, magnitudes
+from spatialnets.analyses.wiring import dataset_by_epoch, magnitudes
 from spatialnets.graph.communicability import communicability
 from spatialnets.graph.entropy import entropy, shannon_entropy
 from spatialnets.graph.matrices import measure_each
@@ -24,13 +24,13 @@ __all__ = ["Entropy"]
 
 @dataclass(frozen=True)
 class Entropy(Analysis):
-    r"""How evenly weights, communicability and eigenvalues are spread: the measures of the paper's follow-up.
+    r"""Measure the entropy of weights, communicability and eigenvalues, as in the paper's follow-up.
 
-    ``weight_entropy`` and ``communicability_entropy``, the mean entropy of the rows of :math:`|W|` and of :math:`C`
-    (its diagonal kept), in bits; ``log_spectral_abscissa``, the natural logarithm of the largest real part of the
-    eigenvalues of :math:`W`, signed; ``spectral_entropy``, of the magnitudes of these eigenvalues, in bits. Of a core
-    with several gates, weights are summed over gates first. Its other two measures, directed modularity and total
-    weight, are those of the analyses `modularity` and `wiring`.
+    ``weight_entropy`` and ``communicability_entropy`` are the mean entropies of the rows of :math:`|W|` and of
+    :math:`C` (including its diagonal), in bits. ``log_spectral_abscissa`` is the natural logarithm of the largest real
+    part of the eigenvalues of the signed :math:`W`; ``spectral_entropy`` is the entropy of the magnitudes of these
+    eigenvalues, in bits. If a core has several gates, their weights are summed first. The other two measures of the
+    follow-up, directed modularity and total weight, are part of the analyses `modularity` and `wiring`.
 
     References
     ----------
@@ -48,15 +48,15 @@ class Entropy(Analysis):
         values = eigenvalues(signed.sum("gate", skipna=False) if "gate" in signed.dims else signed)
         abscissa = values.real.max(axis=-1)
         logarithm = np.log(abscissa, out=np.full(abscissa.shape, np.nan), where=abscissa > 0)
-        exchanged = measure_each(
+        of_communicability = measure_each(
             weights, "communicability", lambda matrix: shannon_entropy(communicability(matrix, diagonal=True))
         )
-        return dataset_of(
+        return dataset_by_epoch(
             shard,
             {
-                "weight_entropy": (shannon_entropy(weights), "mean entropy of the weights of a unit", "bit"),
-                "communicability_entropy": (exchanged, "mean entropy of the communicability of a unit", "bit"),
-                "log_spectral_abscissa": (logarithm, "log of the largest real part of the eigenvalues", "1"),
+                "weight_entropy": (shannon_entropy(weights), "mean entropy of outgoing weights", "bit"),
+                "communicability_entropy": (of_communicability, "mean entropy of communicability", "bit"),
+                "log_spectral_abscissa": (logarithm, "log of the spectral abscissa", "1"),
                 "spectral_entropy": (entropy(np.abs(values)), "entropy of the eigenvalues", "bit"),
             },
         )

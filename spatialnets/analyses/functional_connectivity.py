@@ -1,4 +1,4 @@
-"""Functional connectivity: which units are active together."""
+"""Functional connectivity: correlations between the activities of units."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.analyses.selection import Parts, Recorded, scored_epoch, varies
+from spatialnets.aliases import FloatArray
+from spatialnets.analyses.selection import RecordingAnalysis, Setups, scored_epoch, varies
 from spatialnets.analyses.selectivity import correlation
-from spatialnets.analyses.wiring import distances_of, magnitudes
-from spatialnets.protocols import FloatArray
+from spatialnets.analyses.wiring import build_dataset, distances_of, magnitudes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,7 +20,7 @@ __all__ = ["FunctionalConnectivity", "functional_connectivity"]
 
 
 def functional_connectivity(states: ArrayLike) -> FloatArray:
-    """Return Pearson's correlation of the states of every two units, over all trials and steps.
+    """Return Pearson's correlation between the states of all pairs of units, over all trials and time steps.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def functional_connectivity(states: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray
-        ``(unit, unit)``, 1 on the diagonal; NaN in row and column of a unit that does not vary or is not finite.
+        ``(unit, unit)``, 1 on the diagonal; NaN for units that do not vary or have non-finite states.
 
     Raises
     ------
     ValueError
-        If `states` has other dimensions.
+        If `states` does not have three dimensions.
 
     Examples
     --------
@@ -44,63 +44,61 @@ def functional_connectivity(states: ArrayLike) -> FloatArray:
     """
     values = np.asarray(states)
     if values.ndim != 3:
-        raise ValueError(f"expected states (trial, time, unit), got {values.shape}")
+        raise ValueError(f"expected states (trial, time, unit), got shape {values.shape}")
     flat = values.reshape(-1, values.shape[-1])
-    known = np.isfinite(flat).all(axis=0)
-    known[known] = varies(flat[:, known])
-    result = np.full((len(known), len(known)), np.nan)
-    chosen = flat[:, known].astype(np.float64)
-    chosen -= chosen.mean(axis=0)
-    products = chosen.T @ chosen
-    size = np.sqrt(products.diagonal())
-    result[np.ix_(known, known)] = np.clip(products / np.outer(size, size), -1, 1)
+    valid = np.isfinite(flat).all(axis=0)
+    valid[valid] = varies(flat[:, valid])
+    result = np.full((len(valid), len(valid)), np.nan)
+    centred = flat[:, valid].astype(np.float64)
+    centred -= centred.mean(axis=0)
+    products = centred.T @ centred
+    norms = np.sqrt(products.diagonal())
+    result[np.ix_(valid, valid)] = np.clip(products / np.outer(norms, norms), -1, 1)
     return result
 
 
 @dataclass(frozen=True)
-class FunctionalConnectivity(Recorded):
-    """Whether units that are active together lie close to each other and are strongly connected.
+class FunctionalConnectivity(RecordingAnalysis):
+    """Correlate functional connectivity with distance and with weight.
 
     `functional_connectivity` is correlated with distance (``functional_distance_correlation``) and with the magnitude
-    of weights, the mean of both directions (``functional_weight_correlation``), over all pairs of two different units
-    that are not silent. ``mean_functional_connectivity`` is its mean magnitude over these pairs, ``silent_units`` the
-    number of units that do not vary. Networks that have not learned the task are NaN.
+    of weights, averaged over both directions (``functional_weight_correlation``), over all pairs of different units
+    that are not silent. ``mean_functional_connectivity`` is its mean magnitude over these pairs and ``silent_units``
+    the number of units that do not vary. Networks that have not learned the task are NaN.
 
     Parameters
     ----------
     trials, input_noise, epoch, accuracy
-        What is recorded, and of which networks: see `spatialnets.analyses.selection.Recorded`.
+        Recording settings and which networks are measured; see `spatialnets.analyses.selection.RecordingAnalysis`.
     """
 
-    def of_shard(self, shard: xr.Dataset, parts: Parts) -> xr.Dataset:
-        """Measure one shard; `parts` says what its networks were made from."""
-        import xarray as xr
-
+    def of_shard(self, shard: xr.Dataset, setups: Setups) -> xr.Dataset:
+        """Measure one shard; `setups` gives the core and task of each network."""
         epoch = scored_epoch(shard, self.epoch)
         scored = shard.sel(epoch=[epoch])
         weights, distances = magnitudes(scored)[:, 0], distances_of(scored)[:, 0]
         pairs = np.triu_indices(weights.shape[-1], 1)
-        found = np.full((4, shard.sizes["network"], 1), np.nan)
-        for place, recording in self.recordings(shard, parts):
-            together = functional_connectivity(recording.states[0])
-            found[3, place] = np.isnan(together.diagonal()).sum()
-            known = np.isfinite(together[pairs])
-            if not known.any():
+        measures = np.full((4, shard.sizes["network"], 1), np.nan)
+        for row, recording in self.recordings(shard, setups):
+            connectivity = functional_connectivity(recording.states[0])
+            measures[3, row] = np.isnan(connectivity.diagonal()).sum()
+            valid = np.isfinite(connectivity[pairs])
+            if not valid.any():
                 continue
-            values, wired = together[pairs][known], (weights[place] + weights[place].T)[pairs][known] / 2
-            found[0, place] = correlation(values, distances[place][pairs][known])
-            found[1, place] = correlation(values, wired)
-            found[2, place] = np.abs(values).mean()
-        names = {
+            values, weight = connectivity[pairs][valid], (weights[row] + weights[row].T)[pairs][valid] / 2
+            measures[0, row] = correlation(values, distances[row][pairs][valid])
+            measures[1, row] = correlation(values, weight)
+            measures[2, row] = np.abs(values).mean()
+        long_names = {
             "functional_distance_correlation": "correlation of functional connectivity and distance",
             "functional_weight_correlation": "correlation of functional connectivity and weight",
             "mean_functional_connectivity": "mean magnitude of functional connectivity",
-            "silent_units": "units that do not vary",
+            "silent_units": "number of units that do not vary",
         }
-        return xr.Dataset(
+        return build_dataset(
             {
-                name: (("network", "epoch"), values, {"long_name": words, "units": "1"})
-                for (name, words), values in zip(names.items(), found, strict=True)
+                name: (("network", "epoch"), values, long_name, "1")
+                for (name, long_name), values in zip(long_names.items(), measures, strict=True)
             },
             {"network": shard["network"], "epoch": [epoch]},
         )

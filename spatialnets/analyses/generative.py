@@ -1,4 +1,4 @@
-"""Which wiring rules grow networks like the trained ones."""
+"""Generative models of the trained networks: which wiring rules reproduce their topology."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from spatialnets.analyses.selection import passing, scored_epoch
-from spatialnets.analyses.wiring import distances_of, magnitudes
-from spatialnets.errors import nearest
+from spatialnets.aliases import FloatArray
+from spatialnets.analyses.selection import passing_mask, scored_epoch
+from spatialnets.analyses.wiring import build_dataset, distances_of, magnitudes
 from spatialnets.graph.fingerprint import fingerprint_dissimilarity
 from spatialnets.graph.generative import STATISTICS, SearchMethod, check_search, energy, search, target_network
-from spatialnets.graph.growth import FAMILIES, RULES, grow
+from spatialnets.graph.growth import FAMILIES, RULES, check_rule, grow
 from spatialnets.paper import PASS_ACCURACY
-from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.protocols import Analysis
+from spatialnets.validation import require_fraction, require_not_negative
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,39 +29,42 @@ __all__ = ["Generative"]
 
 @dataclass(frozen=True)
 class Generative(Analysis):
-    """How well each of 13 wiring rules grows networks like the trained ones, at its best exponents.
+    """Measure how well each of 13 wiring rules, with its best exponents, reproduces the topology of trained networks.
 
-    Of each network the strongest connections, undirected (`spatialnets.graph.generative.target_network`), are what
-    each rule is to grow, over the distances of the network's own geometry; see `spatialnets.graph.growth.grow` for
-    rules and `spatialnets.graph.generative.search` for how eta and gamma are looked for.
+    The target is the undirected network of the strongest connections
+    (`spatialnets.graph.generative.target_network`). Each rule grows networks over the distances of the network's own
+    geometry; see `spatialnets.graph.growth.grow` for the rules and `spatialnets.graph.generative.search` for the search
+    for eta and gamma.
 
-    ``energy``, lowest of all simulations (0 fits perfectly), with the ``eta`` and ``gamma`` that gave it (gamma is 0
-    for ``spatial``, which has none), its four parts ``ks`` and ``fingerprint_dissimilarity``, over ``(network, epoch,
-    rule)``; ``homophily_advantage``, mean energy of the other rules over that of the homophily rules.
+    Over ``(network, epoch, rule)``: ``energy``, the lowest of all simulations (0 is a perfect fit), with its ``eta``
+    and ``gamma`` (0 for ``spatial``, which has no gamma), its four components ``ks`` and
+    ``fingerprint_dissimilarity``. ``homophily_advantage`` is the mean energy of the other rules divided by that of the
+    homophily rules.
 
-    As in the paper's Fig. 3c, networks that pass are taken from the middle of a group, between a fifth and three fifths
-    of the way from the weakest penalty to the strongest: networks 200 to 600 of 1,000. By default 20 of them, evenly
-    spaced, as each takes about half a minute; the paper took all: ``networks_per_group: null``. Others are NaN.
+    As in the paper's Fig. 3c, passing networks are selected from the middle of a group, between one fifth and three
+    fifths of the way from the weakest to the strongest regularization: networks 200 to 600 of 1,000. By default 20 of
+    them, evenly spaced, are measured, because each takes about half a minute; the paper measured all
+    (``networks_per_group: null``). Other networks are NaN.
 
     Parameters
     ----------
     rules
-        Names of rules.
+        Names of the wiring rules.
     networks_per_group
-        How many networks of each group; None for all that pass.
+        Number of networks to measure in each group; None for all that pass.
     ranks
-        From which part of a group, in the order of strengths; (0, 1) is the whole. Where strengths are not known, the
-        order is that of numbers.
+        Range of a group to select from, as fractions of its order by regularization strength; (0, 1) is the whole
+        group. Networks of unknown strength are ordered by number.
     epochs
-        After which epochs; the last one where training was shorter.
+        Epochs to measure; the last one if training was shorter.
     density
-        Share of all directed connections that makes the target.
+        Fraction of all directed connections to keep in the target.
     levels, per_level, power, limits, method
-        As in `spatialnets.graph.generative.search`.
+        See `spatialnets.graph.generative.search`.
     epoch, accuracy
-        A network passes if its validation accuracy is that high after this epoch (or the last).
+        A network passes if it reaches this validation accuracy at this epoch (or the last).
     seed
-        With the network's own seed, the epoch and the rule it decides all that is drawn.
+        Combined with the network's seed, the epoch and the rule to seed all random draws.
 
     References
     ----------
@@ -86,96 +90,90 @@ class Generative(Analysis):
 
     def __post_init__(self) -> None:
         for rule in self.rules:
-            if rule not in RULES:
-                raise ValueError(f"there is no rule '{rule}': {nearest(rule, RULES)}")
+            check_rule(rule)
         for name, values in (("rules", self.rules), ("epochs", self.epochs)):
             if not values or len(set(values)) < len(values):
-                raise ValueError(f"{name} must be one or more that differ, not {values}")
+                raise ValueError(f"{name} must contain at least one entry and no duplicates, not {values}")
         if self.networks_per_group is not None and self.networks_per_group < 1:
             raise ValueError(f"networks_per_group must be 1 or more, or null for all, not {self.networks_per_group}")
         if not 0 <= self.ranks[0] < self.ranks[1] <= 1:
-            raise ValueError(f"ranks must be two shares from 0 to 1, the smaller first, not {self.ranks}")
-        if min(*self.epochs, self.epoch, self.seed) < 0:
-            raise ValueError("epochs, epoch and seed must not be negative")
-        for name, share in (("density", self.density), ("accuracy", self.accuracy)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} must be between 0 and 1, not {share}")
+            raise ValueError(f"ranks must be two fractions from 0 to 1, the smaller first, not {self.ranks}")
+        for name in ("epochs", "epoch", "seed"):
+            require_not_negative(name, getattr(self, name))
+        require_fraction("density", self.density)
+        require_fraction("accuracy", self.accuracy)
         if self.method not in ("voronoi", "grid"):
             raise ValueError(f"method must be voronoi or grid, not {self.method!r}")
         check_search(self.levels, self.per_level, self.power, self.limits)
 
     def measure(self, run: Run) -> xr.Dataset:
-        return run.map(partial(self.of_shard, chosen=self.chosen(run)))
+        return run.map(partial(self.of_shard, selected=self.select_networks(run)))
 
-    def chosen(self, run: Run) -> frozenset[tuple[str, int]]:
-        """Return which networks are measured, as group and number."""
-        passed = run.map(self._passed, scores_only=True)
-        groups, numbers = passed["group"].to_numpy(), passed["network"].to_numpy()
-        strengths = passed["strength"].to_numpy() if "strength" in passed.coords else numbers
-        found: set[tuple[str, int]] = set()
+    def select_networks(self, run: Run) -> frozenset[tuple[str, int]]:
+        """Return the networks to measure, as group and number."""
+        table = run.map(self._passing_networks, scores_only=True)
+        groups, numbers, passed = (table[name].to_numpy() for name in ("group", "network", "passed"))
+        strengths = table["strength"].to_numpy() if "strength" in table.coords else numbers
+        selected: set[tuple[str, int]] = set()
         for group in dict.fromkeys(groups.tolist()):
-            own = np.flatnonzero(groups == group)
-            own = own[np.lexsort((numbers[own], strengths[own]))]
-            first, last = (round(share * len(own)) for share in self.ranks)
-            own = own[first:last]
-            own = own[passed["passed"].to_numpy()[own] > 0]
-            count = min(len(own), self.networks_per_group or len(own))
-            # the middle ones of so many equal parts
-            own = own[((np.arange(count) + 0.5) * len(own) / max(count, 1)).astype(np.int64)]
-            found |= {(group, number) for number in numbers[own].tolist()}
-        return frozenset(found)
+            rows = np.flatnonzero(groups == group)
+            rows = rows[np.lexsort((numbers[rows], strengths[rows]))]
+            first, last = (round(rank * len(rows)) for rank in self.ranks)
+            rows = rows[first:last]
+            rows = rows[passed[rows] > 0]
+            count = min(len(rows), self.networks_per_group or len(rows))
+            # divide the order into this many equal intervals and take the middle network of each
+            rows = rows[((np.arange(count) + 0.5) * len(rows) / max(count, 1)).astype(np.int64)]
+            selected |= {(group, number) for number in numbers[rows].tolist()}
+        return frozenset(selected)
 
-    def _passed(self, shard: xr.Dataset) -> xr.Dataset:
+    def _passing_networks(self, shard: xr.Dataset) -> xr.Dataset:
         import xarray as xr
 
-        passed = passing(shard, scored_epoch(shard, self.epoch), self.accuracy)
-        unknown = np.isnan(shard["validation_accuracy"].to_numpy()).all(axis=1)  # of imported networks
+        passed = passing_mask(shard, scored_epoch(shard, self.epoch), self.accuracy)
+        unknown = np.isnan(shard["validation_accuracy"].to_numpy()).all(axis=1)  # imported networks
         passed = passed | (unknown & (shard["status"].to_numpy() == "trained"))
         return xr.Dataset({"passed": ("network", passed)}, {"network": shard["network"]})
 
-    def of_shard(self, shard: xr.Dataset, chosen: frozenset[tuple[str, int]] | None = None) -> xr.Dataset:
-        """Measure those networks of a shard that are chosen, by default all."""
-        import xarray as xr
-
+    def of_shard(self, shard: xr.Dataset, selected: frozenset[tuple[str, int]] | None = None) -> xr.Dataset:
+        """Measure the selected networks of a shard, by default all."""
         epochs = sorted({scored_epoch(shard, epoch) for epoch in self.epochs})
         scored = shard.sel(epoch=epochs)
         weights, distances = magnitudes(scored), distances_of(scored)
         group, numbers = str(shard.attrs.get("group", "")), shard["network"].to_numpy().tolist()
         shape = (len(numbers), len(epochs), len(self.rules))
-        lowest, eta, gamma, unlike = (np.full(shape, np.nan) for _ in range(4))
+        lowest, eta, gamma, dissimilarity = (np.full(shape, np.nan) for _ in range(4))
         ks = np.full((*shape, len(STATISTICS)), np.nan)
-        for place, number in enumerate(numbers):
-            if chosen is not None and (group, number) not in chosen:
+        settings = (self.levels, self.per_level, self.power, self.limits)
+        for row, number in enumerate(numbers):
+            if selected is not None and (group, number) not in selected:
                 continue
-            for when, epoch in enumerate(epochs):
-                target, lengths = target_network(weights[place, when], self.density), distances[place, when]
+            for column, epoch in enumerate(epochs):
+                target, lengths = target_network(weights[row, column], self.density), distances[row, column]
                 if not target.any():  # diverged, or without weights
                     continue
-                for which, rule in enumerate(self.rules):
-                    own = (self.seed, int(shard["seed"][place]), epoch, RULES.index(rule))
-                    settings = (self.levels, self.per_level, self.power, self.limits)
-                    fit = search(
-                        target, lengths, rule, *settings, np.random.default_rng(own), method=self.method
-                    )  # fmt: skip
-                    at, best = (place, when, which), fit.best
-                    lowest[at], ks[at] = fit.energy[best], fit.ks[best]
-                    eta[at], gamma[at] = fit.eta[best], fit.gamma[best]
-                    n_edges = int(target.sum()) // 2
-                    again = grow(lengths, rule, n_edges, fit.eta[best], fit.gamma[best], int(fit.seed[best]))
-                    unlike[at] = fingerprint_dissimilarity(again, target, lengths)
-        over = ("network", "epoch", "rule")
-        variables: dict[str, tuple[tuple[str, ...], FloatArray, str]] = {
-            "energy": (over, lowest, "lowest energy of a generative rule"),
-            "eta": (over, eta, "exponent of distance at the lowest energy"),
-            "gamma": (over, gamma, "exponent of the rule's value at the lowest energy"),
-            "ks": ((*over, "statistic"), ks, "Kolmogorov-Smirnov statistic at the lowest energy"),
-            "fingerprint_dissimilarity": (over, unlike, "dissimilarity of fingerprints at the lowest energy"),
-            "homophily_advantage": (over[:2], self._advantage(lowest), "energy of other rules over that of homophily"),
-        }
-        return xr.Dataset(
+                n_edges = int(target.sum()) // 2
+                for layer, rule in enumerate(self.rules):
+                    generator = np.random.default_rng((self.seed, int(shard["seed"][row]), epoch, RULES.index(rule)))
+                    fit = search(target, lengths, rule, *settings, generator, method=self.method)
+                    index, best = (row, column, layer), fit.best
+                    lowest[index], ks[index] = fit.energy[best], fit.ks[best]
+                    eta[index], gamma[index] = fit.eta[best], fit.gamma[best]
+                    network = grow(lengths, rule, n_edges, fit.eta[best], fit.gamma[best], int(fit.seed[best]))
+                    dissimilarity[index] = fingerprint_dissimilarity(network, target, lengths)
+        dims, advantage = ("network", "epoch", "rule"), self._advantage(lowest)
+        return build_dataset(
             {
-                name: (dims, values, {"long_name": long_name, "units": "1"})
-                for name, (dims, values, long_name) in variables.items()
+                "energy": (dims, lowest, "lowest energy of a wiring rule", "1"),
+                "eta": (dims, eta, "exponent of distance at the lowest energy", "1"),
+                "gamma": (dims, gamma, "exponent of K at the lowest energy", "1"),
+                "ks": ((*dims, "statistic"), ks, "Kolmogorov-Smirnov statistic at the lowest energy", "1"),
+                "fingerprint_dissimilarity": (
+                    dims, dissimilarity, "dissimilarity of fingerprints at the lowest energy", "1",
+                ),
+                "homophily_advantage": (
+                    dims[:2], advantage, "mean energy of other rules divided by that of homophily rules", "1",
+                ),
             },
             {
                 "network": shard["network"],
@@ -183,35 +181,35 @@ class Generative(Analysis):
                 "rule": np.array(self.rules, dtype=object),
                 "statistic": np.array(STATISTICS, dtype=object),
             },
-        )
+        )  # fmt: skip
 
     def _advantage(self, lowest: FloatArray) -> FloatArray:
         homophily = np.array([FAMILIES[rule] == "homophily" for rule in self.rules])
         if homophily.all() or not homophily.any():
             return np.full(lowest.shape[:-1], np.nan)
-        own = lowest[..., homophily].mean(axis=-1)
-        others = lowest[..., ~homophily].mean(axis=-1)
-        return np.divide(others, own, out=np.full_like(own, np.nan), where=own > 0)
+        of_homophily = lowest[..., homophily].mean(axis=-1)
+        of_others = lowest[..., ~homophily].mean(axis=-1)
+        return np.divide(of_others, of_homophily, out=np.full_like(of_homophily, np.nan), where=of_homophily > 0)
 
     @property
     def simulations(self) -> int:
-        """How many networks are grown for one network, at one epoch."""
+        """Number of networks to grow for one network at one epoch."""
         total = self.levels * self.per_level
-        other = total if self.method == "voronoi" else int(np.sqrt(total)) ** 2
-        return sum(total if rule == "spatial" else other for rule in self.rules)
+        two_exponents = total if self.method == "voronoi" else int(np.sqrt(total)) ** 2
+        return sum(total if rule == "spatial" else two_exponents for rule in self.rules)
 
-    def estimated_seconds(self, n_networks: int, n_units: int = 100) -> float:
-        """Return about how long so many networks take on one core, by growing a few of that size now."""
+    def estimate_seconds(self, n_networks: int, n_units: int = 100) -> float:
+        """Return the approximate time for a number of networks on one core, measured by growing a few of that size."""
         positions = np.random.default_rng(0).random((n_units, 3))
         distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-        # two directions of one connection are seldom both among the strongest
+        # the two directions of a pair are rarely both among the strongest
         n_edges = min(round(self.density * n_units * (n_units - 1)), n_units * (n_units - 1) // 2)
         target = grow(distances, "spatial", n_edges, -1.0, 0.0, 0)
         seconds = []
         for rule in self.rules:
-            for seed in range(3):  # the first is compiled
-                began = time.perf_counter()
+            for seed in range(3):  # the first includes compilation
+                start = time.perf_counter()
                 energy(grow(distances, rule, n_edges, -1.0, 0.5, seed), target, distances)
-                taken = time.perf_counter() - began
-            seconds.append(taken)
+                duration = time.perf_counter() - start
+            seconds.append(duration)
         return float(np.mean(seconds)) * self.simulations * len(self.epochs) * n_networks

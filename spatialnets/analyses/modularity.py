@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from spatialnets.analyses.wiring import dataset_of, magnitudes
+from spatialnets.analyses.wiring import dataset_by_epoch, magnitudes
 from spatialnets.graph.modularity import modularity
 from spatialnets.graph.threshold import threshold_proportional
 from spatialnets.protocols import Analysis
@@ -22,19 +22,19 @@ __all__ = ["Modularity"]
 
 @dataclass(frozen=True)
 class Modularity(Analysis):
-    """Modularity of the magnitudes of the weights, as the paper computed it and truly directed.
+    """Measure the modularity of weight magnitudes, computed as in the paper and for directed networks.
 
-    ``modularity`` treats the directed, weighted matrix as the paper did (in-strengths on both ends);
-    ``modularity_directed`` tells out- and in-strengths apart; ``modularity_louvain``, if asked for, takes the modules
-    that repeated runs of Louvain agree on. See `spatialnets.graph.modularity.modularity`.
+    ``modularity`` treats the directed, weighted matrix as the paper did (in-strengths for both ends).
+    ``modularity_directed`` uses out- and in-strengths. ``modularity_louvain`` (optional) uses the consensus of repeated
+    Louvain runs. See `spatialnets.graph.modularity.modularity`.
 
     Parameters
     ----------
     louvain
-        Whether to measure it by Louvain, too, which takes twice as long as both others together.
+        If True, also measure ``modularity_louvain``, which takes twice as long as the other two together.
     binary_density
-        If given, ``modularity_binary`` is that of this share of connections, the strongest, all counting the same: the
-        paper's eq. 9 is written for binary links, while its code takes the weights.
+        If given, also measure ``modularity_binary`` of this fraction of strongest connections, binarised. The paper's
+        eq. 9 is written for binary connections, while its code uses weights.
 
     References
     ----------
@@ -69,9 +69,9 @@ class Modularity(Analysis):
         }
         if self.louvain:
             quality = modularity(weights, "louvain")[0]
-            variables["modularity_louvain"] = (quality, "modularity Q, directed, by Louvain", "1")
+            variables["modularity_louvain"] = (quality, "modularity Q, directed, Louvain consensus", "1")
         if self.binary_density is not None:
             strongest = threshold_proportional(weights, self.binary_density)
             binary = np.where(np.isnan(strongest), np.nan, strongest > 0)
             variables["modularity_binary"] = (modularity(binary)[0], "modularity Q of the strongest connections", "1")
-        return dataset_of(shard, variables)
+        return dataset_by_epoch(shard, variables)

@@ -1,4 +1,4 @@
-"""Which networks have learned the task."""
+"""Pass rate: which networks have learned the task."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.paper import PASS_ACCURACY
 from spatialnets.protocols import Analysis
+from spatialnets.validation import require_fraction
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,15 +19,14 @@ __all__ = ["PassRate"]
 
 @dataclass(frozen=True)
 class PassRate(Analysis):
-    """Whether the validation accuracy of a network reaches a threshold; a diverged network does not.
+    """Determine whether each network reaches a validation accuracy; diverged networks do not.
 
     Parameters
     ----------
     threshold
-        Fraction of correct validation trials; the paper takes 0.9. The report of a run with this analysis takes it for
-        what passing means.
+        Minimum fraction of correct validation trials, 0.9 in the paper. The report of the run uses it as well.
     strict
-        Whether the threshold itself is not enough. The authors' code has it both ways: 390 and 388 seRNNs.
+        If True, networks must exceed the threshold. The authors' code does both: 390 and 388 seRNNs pass.
 
     References
     ----------
@@ -39,8 +39,7 @@ class PassRate(Analysis):
     strict: bool = False
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must be between 0 and 1, not {self.threshold}")
+        require_fraction("threshold", self.threshold)
 
     def measure(self, run: Run) -> xr.Dataset:
         return run.map(self.of_shard, scores_only=True)
@@ -50,6 +49,6 @@ class PassRate(Analysis):
         accuracy = shard["validation_accuracy"]
         passed = accuracy > self.threshold if self.strict else accuracy >= self.threshold
         long_name = f"validation accuracy {'above' if self.strict else 'of at least'} {self.threshold:g}"
-        kept = passed.drop_vars([str(name) for name in passed.coords if name not in passed.dims])
-        said = {"long_name": long_name, "units": "1", "threshold": self.threshold}
-        return kept.assign_attrs(said).to_dataset(name="passed")
+        values = passed.drop_vars([str(name) for name in passed.coords if name not in passed.dims])
+        attrs = {"long_name": long_name, "units": "1", "threshold": self.threshold}
+        return values.assign_attrs(attrs).to_dataset(name="passed")

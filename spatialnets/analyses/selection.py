@@ -1,9 +1,8 @@
-"""Which networks an analysis of function looks at, and what they were made from."""
+"""Selection of networks for analyses of recorded activity, with their cores and tasks."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.paper import PASS_ACCURACY, scored_among
-from spatialnets.protocols import Analysis, PerNetwork, RecurrentCore, Task
+from spatialnets.aliases import PerNetwork
+from spatialnets.paper import PASS_ACCURACY, select_epoch
+from spatialnets.protocols import Analysis, RecurrentCore, Task
+from spatialnets.validation import require_at_least, require_fraction, require_not_negative
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,79 +23,89 @@ if TYPE_CHECKING:
     from spatialnets.networks.recording import Recording
     from spatialnets.runs.run import Run
 
-__all__ = ["Made", "Parts", "Recorded", "made_of", "parts_of", "passing", "scored_epoch", "varies"]
+__all__ = [
+    "NetworkSetup",
+    "RecordingAnalysis",
+    "Setups",
+    "passing_mask",
+    "scored_epoch",
+    "setup_of",
+    "setups_of",
+    "varies",
+]
 
 
-class Made(NamedTuple):
-    """What some networks of a group were made from: their numbers, core and task."""
+class NetworkSetup(NamedTuple):
+    """Core and task of some networks of a group, with their numbers."""
 
     numbers: tuple[int, ...]
     core: RecurrentCore
     task: Task
 
 
-Parts: TypeAlias = Mapping[str, tuple[Made, ...]]
-"""What the networks of every group were made from."""
+Setups: TypeAlias = Mapping[str, tuple[NetworkSetup, ...]]
+"""Cores and tasks of all networks of a run, by group."""
 
 
-def parts_of(run: Run) -> Parts:
-    """Return what the networks of a run were made from, by group."""
-    parts: dict[str, tuple[Made, ...]] = {}
+def setups_of(run: Run) -> Setups:
+    """Return the cores and tasks of all networks of a run, by group."""
+    setups: dict[str, tuple[NetworkSetup, ...]] = {}
     for group in run.groups:
-        left = {number for shard in run.shards if shard.group == group for number in shard.networks}
-        while left:
-            networks = run.parts(group, min(left))
-            parts[group] = (*parts.get(group, ()), Made(networks.numbers, networks.core, networks.task))
-            left -= set(networks.numbers)
-    return parts
+        remaining = {number for shard in run.shards if shard.group == group for number in shard.networks}
+        while remaining:
+            networks = run.parts(group, min(remaining))
+            setups[group] = (*setups.get(group, ()), NetworkSetup(networks.numbers, networks.core, networks.task))
+            remaining -= set(networks.numbers)
+    return setups
 
 
-def made_of(parts: Parts, group: str, network: int) -> Made:
-    """Return what one network was made from; of fields that differ per network, its own value."""
-    made = next(made for made in parts[group] if network in made.numbers)
-    place = made.numbers.index(network)
-    return Made((network,), _own(made.core, place), _own(made.task, place))
+def setup_of(setups: Setups, group: str, network: int) -> NetworkSetup:
+    """Return the core and task of one network, reduced to its own values of fields that differ between networks."""
+    setup = next(setup for setup in setups[group] if network in setup.numbers)
+    index = setup.numbers.index(network)
+    return NetworkSetup((network,), _select_values(setup.core, index), _select_values(setup.task, index))
 
 
-def _own(part: Any, place: int) -> Any:
-    hints = get_type_hints(type(part), include_extras=True)
-    own = {name: getattr(part, name) for name, hint in hints.items() if hint == PerNetwork}
+def _select_values(component: Any, index: int) -> Any:
+    hints = get_type_hints(type(component), include_extras=True)
+    per_network = {name: getattr(component, name) for name, hint in hints.items() if hint == PerNetwork}
     return dataclasses.replace(
-        part, **{name: values[place : place + 1] for name, values in own.items() if isinstance(values, tuple)}
+        component,
+        **{name: values[index : index + 1] for name, values in per_network.items() if isinstance(values, tuple)},
     )
 
 
 def scored_epoch(shard: xr.Dataset, epoch: int) -> int:
-    """Return an epoch, or the last one if training was shorter (see `spatialnets.paper.scored_among`)."""
-    return scored_among(shard["epoch"].to_numpy(), epoch)
+    """Return `epoch`, or the last epoch if training was shorter (see `spatialnets.paper.select_epoch`)."""
+    return select_epoch(shard["epoch"].to_numpy(), epoch)
 
 
-def passing(shard: xr.Dataset, epoch: int, accuracy: float) -> NDArray[np.bool_]:
-    """Tell which networks have at least some validation accuracy at an epoch, ``(network,)``; none that diverged."""
+def passing_mask(shard: xr.Dataset, epoch: int, accuracy: float) -> NDArray[np.bool_]:
+    """Return which networks reach a validation accuracy at an epoch, ``(network,)``; diverged networks do not."""
     return np.asarray(shard["validation_accuracy"].sel(epoch=epoch).to_numpy() >= accuracy)
 
 
 def varies(states: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which columns of finite states ``(sample, unit)`` vary by more than the rounding of float32."""
+    """Return which columns of finite states ``(sample, unit)`` vary by more than float32 rounding errors."""
     values = np.asarray(states)
     spread, largest = values.std(axis=0, dtype=np.float64), np.maximum(values.max(axis=0), -values.min(axis=0))
     return np.asarray(spread > 1e-6 * largest)
 
 
 @dataclass(frozen=True)
-class Recorded(Analysis):
-    """An analysis of what units do while networks that have learned their task work on new trials.
+class RecordingAnalysis(Analysis):
+    """Base class of analyses that record the activity of networks that have learned their task, on new trials.
 
     Parameters
     ----------
     trials
-        How many trials to record of each network.
+        Number of trials to record for each network.
     input_noise
-        Standard deviation of the noise on the inputs while recording.
+        Standard deviation of the input noise during recording.
     epoch
-        After which epoch; the last one if training was shorter.
+        Epoch to record; the last one if training was shorter.
     accuracy
-        Validation accuracy that a network must have there; others are NaN.
+        Minimum validation accuracy at that epoch; networks below it are NaN.
     """
 
     trials: int = 640
@@ -103,26 +114,23 @@ class Recorded(Analysis):
     accuracy: float = PASS_ACCURACY
 
     def __post_init__(self) -> None:
-        for name, least in (("trials", 1), ("epoch", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, not {getattr(self, name)}")
-        if not (math.isfinite(self.input_noise) and self.input_noise >= 0):
-            raise ValueError(f"input_noise must be finite and not negative, not {self.input_noise}")
-        if not 0 <= self.accuracy <= 1:
-            raise ValueError(f"accuracy must be between 0 and 1, not {self.accuracy}")
+        require_at_least("trials", self.trials, 1)
+        require_at_least("epoch", self.epoch, 0)
+        require_not_negative("input_noise", self.input_noise)
+        require_fraction("accuracy", self.accuracy)
 
     def measure(self, run: Run) -> xr.Dataset:
-        return run.map(partial(self.of_shard, parts=parts_of(run)))
+        return run.map(partial(self.of_shard, setups=setups_of(run)))
 
     @abstractmethod
-    def of_shard(self, shard: xr.Dataset, parts: Parts) -> xr.Dataset:
-        """Measure one shard; `parts` says what its networks were made from."""
+    def of_shard(self, shard: xr.Dataset, setups: Setups) -> xr.Dataset:
+        """Measure one shard; `setups` gives the core and task of each network."""
 
-    def recordings(self, shard: xr.Dataset, parts: Parts) -> Iterator[tuple[int, Recording]]:
-        """Yield the place and the recording of each network that has learned its task, one at a time."""
+    def recordings(self, shard: xr.Dataset, setups: Setups) -> Iterator[tuple[int, Recording]]:
+        """Yield the index and the recording of each network that has learned its task, one at a time."""
         from spatialnets.networks.recording import record
 
         epoch = scored_epoch(shard, self.epoch)
-        for place in np.flatnonzero(passing(shard, epoch, self.accuracy)).tolist():
-            made = made_of(parts, str(shard.attrs["group"]), int(shard["network"][place]))
-            yield place, record(shard.isel(network=[place]), epoch, made.core, made.task, self.trials, self.input_noise)
+        for row in np.flatnonzero(passing_mask(shard, epoch, self.accuracy)).tolist():
+            setup = setup_of(setups, str(shard.attrs["group"]), int(shard["network"][row]))
+            yield row, record(shard.isel(network=[row]), epoch, setup.core, setup.task, self.trials, self.input_noise)

@@ -1,4 +1,4 @@
-"""Selectivity: whether units represent one thing each, or several mixed."""
+"""Mixed selectivity: correlation, across units, of the variances that two task variables explain."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.analyses.decoding import DEFAULT, Decoding, decoded, refuse_unknown
-from spatialnets.analyses.selection import Parts, parts_of
-from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.analyses.decoding import DEFAULT_DECODING, Decoding, check_codes, load_or_decode
+from spatialnets.analyses.selection import Setups, setups_of
+from spatialnets.analyses.wiring import build_dataset
+from spatialnets.protocols import Analysis
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -22,48 +24,48 @@ if TYPE_CHECKING:
 __all__ = ["Selectivity", "correlation"]
 
 
-def correlation(one: ArrayLike, other: ArrayLike, where: ArrayLike = True) -> FloatArray:
-    """Return Pearson's correlation along the last dimension; NaN where one of the two does not vary or is not finite.
+def correlation(first: ArrayLike, second: ArrayLike, where: ArrayLike = True) -> FloatArray:
+    """Return Pearson's correlation along the last dimension; NaN if either input is constant or not finite.
 
     Parameters
     ----------
-    one, other
+    first, second
         Values ``(…, n)``.
     where
-        Which of them count, ``(…, n)``.
+        Mask of the values to include, ``(…, n)``.
 
     Examples
     --------
     >>> correlation([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]], [3.0, 2.0, 1.0]).tolist()
     [-1.0, nan]
     """
-    a, b, counts = np.broadcast_arrays(
-        np.asarray(one, dtype=np.float64), np.asarray(other, dtype=np.float64), np.asarray(where, dtype=bool)
+    a, b, mask = np.broadcast_arrays(
+        np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64), np.asarray(where, dtype=bool)
     )
-    number = counts.sum(axis=-1, keepdims=True)
+    count = mask.sum(axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        a, b = (np.where(counts, part, 0) for part in (a, b))
-        a, b = (np.where(counts, part - part.sum(axis=-1, keepdims=True) / number, 0) for part in (a, b))
+        a, b = (np.where(mask, values, 0) for values in (a, b))
+        a, b = (np.where(mask, values - values.sum(axis=-1, keepdims=True) / count, 0) for values in (a, b))
         spread = (a**2).sum(axis=-1) * (b**2).sum(axis=-1)
         return np.asarray(np.where(spread > 0, np.clip((a * b).sum(axis=-1) / np.sqrt(spread), -1, 1), np.nan))
 
 
 @dataclass(frozen=True)
 class Selectivity(Analysis):
-    """Whether units that represent the goal also represent the choices.
+    """Test whether the same units represent the goal and the choices.
 
-    ``selectivity_correlation`` is Pearson's correlation across units between the variances that two codes explain, as
-    `Decoding` gives them: -1 where each unit has its own code, 0 where codes are dealt to units independently. Units
-    that do not vary in a window represent nothing and do not count; in ``selectivity_correlation_all`` they do, as
-    zeros, which draws the correlation up. The paper does not say which it is. ``mean_explained_variance`` is the mean
-    over all units for every code.
+    ``selectivity_correlation`` is Pearson's correlation, across units, of the variances that two codes explain (see
+    `Decoding`): -1 if each unit represents only one code, 0 if codes are assigned to units independently. Units that
+    do not vary in a window are left out; ``selectivity_correlation_all`` includes them as zeros, which raises the
+    correlation. The paper does not state which it used. ``mean_explained_variance`` is the mean over all units, for
+    every code.
 
     Parameters
     ----------
     first, second
-        The two codes.
+        Names of the two codes.
     decoding
-        How units are decoded. If the run has that stored, it is not done again.
+        Decoding settings; a stored decoding with the same settings is reused.
 
     References
     ----------
@@ -74,46 +76,35 @@ class Selectivity(Analysis):
 
     first: str = "goal"
     second: str = "choices"
-    decoding: Decoding = DEFAULT
+    decoding: Decoding = DEFAULT_DECODING
 
     def __post_init__(self) -> None:
         if self.first == self.second:
-            raise ValueError(f"first and second must be two codes, not both {self.first!r}")
+            raise ValueError(f"first and second must be two different codes, not both {self.first!r}")
 
     def measure(self, run: Run) -> xr.Dataset:
-        return run.map(partial(self.of_shard, parts=parts_of(run), folder=run.folder))
+        return run.map(partial(self.of_shard, setups=setups_of(run), folder=run.folder))
 
-    def of_shard(self, shard: xr.Dataset, parts: Parts, folder: Path) -> xr.Dataset:
-        """Measure one shard; `parts` says what its networks were made from, `folder` where its run is."""
-        import xarray as xr
-
-        table = decoded(self.decoding, shard, parts, folder)
-        refuse_unknown((self.first, self.second), table)
+    def of_shard(self, shard: xr.Dataset, setups: Setups, folder: Path) -> xr.Dataset:
+        """Measure one shard of the run in `folder`; `setups` gives the core and task of each network."""
+        table = load_or_decode(self.decoding, shard, setups, folder)
+        check_codes((self.first, self.second), table)
         values = table["explained_variance"].transpose("network", "epoch", "window", "predictor", "unit")
         silent = table["explained_variance_all"].transpose("network", "epoch", "window", "unit").to_numpy() == 0
         first, second = (values.sel(predictor=code).to_numpy() for code in (self.first, self.second))
-        over = ("network", "epoch", "window")
-        words = f"correlation across units of what {self.first} and {self.second} explain"
-        return xr.Dataset(
+        mean = values.to_numpy().astype(np.float64).mean(axis=-1)
+        dims = ("network", "epoch", "window")
+        long_name = f"correlation across units of the variances explained by {self.first} and {self.second}"
+        coords = {name: table[name] for name in ("epoch", "window", "window_start", "predictor")}
+        return build_dataset(
             {
-                "selectivity_correlation": (
-                    over,
-                    correlation(first, second, ~silent),
-                    {"long_name": words, "units": "1"},
-                ),
+                "selectivity_correlation": (dims, correlation(first, second, ~silent), long_name, "1"),
                 "selectivity_correlation_all": (
-                    over,
-                    correlation(first, second),
-                    {"long_name": f"{words}, silent units counted as 0", "units": "1"},
+                    dims, correlation(first, second), f"{long_name}, silent units counted as 0", "1",
                 ),
                 "mean_explained_variance": (
-                    (*over, "predictor"),
-                    values.to_numpy().astype(np.float64).mean(axis=-1),
-                    {"long_name": "variance explained by a code alone, mean over units", "units": "1"},
+                    (*dims, "predictor"), mean, "variance explained by one code alone, mean over units", "1",
                 ),
             },
-            {
-                "network": shard["network"],
-                **{name: table[name] for name in ("epoch", "window", "window_start", "predictor")},
-            },
-        )
+            {"network": shard["network"], **coords},
+        )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from spatialnets.analyses.wiring import dataset_of, magnitudes
+from spatialnets.analyses.wiring import dataset_by_epoch, magnitudes
 from spatialnets.graph.propensity import small_world_propensity
 from spatialnets.graph.small_worldness import NULL_COUNTS, small_worldness
 from spatialnets.protocols import Analysis
@@ -20,17 +20,17 @@ __all__ = ["SmallWorldness"]
 
 @dataclass(frozen=True)
 class SmallWorldness(Analysis):
-    """Small-worldness of the strongest tenth of the connections, and propensity of all of them.
+    """Measure small-worldness of the strongest tenth of connections, and small-world propensity of all weights.
 
-    ``small_worldness`` is clustering against chance, which is what the authors' code computes;
-    ``small_worldness_paths`` divides it by path length against chance; ``small_world_propensity`` is of the weights
-    themselves, made undirected, and ``clustering_deficit`` and ``length_excess`` are what it consists of. See
+    ``small_worldness`` is clustering relative to random networks, as computed by the authors' code;
+    ``small_worldness_paths`` divides it by path length relative to random networks. ``small_world_propensity`` is
+    measured on the symmetrised weights; ``clustering_deficit`` and ``length_excess`` are its two components. See
     `spatialnets.graph.small_worldness.small_worldness` and `spatialnets.graph.propensity.small_world_propensity`.
 
     Parameters
     ----------
     nulls
-        Chance for the first two: random networks of the same ``"density"``, as in the paper, or of the same
+        Null model of the first two: random networks of the same ``"density"``, as in the paper, or with the same
         ``"degree"`` of every unit, which takes ten times as long.
 
     References
@@ -59,16 +59,16 @@ class SmallWorldness(Analysis):
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
         weights = magnitudes(shard)
-        as_the_paper = small_worldness(weights, nulls=self.nulls)
+        small_world = small_worldness(weights, nulls=self.nulls)
         paths = small_worldness(weights, "paths", nulls=self.nulls)
-        propensity = small_world_propensity(weights)
-        return dataset_of(
+        propensity, deficit, excess = small_world_propensity(weights)
+        return dataset_by_epoch(
             shard,
             {
-                "small_worldness": (as_the_paper, "small-worldness, as the paper computed it", "1"),
-                "small_worldness_paths": (paths, "small-worldness, with true path lengths", "1"),
-                "small_world_propensity": (propensity.propensity, "small-world propensity", "1"),
-                "clustering_deficit": (propensity.clustering_deficit, "clustering between lattice and chance", "1"),
-                "length_excess": (propensity.length_excess, "path length between chance and lattice", "1"),
+                "small_worldness": (small_world, "small-worldness, as the paper computed it", "1"),
+                "small_worldness_paths": (paths, "small-worldness, with path lengths", "1"),
+                "small_world_propensity": (propensity, "small-world propensity", "1"),
+                "clustering_deficit": (deficit, "clustering deficit relative to a lattice", "1"),
+                "length_excess": (excess, "excess path length relative to random networks", "1"),
             },
         )

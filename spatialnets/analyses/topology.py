@@ -1,4 +1,4 @@
-"""How every network is connected, at every epoch."""
+"""Graph measures of every network at every epoch: efficiency, clustering, paths, assortativity and matching."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from spatialnets.analyses.wiring import dataset_of, magnitudes
+from spatialnets.aliases import FloatArray
+from spatialnets.analyses.wiring import dataset_by_epoch, magnitudes
 from spatialnets.graph.clustering import clustering
 from spatialnets.graph.degree import assortativity
 from spatialnets.graph.matching import matching_index
 from spatialnets.graph.matrices import measure_each
 from spatialnets.graph.paths import betweenness, characteristic_path_length, efficiency, path_lengths
 from spatialnets.graph.threshold import threshold_proportional
-from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.protocols import Analysis
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Topology"]
 
-WORDS = {
+LONG_NAMES = {
     "efficiency": "global efficiency, weighted",
-    "efficiency_per_weight": "global efficiency over total weight",
+    "efficiency_per_weight": "global efficiency divided by total weight",
     "clustering_weighted": "mean weighted clustering",
     "efficiency_binary": "global efficiency of the strongest connections",
     "path_length": "mean path length of the strongest connections",
-    "connected_pairs": "share of pairs that the strongest connections connect",
+    "connected_pairs": "fraction of pairs connected by the strongest connections",
     "clustering": "mean clustering of the strongest connections",
     "betweenness": "mean betweenness in the strongest connections",
     "assortativity": "assortativity of the strongest connections, out to in",
@@ -39,24 +40,25 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Topology(Analysis):
-    """Efficiency, clustering, path length, betweenness, assortativity and matching, one number per network.
+    """Measure efficiency, clustering, path length, betweenness, assortativity and matching index of each network.
 
-    Of all weights: ``efficiency``, ``efficiency_per_weight`` (divided by the total weight) and ``clustering_weighted``
-    (Onnela). Of the strongest connections, directed and binary: ``efficiency_binary``, ``path_length``,
-    ``connected_pairs`` (those that a way connects, over which path length is a mean), ``clustering``, ``betweenness``
-    and ``assortativity``. Of those stronger still, made undirected: ``matching``. Of units and pairs the mean is taken.
+    Measured on all weights: ``efficiency``, ``efficiency_per_weight`` (divided by the total weight) and
+    ``clustering_weighted`` (Onnela). Measured on the strongest connections, directed and binary:
+    ``efficiency_binary``, ``path_length``, ``connected_pairs`` (the fraction of pairs with a path, over which path
+    length is averaged), ``clustering``, ``betweenness`` and ``assortativity``. Measured on even fewer connections, made
+    undirected: ``matching``. Measures of units and pairs are averaged.
 
     Parameters
     ----------
     density
-        Share of all possible connections that are the strongest.
+        Fraction of all possible connections to keep.
     matching_density
-        The same for the matching index: the paper's, for the networks that generative models are compared with.
+        The same for the matching index; the default is the paper's density of targets of generative models.
 
     References
     ----------
     Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, whose code measures the efficiencies; Rubinov &
-    Sporns (2010), doi:10.1016/j.neuroimage.2009.10.003; and those of the functions of `spatialnets.graph`.
+    Sporns (2010), doi:10.1016/j.neuroimage.2009.10.003; see also the functions in `spatialnets.graph`.
     """
 
     references: ClassVar[tuple[str, ...]] = (
@@ -82,21 +84,21 @@ class Topology(Analysis):
 
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
-        found = measure_each(magnitudes(shard), "topology", self._of_network, (len(WORDS),))
-        return dataset_of(
-            shard, {name: (found[..., place], words, "1") for place, (name, words) in enumerate(WORDS.items())}
+        values = measure_each(magnitudes(shard), "topology", self._of_network, (len(LONG_NAMES),))
+        return dataset_by_epoch(
+            shard, {name: (values[..., i], long_name, "1") for i, (name, long_name) in enumerate(LONG_NAMES.items())}
         )
 
     def _of_network(self, weights: FloatArray) -> FloatArray:
         n_units, total = len(weights), weights.sum()
         strongest = threshold_proportional(weights, self.density) > 0
-        few = threshold_proportional(weights, self.matching_density) > 0
-        own_efficiency = efficiency(weights)
+        fewer = threshold_proportional(weights, self.matching_density) > 0
+        weighted_efficiency = efficiency(weights)
         lengths = path_lengths(strongest)
         pairs = n_units * (n_units - 1)
-        measured = {
-            "efficiency": own_efficiency,
-            "efficiency_per_weight": own_efficiency / total if total > 0 else np.nan,
+        values = {
+            "efficiency": weighted_efficiency,
+            "efficiency_per_weight": weighted_efficiency / total if total > 0 else np.nan,
             "clustering_weighted": clustering(weights, weighted=True).mean(),
             "efficiency_binary": efficiency(strongest),
             "path_length": characteristic_path_length(strongest),
@@ -104,6 +106,6 @@ class Topology(Analysis):
             "clustering": clustering(strongest).mean(),
             "betweenness": betweenness(strongest).mean(),
             "assortativity": assortativity(strongest),
-            "matching": matching_index(few | few.T).sum() / pairs if pairs else np.nan,
+            "matching": matching_index(fewer | fewer.T).sum() / pairs if pairs else np.nan,
         }
-        return np.array([measured[name] for name in WORDS], dtype=np.float64)
+        return np.array([values[name] for name in LONG_NAMES], dtype=np.float64)

@@ -1,33 +1,42 @@
-"""Wiring: how much, how long, how redundant."""
+"""Wiring: total weight, connection lengths, their correlation, and communicability."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.communicability import communicability
 from spatialnets.graph.matrices import measure_each
-from spatialnets.protocols import Analysis, FloatArray
+from spatialnets.protocols import Analysis
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from spatialnets.runs.run import Run
 
-__all__ = ["Wiring", "dataset_of", "distances_of", "magnitudes", "weight_distance_correlation"]
+__all__ = [
+    "Wiring",
+    "build_dataset",
+    "dataset_by_epoch",
+    "distances_of",
+    "magnitudes",
+    "weight_distance_correlation",
+]
 
 
 def magnitudes(shard: xr.Dataset) -> FloatArray:
-    """Return |weights| of a shard, ``(network, epoch, pre, post)``, float64, summed over gates if there are several."""
+    """Return the magnitudes of weights, ``(network, epoch, pre, post)``, float64, summed over gates if any."""
     weights = abs(shard["weights"].astype(np.float64))
     return (weights.sum("gate", skipna=False) if "gate" in weights.dims else weights).to_numpy()
 
 
 def distances_of(shard: xr.Dataset) -> FloatArray:
-    """Return distances, ``(network, epoch, pre, post)``, float64: throughout the same if none are learned."""
+    """Return distances, ``(network, epoch, pre, post)``, float64; repeated over networks and epochs unless learned."""
     distances = shard["distances"].to_numpy().astype(np.float64)
     if distances.ndim == 4:
         return distances
@@ -35,20 +44,20 @@ def distances_of(shard: xr.Dataset) -> FloatArray:
 
 
 def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> FloatArray:
-    """Return Pearson's correlation between weight and distance over all connections that exist.
+    """Return Pearson's correlation between weight and distance over all existing connections.
 
     Parameters
     ----------
     weights
-        Magnitudes ``(…, pre, post)``. As in the paper, a connection exists where its weight is above zero, and
-        connections of a unit to itself (distance 0) count.
+        Magnitudes ``(…, pre, post)``. As in the paper, positive entries are connections, and self-connections
+        (distance 0) count.
     distances
-        ``(pre, post)``, or one for each matrix of weights.
+        ``(pre, post)``, or one matrix for each matrix of weights.
 
     Returns
     -------
     ndarray
-        ``(…)``; NaN where fewer than two connections exist, or all are equal in weight or in length.
+        ``(…)``; NaN if fewer than two connections exist, or if their weights or lengths are all equal.
 
     References
     ----------
@@ -60,39 +69,47 @@ def weight_distance_correlation(weights: FloatArray, distances: FloatArray) -> F
     -1.0
     """
 
-    def one(matrix: FloatArray, lengths: FloatArray) -> float:
+    def correlation_of(matrix: FloatArray, lengths: FloatArray) -> float:
         exists = matrix > 0
-        own, length = matrix[exists], lengths[exists]
-        if len(own) < 2 or np.ptp(own) == 0 or np.ptp(length) == 0:
+        weight, length = matrix[exists], lengths[exists]
+        if len(weight) < 2 or np.ptp(weight) == 0 or np.ptp(length) == 0:
             return np.nan
-        own, length = own - own.mean(), length - length.mean()
-        spread = float((own @ own) * (length @ length))
-        return float(np.clip(own @ length / np.sqrt(spread), -1, 1)) if spread > 0 else np.nan
+        weight, length = weight - weight.mean(), length - length.mean()
+        spread = float((weight @ weight) * (length @ length))
+        return float(np.clip(weight @ length / np.sqrt(spread), -1, 1)) if spread > 0 else np.nan
 
-    return measure_each(weights, "the correlation of weight and distance", one, beside=distances)
+    return measure_each(weights, "the correlation of weight and distance", correlation_of, second=distances)
 
 
-def dataset_of(shard: xr.Dataset, variables: Mapping[str, tuple[FloatArray, str, str]]) -> xr.Dataset:
-    """Return measurements of a shard, ``(network, epoch)`` each, given by name with their long name and unit."""
+def build_dataset(
+    variables: Mapping[str, tuple[tuple[str, ...], ArrayLike, str, str]], coords: Mapping[str, Any]
+) -> xr.Dataset:
+    """Return a dataset of variables that are given as dimensions, values, long name and unit."""
     import xarray as xr
 
     return xr.Dataset(
         {
-            name: (("network", "epoch"), values, {"long_name": words, "units": units})
-            for name, (values, words, units) in variables.items()
+            name: (dims, values, {"long_name": long_name, "units": units})
+            for name, (dims, values, long_name, units) in variables.items()
         },
-        {"network": shard["network"], "epoch": shard["epoch"]},
+        coords,
     )
+
+
+def dataset_by_epoch(shard: xr.Dataset, variables: Mapping[str, tuple[FloatArray, str, str]]) -> xr.Dataset:
+    """Return a dataset of measurements ``(network, epoch)`` that are given as values, long name and unit."""
+    coords = {"network": shard["network"], "epoch": shard["epoch"]}
+    return build_dataset({name: (("network", "epoch"), *rest) for name, rest in variables.items()}, coords)
 
 
 @dataclass(frozen=True)
 class Wiring(Analysis):
-    r"""Total weight, its correlation with distance, mean length and communicability.
+    r"""Measure total weight, its correlation with distance, mean connection length and communicability.
 
-    ``total_weight`` :math:`\sum |w|`; ``weight_distance_correlation``; ``weighted_edge_length``
-    :math:`\sum |w| D / \sum |w|`, in the geometry's unit; ``weighted_edge_length_paper``, the mean entry of the matrix
-    product :math:`|W| D`, as the paper's code has it; ``communicability``, the sum of :math:`C` off the diagonal, and
-    ``mean_communicability``, its mean.
+    ``total_weight`` is :math:`\sum |w|`; ``weight_distance_correlation`` is Pearson's correlation over connections;
+    ``weighted_edge_length`` is :math:`\sum |w| D / \sum |w|`, in the geometry's unit; ``weighted_edge_length_paper`` is
+    the mean entry of the matrix product :math:`|W| D`, as in the paper's code; ``communicability`` and
+    ``mean_communicability`` are the sum and the mean of the off-diagonal entries of :math:`C`.
 
     References
     ----------
@@ -107,30 +124,19 @@ class Wiring(Analysis):
     def of_shard(self, shard: xr.Dataset) -> xr.Dataset:
         """Measure one shard."""
         weights, distances = magnitudes(shard), distances_of(shard)
-        unit = str(shard.attrs["length_unit"])
+        unit, n_units = str(shard.attrs["length_unit"]), weights.shape[-1]
         total = measure_each(weights, "total weight", np.sum)
-        length = measure_each(weights, "length", lambda matrix, own: (matrix * own).sum(), beside=distances)
+        correlation = weight_distance_correlation(weights, distances)
+        length = measure_each(weights, "length", lambda matrix, lengths: (matrix * lengths).sum(), second=distances)
         length = np.divide(length, total, out=np.full(total.shape, np.nan), where=total > 0)
-        exchanged = measure_each(weights, "communicability", lambda matrix: communicability(matrix).sum())
-        n_units = weights.shape[-1]
+        product = measure_each(weights, "length", lambda matrix, lengths: (matrix @ lengths).mean(), second=distances)
+        summed = measure_each(weights, "communicability", lambda matrix: communicability(matrix).sum())
         variables: dict[str, tuple[FloatArray, str, str]] = {
             "total_weight": (total, "total weight", "1"),
-            "weight_distance_correlation": (
-                weight_distance_correlation(weights, distances),
-                "correlation of weight and distance",
-                "1",
-            ),
+            "weight_distance_correlation": (correlation, "correlation of weight and distance", "1"),
             "weighted_edge_length": (length, "mean connection length, weighted", unit),
-            "weighted_edge_length_paper": (
-                measure_each(weights, "length", lambda matrix, own: (matrix @ own).mean(), beside=distances),
-                "mean entry of |W| D",
-                unit,
-            ),
-            "communicability": (exchanged, "sum of communicability off the diagonal", "1"),
-            "mean_communicability": (
-                exchanged / (n_units * (n_units - 1)),
-                "mean communicability off the diagonal",
-                "1",
-            ),
+            "weighted_edge_length_paper": (product, "mean entry of |W| D", unit),
+            "communicability": (summed, "sum of off-diagonal communicability", "1"),
+            "mean_communicability": (summed / (n_units * (n_units - 1)), "mean off-diagonal communicability", "1"),
         }
-        return dataset_of(shard, variables)
+        return dataset_by_epoch(shard, variables)

@@ -1,4 +1,4 @@
-"""What weights may be."""
+"""Constraints on weights that hold throughout training."""
 
 from spatialnets.constraints.dale import Dale
 from spatialnets.constraints.layers import Layers

@@ -1,4 +1,4 @@
-"""Dale's law: a unit excites or inhibits, never both."""
+"""Dale's law: each unit is either excitatory or inhibitory."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["Dale"]
 
 @dataclass(frozen=True)
 class Dale(Constraint):
-    r"""All outgoing recurrent weights of a unit have one sign: :math:`w_{ij} = s_i |v_{ij}|`.
+    """Dale's law, one sign for all outgoing recurrent weights of a unit: :math:`w_{ij} = s_i |v_{ij}|`.
 
-    The excitatory units (:math:`s_i = 1`) are spread evenly over the numbers of units, so that on a grid or a surface
-    both kinds are found everywhere. Initial weights keep their magnitudes, but for those of inhibitory units, which
-    are larger by the ratio of both numbers so that excitation and inhibition balance; the whole is then scaled to the
-    spectral radius that it had.
+    Excitatory units (:math:`s_i = 1`) are spread evenly over the unit indices, so that both types occur everywhere on a
+    grid or a surface. Initial weights keep their magnitudes, except that those of inhibitory units are multiplied by
+    the ratio of excitatory to inhibitory units, so that excitation and inhibition balance. All weights are then scaled
+    to restore the spectral radius.
 
     Parameters
     ----------
     excitatory
-        Share of the units that excite, above 0 and below 1.
+        Fraction of excitatory units, more than 0 and less than 1.
 
     Raises
     ------
     ValueError
-        If `excitatory` is no such share.
+        If `excitatory` is out of range.
 
     References
     ----------
-    Song, Yang & Wang (2016), doi:10.1371/journal.pcbi.1004792, eqs 17-20. There :math:`[v]_+` stands for
-    :math:`|v|`; with it a connection that reaches zero gets no gradient and stays there.
+    Song, Yang & Wang (2016), doi:10.1371/journal.pcbi.1004792, eqs 17-20. They use :math:`[v]_+` instead of
+    :math:`|v|`, with which a connection that reaches zero has no gradient and stays there.
 
     Examples
     --------
@@ -54,23 +54,23 @@ class Dale(Constraint):
 
     def __post_init__(self) -> None:
         if not 0 < self.excitatory < 1:
-            raise ValueError(f"excitatory must be a share above 0 and below 1, not {self.excitatory}")
+            raise ValueError(f"excitatory must be more than 0 and less than 1, not {self.excitatory}")
 
     def signs(self, n_units: int) -> torch.Tensor:
-        """Return 1 for every unit that excites and -1 for every one that inhibits, ``(unit,)``.
+        """Return the sign of each unit, 1 if excitatory and -1 if inhibitory, ``(unit,)``.
 
         Raises
         ------
         ValueError
-            If there are too few units for both kinds.
+            If there are too few units for both types.
         """
         import torch
 
         inhibitory = round((1 - self.excitatory) * n_units)
         if not 0 < inhibitory < n_units:
-            raise ValueError(f"of {n_units} units {inhibitory} would inhibit; both kinds must be there")
+            raise ValueError(f"{inhibitory} of {n_units} units would be inhibitory; both types of units are needed")
         signs = torch.ones(n_units)
-        signs[[math.floor((place + 0.5) * n_units / inhibitory) for place in range(inhibitory)]] = -1
+        signs[[math.floor((index + 0.5) * n_units / inhibitory) for index in range(inhibitory)]] = -1
         return signs
 
     def constrained(self, free: tuple[Tensor, ...], projection: Projection) -> Tensor:

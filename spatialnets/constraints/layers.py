@@ -1,4 +1,4 @@
-"""Layers: each part of a geometry feeds the next."""
+"""Layered networks: each area of a geometry feeds the next."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["Layers"]
 
 @dataclass(frozen=True)
 class Layers(Constraint):
-    """The parts of a geometry are layers: units connect within their part and to the next one.
+    """Layers: units connect only within their area of the geometry and to the next area.
 
-    Inputs reach the first part and the readout sees the last. A layer hears of the one before with a delay of one time
-    step, as any unit hears of any other. Weights between layers are recurrent weights like others: they pay by the
-    distances of the geometry, such as those across the areas of a `union`.
+    Inputs reach the first area, and the readout receives the last. Each layer receives the activity of the previous one
+    with a delay of one time step, like all recurrent connections. Weights between layers are ordinary recurrent
+    weights: their cost depends on the distances of the geometry, such as those between the areas of a `union`.
 
     Parameters
     ----------
     feedback
-        Whether units also connect to the part before theirs.
+        Whether units also connect to the previous area.
     within
-        Whether units connect within their part.
+        Whether units connect within their area.
 
     Raises
     ------
     ValueError
-        If the geometry has but one part.
+        If the geometry has only one area.
 
     Examples
     --------
@@ -52,18 +52,18 @@ class Layers(Constraint):
     feedback: bool = False
     within: bool = True
 
-    def _open(self, projection: Projection) -> NDArray[np.bool_]:
-        part = projection.parts
-        if len(np.unique(part)) < 2:
-            raise ValueError("layers need a geometry of two or more parts, such as kind: union with areas")
+    def _allowed(self, projection: Projection) -> NDArray[np.bool_]:
+        area = projection.parts
+        if len(np.unique(area)) < 2:
+            raise ValueError("layers need a geometry with two or more areas, such as kind: union")
         if projection.name == "input":
-            return np.asarray(part == part.min())[None, :]
+            return np.asarray(area == area.min())[None, :]
         if projection.name == "readout":
-            return np.asarray(part == part.max())[:, None]
-        onward = part[None, :] - part[:, None]
-        return np.asarray((onward == 1) | ((onward == 0) & self.within) | ((onward == -1) & self.feedback))
+            return np.asarray(area == area.max())[:, None]
+        step = area[None, :] - area[:, None]
+        return np.asarray((step == 1) | ((step == 0) & self.within) | ((step == -1) & self.feedback))
 
     def constrained(self, free: tuple[Tensor, ...], projection: Projection) -> Tensor:
         import torch
 
-        return free[0] * torch.from_numpy(self._open(projection)).to(free[0])
+        return free[0] * torch.from_numpy(self._allowed(projection)).to(free[0])

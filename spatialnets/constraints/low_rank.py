@@ -1,4 +1,4 @@
-"""Recurrent weights of low rank."""
+"""Recurrent weights of limited rank."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import Constraint, Projection
+from spatialnets.validation import require_at_least
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,20 +16,20 @@ __all__ = ["LowRank"]
 
 @dataclass(frozen=True)
 class LowRank(Constraint):
-    r"""Recurrent weights of at most some rank, a product of two thin matrices: :math:`W = M N^\top`.
+    r"""Recurrent weights of limited rank, the product of two thin matrices: :math:`W = M N^\top`.
 
-    It begins with the best approximation of what weights a network without constraints begins with. What is
-    learned are :math:`M` ``(pre, rank)`` and :math:`N` ``(post, rank)``.
+    Training starts from the best approximation of the initial weights of an unconstrained network. The trained
+    parameters are :math:`M` ``(pre, rank)`` and :math:`N` ``(post, rank)``.
 
     Parameters
     ----------
     rank
-        1 or more.
+        Maximum rank, 1 or more.
 
     Raises
     ------
     ValueError
-        If the rank is less than 1, or more than there are units.
+        If the rank is less than 1 or more than the number of units.
 
     References
     ----------
@@ -50,8 +51,7 @@ class LowRank(Constraint):
     rank: int = 3
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ValueError(f"rank must be 1 or more, not {self.rank}")
+        require_at_least("rank", self.rank, 1)
 
     def constrained(self, free: tuple[Tensor, ...], projection: Projection) -> Tensor:
         return free[0] @ free[1].mT

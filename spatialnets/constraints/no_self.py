@@ -1,4 +1,4 @@
-"""No connection of a unit to itself."""
+"""Recurrent weights without self-connections."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["NoSelf"]
 
 @dataclass(frozen=True)
 class NoSelf(Constraint):
-    """Units are not connected to themselves: the diagonal of the recurrent weights is zero.
+    """No self-connections: the diagonal of the recurrent weights is zero.
 
     Examples
     --------

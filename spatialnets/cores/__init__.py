@@ -1,4 +1,4 @@
-"""How the units of a network work."""
+"""Recurrent cores: blueprints (frozen dataclasses) that build batched PyTorch modules."""
 
 from spatialnets.cores.alif import ALIF
 from spatialnets.cores.gru import GRU

@@ -1,4 +1,4 @@
-"""Integrate-and-fire units that adapt."""
+"""Leaky integrate-and-fire units with an adaptive threshold."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.cores.spiking import Spiking
 from spatialnets.protocols import Recurrent
+from spatialnets.validation import require_not_negative, require_positive
 
 if TYPE_CHECKING:
     import torch
@@ -18,44 +19,44 @@ __all__ = ["ALIF"]
 
 @dataclass(frozen=True)
 class ALIF(Spiking):
-    r"""Spiking units whose threshold rises with every spike, and falls back slowly: a memory of their own activity.
+    r"""Spiking units with an adaptive threshold, which rises with every spike and decays slowly.
 
     .. math::
         a_t = \rho \, a_{t-1} + s_{t-1}, \qquad \theta_t = \theta + c \, a_t, \qquad
         \rho = e^{-\Delta t / \tau_a}, \qquad a_0 = 0,
 
-    and :math:`\theta_t` takes the place of :math:`\theta` in `LIF`: in the spike, in the reset by subtraction and in
-    the surrogate. Gradients flow through :math:`\theta_t` but not through the reset. With :math:`c = 0` it is `LIF`.
+    and :math:`\theta_t` replaces the :math:`\theta` of `LIF` in the spike condition, the reset by subtraction and the
+    surrogate gradient. Gradients flow through :math:`\theta_t` but not through the reset. With :math:`c = 0`, the
+    units are those of `LIF`.
 
     Parameters
     ----------
     adaptation
-        :math:`c`, by how much a spike raises the threshold. Bellec et al. (2018) write :math:`\beta (1 - \rho)` for it.
+        Increase :math:`c` of the threshold per spike, :math:`\beta (1 - \rho)` in Bellec et al. (2018).
     adaptation_tau_ms
-        :math:`\tau_a`, in milliseconds.
+        Time constant :math:`\tau_a` of the adaptation, in milliseconds.
     tau_ms, tau_shape, dt_ms, tau_limits_ms, learn_tau, threshold, reset, surrogate, slope, dampening
-        As in `LIF`.
+        See `LIF`.
     readout_tau_ms, gain, input_gain
-        As in `LIF`.
+        See `LIF`.
 
     Raises
     ------
     ValueError
-        As `LIF`, or if the adaptation is negative or its time constant not positive.
+        As for `LIF`, or if `adaptation` is negative or `adaptation_tau_ms` is not positive.
 
     References
     ----------
-    Bellec et al. (2018), arXiv:1803.09574, section 2; in this notation Bellec et al. (2020),
+    Bellec et al. (2018), arXiv:1803.09574, section 2; the notation follows Bellec et al. (2020),
     doi:10.1038/s41467-020-17236-y, Methods.
 
     Examples
     --------
     >>> import torch
-    >>> def drawn(core):
-    ...     return core.build(8, 100, [torch.Generator().manual_seed(0)])
-    >>> inputs = torch.ones(1, 16, 50, 8)
-    >>> adapting, steady = (drawn(ALIF(adaptation=c))(inputs).mean() for c in (0.5, 0.0))
-    >>> bool(adapting < steady)
+    >>> def firing_rate(core):
+    ...     recurrent = core.build(8, 100, [torch.Generator().manual_seed(0)])
+    ...     return float(recurrent(torch.ones(1, 16, 50, 8)).detach().mean())
+    >>> firing_rate(ALIF(adaptation=0.5)) < firing_rate(ALIF(adaptation=0.0))
     True
     """
 
@@ -74,10 +75,8 @@ class ALIF(Spiking):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.adaptation) and self.adaptation >= 0):
-            raise ValueError(f"adaptation must be finite and not negative, not {self.adaptation}")
-        if not (math.isfinite(self.adaptation_tau_ms) and self.adaptation_tau_ms > 0):
-            raise ValueError(f"adaptation_tau_ms must be finite and positive, not {self.adaptation_tau_ms}")
+        require_not_negative("adaptation", self.adaptation)
+        require_positive("adaptation_tau_ms", self.adaptation_tau_ms)
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         from spatialnets.cores.modules.lif import Adaptation, LIFModule

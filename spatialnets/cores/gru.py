@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import Recurrent, RecurrentCore
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ __all__ = ["GRU"]
 
 @dataclass(frozen=True)
 class GRU(RecurrentCore):
-    r"""Units whose gates say how much of their state to forget and to renew.
+    r"""Gated recurrent units (GRU), whose gates control how much of the state is reset and how much is updated.
 
     .. math::
         r_t &= \sigma(x_t W_x^r + h_{t-1} W^r + b^r) \\
@@ -26,27 +26,27 @@ class GRU(RecurrentCore):
         c_t &= \tanh(x_t W_x^c + b^c + r_t \circ (h_{t-1} W^c + b')) \\
         h_t &= (1 - z_t) \circ c_t + z_t \circ h_{t-1}, \qquad h_0 = 0.
 
-    The reset gate acts after the product with the recurrent weights, as in `torch.nn.GRU`; so the candidate has a
-    second bias :math:`b'`, ``candidate_bias``. Weights are ``(network, gate, pre, post)`` in the order of `gates`:
+    As in `torch.nn.GRU`, the reset gate acts after the product with the recurrent weights, so the candidate has a
+    second bias :math:`b'` (``candidate_bias``). Weights are ``(network, gate, pre, post)`` with the gates in the order
     reset, update, candidate.
 
-    Input weights start Glorot-uniform and recurrent weights orthogonal, gate by gate; biases start at zero. Noise is
-    added to what enters the candidate.
+    In every gate, initial input weights are Glorot-uniform and recurrent weights orthogonal; biases start at zero.
+    Noise is added to the input of the candidate.
 
     Parameters
     ----------
     gain
-        Factor of the initial orthogonal recurrent weights of every gate.
+        Scale of the initial orthogonal recurrent weights of every gate.
 
     Raises
     ------
     ValueError
-        If the gain is not positive.
+        If `gain` is not positive.
 
     References
     ----------
-    Cho et al. (2014), doi:10.3115/v1/D14-1179, eqs 5-8, where the reset gate acts before the product and
-    :math:`z` and :math:`1 - z` change places.
+    Cho et al. (2014), doi:10.3115/v1/D14-1179, eqs 5-8; there the reset gate acts before the product, and
+    :math:`z` and :math:`1 - z` are swapped.
 
     Examples
     --------
@@ -64,8 +64,7 @@ class GRU(RecurrentCore):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.gain) and self.gain > 0):
-            raise ValueError(f"gain must be finite and positive, not {self.gain}")
+        require_positive("gain", self.gain)
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         from spatialnets.cores.modules.gru import GRUModule
@@ -79,8 +78,9 @@ class GRU(RecurrentCore):
         from spatialnets.cores.modules.orientation import torch_state
 
         n_inputs, n_units = recurrent.projections()["input"].shape[2:]
-        own = dict(recurrent.named_parameters())
-        bias, heard = own["bias"][0].flatten(), own["candidate_bias"][0]
+        parameters = dict(recurrent.named_parameters())
+        bias, candidate_bias = parameters["bias"][0].flatten(), parameters["candidate_bias"][0]
+        recurrent_bias = torch.cat([torch.zeros_like(bias)[:-n_units], candidate_bias])
         module = nn.GRU(n_inputs, n_units, batch_first=True)
-        module.load_state_dict(torch_state(recurrent, bias, torch.cat([torch.zeros_like(bias)[:-n_units], heard])))
+        module.load_state_dict(torch_state(recurrent, bias, recurrent_bias))
         return module

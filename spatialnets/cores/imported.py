@@ -1,4 +1,4 @@
-"""The core of networks that were trained elsewhere."""
+"""Stand-in for the core of networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Imported"]
 
 @dataclass(frozen=True)
 class Imported(RecurrentCore):
-    """Units of networks that were trained elsewhere: their weights are known, and they cannot be trained here.
+    """Core of networks that were trained elsewhere: their weights can be analysed, but they cannot be trained.
 
     Parameters
     ----------
     source
-        The file that they came from.
+        Name of the file that the weights were read from.
     sha256
-        Of the file, so that two imports differ where their files do.
+        Checksum of the file, which tells apart imports of different files with the same name.
     orientation
-        How the file's matrices lie: ``"pre_post"``, or ``"post_pre"`` where they were turned on the way in.
+        Orientation of the matrices in the file, ``"pre_post"`` or ``"post_pre"``; the latter are transposed on import.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Imported(RecurrentCore):
         return f"Imported(source={self.source!r})"
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
-        """Refuse.
+        """Raise an error, because nothing is known about how these networks were built.
 
         Raises
         ------
@@ -50,6 +50,6 @@ class Imported(RecurrentCore):
             Always.
         """
         raise UserError(
-            f"these networks were trained elsewhere and imported from {self.source}; they cannot be trained here. "
-            "What is missing of them can be imported again: spatialnets import FILE"
+            f"these networks were trained elsewhere and imported from {self.source}; they cannot be trained here. To "
+            "restore networks that are missing, import the file again: spatialnets import FILE"
         )

@@ -17,68 +17,69 @@ __all__ = ["LIF"]
 
 @dataclass(frozen=True)
 class LIF(Spiking):
-    r"""Units that integrate with a leak, and fire above a threshold: a spiking network.
+    r"""Leaky integrate-and-fire units: a spiking network.
 
     .. math::
         u_t = \beta \circ u_{t-1} + x_t W_x + s_{t-1} W + b - \theta \, s_{t-1}, \qquad
         s_t = [u_t > \theta], \qquad u_0 = s_0 = 0.
 
-    States are the spikes :math:`s_t`, 0 or 1. The readout sees them through a leaky sum :math:`y_t = \kappa y_{t-1} +
-    s_t` with :math:`\kappa = e^{-\Delta t / \tau_y}` (`trace`), which is what a readout unit with a membrane but
-    without a threshold makes of them; or their count, :math:`\kappa = 1`.
+    States are the spikes :math:`s_t`, 0 or 1. The readout receives their leaky sum :math:`y_t = \kappa y_{t-1} + s_t`
+    with :math:`\kappa = e^{-\Delta t / \tau_y}` (`trace`), the potential of a leaky readout unit without a threshold;
+    with :math:`\kappa = 1` it receives spike counts.
 
-    Every unit has a time constant of its own, :math:`\beta = e^{-\Delta t / \tau}`. At first it is drawn from a gamma
-    distribution and kept within limits, by default those of the spiking seRNN; then :math:`\beta` is learned, and taken
-    as 0 below 0 and as 1 above 1.
+    Every unit has a decay factor :math:`\beta = e^{-\Delta t / \tau}`. Initial time constants :math:`\tau` are drawn
+    from a gamma distribution and clipped to limits, by default those of the spiking seRNN. :math:`\beta` is then
+    learned; it is clipped to [0, 1] where it is used.
 
-    A spike has no derivative. On the way back a surrogate stands for it, a function of the distance to threshold
-    :math:`v = u_t - \theta` with slope :math:`k`, times `dampening`:
+    A spike has no derivative. The backward pass replaces it by a surrogate, a function of the distance to threshold
+    :math:`v = u_t - \theta` with slope :math:`k`, multiplied by `dampening`:
 
     - ``fast_sigmoid``: :math:`(1 + k |v|)^{-2}`, with :math:`k = 25`;
     - ``triangular``: :math:`\max(0, 1 - k |v|)`, with :math:`k = 1`;
     - ``arctan``: :math:`1 / (1 + (\pi k v / 2)^2)`, with :math:`k = 2`.
 
-    No gradient flows through the reset. It is `snntorch.RLeaky` step by step, whose two biases are added here into one.
+    No gradient flows through the reset. The dynamics are those of `snntorch.RLeaky`, with its two biases merged into
+    one.
 
-    Input weights start Glorot-uniform and recurrent weights orthogonal, so that each weight has a standard deviation of
-    :math:`1 / \sqrt n`. With the default threshold and time constants, a twentieth of the units firing at a time then
-    moves the potential of a unit by about as much as the threshold; if a network is silent, `input_gain` is what to
-    raise. Noise is added to what enters the potential at every step.
+    Initial input weights are Glorot-uniform and recurrent weights orthogonal, so each recurrent weight has a standard
+    deviation of :math:`1 / \sqrt n`. With the default threshold and time constants, 5 % of the units firing together
+    then shift the potential of a unit by about the threshold; if a network is silent, increase `input_gain`. Noise is
+    added to the input of the membrane potential at every step.
 
     Parameters
     ----------
     tau_ms
         Mean of the distribution of initial time constants, in milliseconds.
     tau_shape
-        Shape of that gamma distribution; None gives every unit `tau_ms`.
+        Shape of the gamma distribution; None gives every unit `tau_ms`.
     dt_ms
-        How long a step of the task is, in milliseconds.
+        Duration of one time step of the task, in milliseconds.
     tau_limits_ms
         Shortest and longest initial time constant, in milliseconds.
     learn_tau
         Whether time constants are learned.
     threshold
-        :math:`\theta`.
+        Firing threshold :math:`\theta`.
     reset
-        ``"subtract"``: the threshold is taken from the potential of a unit that fired. ``"zero"``: its potential is
-        zero at the next step, whatever enters.
+        ``"subtract"`` subtracts the threshold from the potential of a unit that fired; ``"zero"`` sets its potential
+        to zero at the next step, whatever its input.
     surrogate
         ``"fast_sigmoid"`` (SuperSpike), ``"triangular"`` or ``"arctan"``.
     slope
-        :math:`k`; by default that given above. The spiking seRNN had 100.
+        Slope :math:`k`; the default depends on the surrogate, see above. The spiking seRNN uses 100.
     dampening
-        Factor of the surrogate, such as 0.3 in Bellec et al. (2018).
+        Factor that scales the surrogate, such as 0.3 in Bellec et al. (2018).
     readout_tau_ms
-        Time constant of the readout, :math:`\tau_y`, in milliseconds; None counts spikes.
+        Time constant :math:`\tau_y` of the readout, in milliseconds; None counts spikes.
     gain
-        Factor of the initial orthogonal recurrent weights.
+        Scale of the initial orthogonal recurrent weights.
     input_gain
-        Factor of the initial input weights.
+        Scale of the initial input weights.
 
     Raises
     ------
     ValueError
-        If a word is not one of these, or a number out of its range.
+        If `reset` or `surrogate` is unknown, or a number is out of range.
 
     References
     ----------

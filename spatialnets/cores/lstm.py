@@ -1,4 +1,4 @@
-"""Long short-term memory."""
+"""Long short-term memory units."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import Recurrent, RecurrentCore
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ __all__ = ["LSTM"]
 
 @dataclass(frozen=True)
 class LSTM(RecurrentCore):
-    r"""Units with a memory cell, and gates that let in, keep and let out.
+    r"""Long short-term memory (LSTM): units with a memory cell and input, forget and output gates.
 
     .. math::
         i_t &= \sigma(x_t W_x^i + h_{t-1} W^i + b^i) \\
@@ -27,23 +28,24 @@ class LSTM(RecurrentCore):
         o_t &= \sigma(x_t W_x^o + h_{t-1} W^o + b^o) \\
         c_t &= f_t \circ c_{t-1} + i_t \circ g_t, \qquad h_t = o_t \circ \tanh c_t, \qquad h_0 = c_0 = 0.
 
-    States are the :math:`h_t`; the cells :math:`c_t` stay within. It is `torch.nn.LSTM`, whose two biases are added
-    here into one. Weights are ``(network, gate, pre, post)`` in the order of `gates`: input, forget, cell, output.
+    States are the :math:`h_t`; the cells :math:`c_t` are internal. The dynamics are those of `torch.nn.LSTM`, with its
+    two biases merged into one. Weights are ``(network, gate, pre, post)`` with the gates in the order input, forget,
+    cell, output.
 
-    Input weights start Glorot-uniform and recurrent weights orthogonal, gate by gate; biases start at zero, but for
-    the forget gate's. Noise is added to what enters :math:`g_t`.
+    In every gate, initial input weights are Glorot-uniform and recurrent weights orthogonal. Biases start at zero,
+    except in the forget gate. Noise is added to the input of :math:`g_t`.
 
     Parameters
     ----------
     gain
-        Factor of the initial orthogonal recurrent weights of every gate.
+        Scale of the initial orthogonal recurrent weights of every gate.
     forget_bias
-        Initial bias of the forget gate; at 1 cells begin by remembering, as in Keras.
+        Initial bias of the forget gate; at 1, the default of Keras, cells initially retain their content.
 
     Raises
     ------
     ValueError
-        If the gain is not positive, or the bias not finite.
+        If `gain` is not positive, or `forget_bias` is not finite.
 
     References
     ----------
@@ -67,8 +69,7 @@ class LSTM(RecurrentCore):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.gain) and self.gain > 0):
-            raise ValueError(f"gain must be finite and positive, not {self.gain}")
+        require_positive("gain", self.gain)
         if not math.isfinite(self.forget_bias):
             raise ValueError(f"forget_bias must be finite, not {self.forget_bias}")
 

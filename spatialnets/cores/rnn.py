@@ -1,13 +1,13 @@
-"""The plain recurrent network of the paper."""
+"""The simple recurrent network (Elman RNN) of the paper."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from spatialnets.protocols import Recurrent, RecurrentCore
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     import torch
@@ -18,18 +18,18 @@ __all__ = ["RNN"]
 
 @dataclass(frozen=True)
 class RNN(RecurrentCore):
-    r"""Units that sum their inputs: :math:`h_t = f(x_t W_x + h_{t-1} W_h + b)`, :math:`h_0 = 0`.
+    r"""Simple recurrent network: :math:`h_t = f(x_t W_x + h_{t-1} W_h + b)`, :math:`h_0 = 0`.
 
-    Input weights start Glorot-uniform, recurrent weights orthogonal, biases at zero, as in Keras.
+    As in Keras, initial input weights are Glorot-uniform, recurrent weights orthogonal and biases zero.
 
     Parameters
     ----------
     nonlinearity
         :math:`f`: ``"relu"`` (the paper) or ``"tanh"``.
     gain
-        Factor of the initial orthogonal recurrent weights.
+        Scale of the initial orthogonal recurrent weights.
     n_units
-        How many units; by default as many as the geometry holds.
+        Number of units; by default the number of positions of the geometry.
 
     References
     ----------
@@ -55,8 +55,7 @@ class RNN(RecurrentCore):
         super().__post_init__()
         if self.nonlinearity not in ("relu", "tanh"):
             raise ValueError(f"nonlinearity must be relu or tanh, not {self.nonlinearity!r}")
-        if not (math.isfinite(self.gain) and self.gain > 0):
-            raise ValueError(f"gain must be finite and positive, not {self.gain}")
+        require_positive("gain", self.gain)
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         from spatialnets.cores.modules.rnn import RNNModule

@@ -1,4 +1,4 @@
-"""What all spiking units have in common."""
+"""Parameters and readout trace shared by all spiking cores."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from spatialnets.protocols import RecurrentCore
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["Spiking"]
 
-SLOPES = {"fast_sigmoid": 25.0, "triangular": 1.0, "arctan": 2.0}
+DEFAULT_SLOPES = {"fast_sigmoid": 25.0, "triangular": 1.0, "arctan": 2.0}
 
 
 @dataclass(frozen=True)
 class Spiking(RecurrentCore):
-    """Units that fire: the fields of `LIF`, and what the readout sees of spikes."""
+    """Base of the spiking cores; `LIF` documents the fields."""
 
     takes_noise: ClassVar[bool] = True
 
@@ -42,29 +43,29 @@ class Spiking(RecurrentCore):
         positive = ("tau_ms", "tau_shape", "dt_ms", "threshold", "slope", "dampening", "readout_tau_ms", "gain")
         for name in (*positive, "input_gain"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be finite and positive, not {value}")
+            if value is not None:
+                require_positive(name, value)
         if self.reset not in ("subtract", "zero"):
             raise ValueError(f"reset must be subtract or zero, not {self.reset!r}")
-        if self.surrogate not in SLOPES:
-            raise ValueError(f"surrogate must be one of {', '.join(SLOPES)}, not {self.surrogate!r}")
+        if self.surrogate not in DEFAULT_SLOPES:
+            raise ValueError(f"surrogate must be one of {', '.join(DEFAULT_SLOPES)}, not {self.surrogate!r}")
         limits = self.tau_limits_ms
         if len(limits) != 2 or not 0 < limits[0] <= limits[1]:
-            raise ValueError(f"tau_limits_ms must be the shortest and the longest time constant, not {limits}")
+            raise ValueError(f"tau_limits_ms must be the shortest and the longest time constant in ms, not {limits}")
 
     @property
     def slope_or_default(self) -> float:
-        """How steep the surrogate is: `slope`, or what is usual for that surrogate."""
-        return SLOPES[self.surrogate] if self.slope is None else self.slope
+        """Slope of the surrogate: `slope`, or the default of the chosen surrogate."""
+        return DEFAULT_SLOPES[self.surrogate] if self.slope is None else self.slope
 
     def trace(self, states: Tensor) -> Tensor:
-        """Return what the readout sees: spikes summed over time, forgotten with `readout_tau_ms` unless that is None.
+        """Return the input of the readout: spike counts, or leaky sums with the time constant `readout_tau_ms`.
 
         Parameters
         ----------
         states
             Spikes, ``(network, trial, time, unit)``.
         """
-        from spatialnets.cores.modules.filtering import filtered
+        from spatialnets.cores.modules.filtering import leaky_sum
 
-        return filtered(states, 1.0 if self.readout_tau_ms is None else math.exp(-self.dt_ms / self.readout_tau_ms))
+        return leaky_sum(states, 1.0 if self.readout_tau_ms is None else math.exp(-self.dt_ms / self.readout_tau_ms))

@@ -1,4 +1,4 @@
-"""A core that is the user's own torch module."""
+"""Core that trains a PyTorch module of the user."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from spatialnets.cores.modules.module_contract import ModuleSpec
+
 __all__ = ["Wrapped"]
 
-# how torch.nn names its weights and orders its gates
+# modules of torch.nn whose parameter names and gates are known
 TORCH_GATES = {
     "torch.nn:RNN": ("recurrent",),
     "torch.nn:GRU": ("reset", "update", "candidate"),
@@ -26,36 +28,36 @@ TORCH_GATES = {
 
 @dataclass(frozen=True)
 class Wrapped(RecurrentCore):
-    """Units of a torch module of your own, which is trained as it is, under any regularizer.
+    """Recurrent PyTorch module of your own, trained as it is under any regularizer.
 
-    Its ``forward`` maps inputs ``(trial, time, input)`` to states ``(trial, time, unit)``, or to a tuple of which the
-    first are the states. Trials must not know of each other, nor the past of the future. It must not draw random
-    numbers or keep anything between calls (dropout, batch norm): a network would not be the same alone and among
-    others. A parameter that needs no gradient stays what it was.
+    Its ``forward`` maps inputs ``(trial, time, input)`` to states ``(trial, time, unit)``, or to a tuple whose first
+    element is the states. Trials must be independent, and states must not depend on later inputs. The module must not
+    draw random numbers or keep anything between calls (dropout, batch norm): a network must compute the same alone and
+    in a batch of networks. Parameters with ``requires_grad=False`` keep their initial values.
 
     Parameters
     ----------
     module_factory
-        What builds the module, called with the number of inputs and of units: ``"package.module:function"``, or in
-        Python a function that other processes can import by such a name. ``"torch.nn:RNN"``, ``"torch.nn:GRU"`` and
-        ``"torch.nn:LSTM"`` need nothing else.
+        Function that builds the module from the number of inputs and the number of units: its import name
+        ``"package.module:function"`` or, in Python, the function itself, which other processes must be able to import.
+        ``"torch.nn:RNN"``, ``"torch.nn:GRU"`` and ``"torch.nn:LSTM"`` need no other fields.
     weight
-        Where the recurrent weights are in the module, such as ``"cell.hh.weight"``; the matrices of several gates are
-        stacked along post.
+        Path of the recurrent weights in the module, such as ``"cell.hh.weight"``; the matrices of several gates are
+        concatenated along post.
     input_weight
-        The same of the input weights, with as many gates.
+        Path of the input weights, with the same gates.
     orientation
-        How these matrices lie: ``"post_pre"``, ``(gate * post, pre)``, as in `torch.nn`, or ``"pre_post"``,
+        Orientation of both matrices: ``"post_pre"``, ``(gate * post, pre)``, as in `torch.nn`, or ``"pre_post"``,
         ``(pre, gate * post)``.
     gates
-        The names of the gates, in the order in which they are stacked.
+        Names of the gates, in the order in which they are concatenated.
 
     Raises
     ------
     ValueError
-        If the factory has no name that can be imported, or a field makes no sense.
+        If the factory cannot be imported by its name, or a field is missing or invalid.
     UserError
-        If the factory cannot be imported.
+        If an import name cannot be imported.
 
     Examples
     --------
@@ -76,92 +78,101 @@ class Wrapped(RecurrentCore):
     weight: str | None = None
     input_weight: str | None = None
     orientation: Literal["post_pre", "pre_post"] = "post_pre"
-    # of this core each has its own
+    # a field here, where other cores have a class variable
     gates: tuple[str, ...] = field(default=(), kw_only=True)  # type: ignore[misc]
 
     def __post_init__(self) -> None:
-        name = self.module_factory if isinstance(self.module_factory, str) else _name_of(self.module_factory)
-        name = name.replace("torch.nn.modules.rnn:", "torch.nn:")  # where torch.nn.GRU says that it is from
-        of_torch = name in TORCH_GATES
-        _imported(name)
+        name = self.module_factory if isinstance(self.module_factory, str) else _import_name(self.module_factory)
+        name = name.replace("torch.nn.modules.rnn:", "torch.nn:")  # the module in which torch.nn.GRU is defined
+        _import_factory(name)
         object.__setattr__(self, "module_factory", name)
         object.__setattr__(self, "gates", tuple(self.gates) or TORCH_GATES.get(name, ("recurrent",)))
-        if of_torch and self.weight is None:
-            object.__setattr__(self, "weight", "weight_hh_l0")
-        if of_torch and self.input_weight is None:
-            object.__setattr__(self, "input_weight", "weight_ih_l0")
-        for which, example in (("weight", "cell.hh.weight"), ("input_weight", "cell.ih.weight")):
-            if not getattr(self, which):
-                weights = "input weights" if which == "input_weight" else "recurrent weights"
-                raise ValueError(f"{which} is where the {weights} are in the module, such as '{example}'")
+        for path_field, default in (("weight", "weight_hh_l0"), ("input_weight", "weight_ih_l0")):
+            if name in TORCH_GATES and getattr(self, path_field) is None:
+                object.__setattr__(self, path_field, default)
+        if not self.weight or not self.input_weight:
+            raise ValueError(self._missing_paths())
         if self.weight == self.input_weight:
-            raise ValueError(f"weight and input_weight are both {self.weight!r}; they must be two matrices")
+            raise ValueError(f"weight and input_weight are both {self.weight!r}; expected two different parameters")
         if self.orientation not in ("post_pre", "pre_post"):
             raise ValueError(f"orientation must be post_pre or pre_post, not {self.orientation!r}")
         if len(set(self.gates)) < len(self.gates):
             raise ValueError(f"gates must have different names, not {self.gates!r}")
         super().__post_init__()
 
-    def factory(self) -> Callable[[int, int], Any]:
-        """Return what builds the module.
-
-        Raises
-        ------
-        UserError
-            If it cannot be imported.
-        """
-        return _imported(str(self.module_factory))
-
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         import torch
 
-        from spatialnets.cores.modules.module_contract import check_module, made
+        from spatialnets.cores.modules.module_contract import check_module
         from spatialnets.cores.modules.wrapped import WrappedModule
 
-        check_module(self, n_inputs, n_units)
+        spec = self._spec()
+        check_module(spec, n_inputs, n_units)
         seeds = [int(torch.randint(2**63 - 1, (), generator=generator)) for generator in generators]
-        return WrappedModule(self, [made(self, n_inputs, n_units, seed) for seed in seeds], n_inputs)
+        return WrappedModule(spec, [spec.build(n_inputs, n_units, seed) for seed in seeds], n_inputs)
 
     def facts(self, n_inputs: int, n_units: int) -> dict[str, str]:
         import torch
 
-        built: Any = self.build(n_inputs, n_units, [torch.Generator().manual_seed(0)])
-        return {"module": f"{self.module_factory} is computed {built.way()}"}
+        recurrent: Any = self.build(n_inputs, n_units, [torch.Generator().manual_seed(0)])
+        return {"module": f"{self.module_factory} is computed {recurrent.execution()}"}
 
     def to_torch(self, recurrent: Recurrent) -> nn.Module:
-        built: Any = recurrent
-        return built.plain(0)
+        wrapped: Any = recurrent
+        return wrapped.to_module(0)
+
+    def _spec(self) -> ModuleSpec:
+        from spatialnets.cores.modules.module_contract import ModuleSpec
+
+        name = str(self.module_factory)
+        weight, input_weight = self.weight or "", self.input_weight or ""
+        return ModuleSpec(name, _import_factory(name), weight, input_weight, self.orientation, self.gates)
+
+    def _missing_paths(self) -> str:
+        """Return the message about missing paths of weights, with the parameters of an example module."""
+        roles = {
+            "weight": "recurrent weights, such as 'cell.hh.weight'",
+            "input_weight": "input weights, such as 'cell.ih.weight'",
+        }
+        missing = " and ".join(f"{name} ({role})" for name, role in roles.items() if not getattr(self, name))
+        message = f"missing {missing}; expected names of parameters of the module"
+        try:
+            module = self._spec().build(n_inputs=8, n_units=64, seed=0)
+        except UserError:  # the factory may fail with these numbers, and work with those of the task
+            return message
+        names = ", ".join(name for name, _ in module.named_parameters())
+        return f"{message}, which are {names or 'none'}"
 
 
-def _name_of(factory: Callable[[int, int], Any]) -> str:
+def _import_name(factory: Callable[[int, int], Any]) -> str:
     """Return the name by which a function or class can be imported."""
     name = f"{getattr(factory, '__module__', None)}:{getattr(factory, '__qualname__', None)}"
     try:
-        same = _imported(name) is factory
+        importable = _import_factory(name) is factory
     except UserError:
-        same = False
-    if not same:
+        importable = False
+    if not importable:
         raise ValueError(
-            f"module_factory {factory!r} has no name that it can be imported by, which an experiment needs to be "
-            "written down and to be trained in other processes: define it with def at the top of a module (no lambda, "
-            "no function in a function, no partial)"
+            f"module_factory {factory!r} cannot be imported by name, which is needed to write the experiment to a file "
+            "and to train it in other processes; define it with def or class at the top level of a module (no lambda, "
+            "nested function or partial)"
         )
     return name
 
 
-def _imported(name: str) -> Callable[[int, int], Any]:
+def _import_factory(name: str) -> Callable[[int, int], Any]:
     module, _, path = name.partition(":")
     if not module or not path:
-        raise UserError(f"module_factory {name!r} is no name of a function: expected package.module:function")
+        raise UserError(f"module_factory {name!r} is not an import name; expected package.module:function")
     try:
-        found: Any = import_module(module)
+        factory: Any = import_module(module)
         for attribute in path.split("."):
-            found = getattr(found, attribute)
+            factory = getattr(factory, attribute)
     except Exception as error:  # importing runs the user's code
         raise UserError(
-            f"module_factory '{name}' cannot be imported ({type(error).__name__}: {error}); write "
+            f"module_factory '{name}' cannot be imported ({type(error).__name__}: {error}); expected "
             "package.module:function, with the package installed or its folder in PYTHONPATH"
         ) from error
-    if not callable(found):
-        raise UserError(f"module_factory '{name}' is no function but {type(found).__name__}")
-    return found
+    if not callable(factory):
+        raise UserError(f"module_factory '{name}' is of type {type(factory).__name__}; expected a function or a class")
+    return factory

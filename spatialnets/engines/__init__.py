@@ -1,1 +1,1 @@
-"""Where the shards of a run are computed."""
+"""Engines: where the shards of a run are trained and measured."""

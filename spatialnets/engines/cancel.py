@@ -1,60 +1,59 @@
-"""Cancelling a run, from any shell and any machine that sees its folder."""
+"""Cancel a run from any shell, on any machine that sees its folder."""
 
 from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
 
-from spatialnets.engines.choice import engine_noted
-from spatialnets.engines.claim import at_work, cancellation
-from spatialnets.engines.driver import driver, is_driven
+from spatialnets.engines.choice import engine_from_note
+from spatialnets.engines.claim import cancellation_file, claimed_jobs
+from spatialnets.engines.driver import driver_note, has_driver
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import write_text
 from spatialnets.runs.run import Run
 
 __all__ = ["cancel"]
 
-POLL = 0.2  # seconds
+POLL_SECONDS = 0.2
 
 
 def cancel(run: Run, timeout: float) -> bool:
-    """Stop whatever computes a run; what is stored is kept.
+    """Stop the processes that compute a run; stored results are kept.
 
     Parameters
     ----------
     run
-        Which run.
+        The run.
     timeout
-        Seconds to wait for the processes that compute it.
+        Seconds to wait for the processes to stop.
 
     Returns
     -------
     bool
-        Whether nobody computes it any more.
+        True if no process computes the run any more.
 
     Raises
     ------
     RunError
-        If the folder cannot be written, or a scheduler does not do as it is told, which leaves the run cancelled.
+        If the folder cannot be written, or if the scheduler did not cancel its jobs; then the run is cancelled anyway.
     """
-    sign = cancellation(run.folder)
-    said = f"{datetime.now(UTC).isoformat(timespec='seconds')}\n"
-    write_text(sign, said)
-    engine, untold = engine_noted(driver(run)), None
+    file, content = cancellation_file(run.folder), f"{datetime.now(UTC).isoformat(timespec='seconds')}\n"
+    write_text(file, content)
+    engine, failure = engine_from_note(driver_note(run)), None
     if engine is not None:
         try:
             engine.cancel(run)
-        except RunError as error:  # the sign stops who is at work all the same
-            untold = error
+        except RunError as error:  # the file stops running processes all the same
+            failure = error
     until = time.monotonic() + timeout
-    while is_driven(run) or at_work(run):
+    while has_driver(run) or claimed_jobs(run):
         if time.monotonic() > until:
             return False
-        if not sign.exists():  # one who had just begun took it for an old one
-            write_text(sign, said)
-        time.sleep(POLL)
-    if untold is not None:
+        if not file.exists():  # a process that was just starting took it for an old one and removed it
+            write_text(file, content)
+        time.sleep(POLL_SECONDS)
+    if failure is not None:
         raise RunError(
-            f"{untold}. The run is cancelled all the same: nobody computes it, and jobs that wait end when they begin"
-        ) from untold
+            f"{failure}. The run is cancelled anyway: no process is computing it, and waiting jobs end when they start"
+        ) from failure
     return True

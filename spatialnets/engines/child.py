@@ -1,4 +1,4 @@
-"""A process that does not outlive the one that started it."""
+"""Processes that do not outlive the process that started them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["die_with_parent", "run_as_child"]
+__all__ = ["die_with_parent", "run_child"]
 
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process at once when the one that started it dies, however that ends.
+    """Have the kernel kill this process as soon as its parent dies, however that happens.
 
-    Elsewhere than on Linux nothing is done: there, such a process ends at its next report, which nobody reads.
+    On systems other than Linux this does nothing; there, an orphaned process ends when it next reports to its parent.
 
     Parameters
     ----------
     parent
-        The process that started this one; if it is dead already, this one ends here.
+        Process ID of the parent; if it is dead already, this process exits at once.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -31,32 +31,31 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def run_as_child(
+def run_child(
     command: Sequence[str], environment: Mapping[str, str], paths: Sequence[str], wanted: Callable[[], bool]
 ) -> tuple[int, str]:
-    """Run `spatialnets work` as a process that dies with this one.
+    """Run `spatialnets work` in a process that dies with this one.
 
     Parameters
     ----------
     command
-        Its words.
+        The program and its arguments.
     environment
-        Variables besides those of this process.
+        Environment variables to add to those of this process.
     paths
-        Where else it looks for modules.
+        Folders to add to the module search path.
     wanted
-        Asked twice a second: whether it is still to go on.
+        Called twice a second; the process is stopped when it returns False.
 
     Returns
     -------
     tuple of int and str
-        Its exit status, and what it said: of one that failed, its last line.
+        Exit status and output; for a process that failed, the last line of its error output.
     """
-    known = os.environ.get("PYTHONPATH", "")
-    together = os.pathsep.join([*paths, *filter(None, [known])])
+    search_path = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
         [*command, "--parent", str(os.getpid())],
-        env={**os.environ, **environment, **({"PYTHONPATH": together} if together else {})},
+        env={**os.environ, **environment, **({"PYTHONPATH": search_path} if search_path else {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -76,5 +75,4 @@ def run_as_child(
         if process.poll() is None:
             process.kill()
             process.wait()
-    said = out if process.returncode == 0 else (err.strip().splitlines() or [""])[-1]
-    return process.returncode, said
+    return process.returncode, out if process.returncode == 0 else (err.strip().splitlines() or [""])[-1]

@@ -1,4 +1,4 @@
-"""The engine that is asked for, in words or in Python."""
+"""The choice of an engine: in Python, by overrides on the command line, or by a note in a run's folder."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.local import Here
 from spatialnets.errors import DeclarationError, RunError
 from spatialnets.experiments.blocks import FAMILY_OF, Builder
-from spatialnets.experiments.declaration import Node, from_plain, parse
+from spatialnets.files.yaml_nodes import Node, from_plain, parse
 
-__all__ = ["chosen", "engine_noted", "engine_of", "is_engine_word", "words_of"]
+__all__ = ["choose_engine", "engine_from_note", "engine_options", "is_engine_override", "parse_engine"]
 
 
-def chosen(engine: Engine | None, workers: int | None) -> Engine:
-    """Return an engine, by default this machine, with so many jobs at a time if that is said.
+def choose_engine(engine: Engine | None, workers: int | None) -> Engine:
+    """Return the given engine, by default this machine, with `workers` jobs at a time unless that is None.
 
     Raises
     ------
@@ -35,38 +35,38 @@ def chosen(engine: Engine | None, workers: int | None) -> Engine:
         raise RunError(str(error)) from error
 
 
-def is_engine_word(word: str) -> bool:
-    """Tell whether a word of a command line is about the engine.
+def is_engine_override(word: str) -> bool:
+    """Tell whether an argument of a command line is an override of the engine.
 
     Examples
     --------
-    >>> is_engine_word("engine=dask"), is_engine_word("engine.workers=2"), is_engine_word("geometry=sphere")
+    >>> is_engine_override("engine=dask"), is_engine_override("engine.workers=2"), is_engine_override("geometry=sphere")
     (True, True, False)
     """
     key, equals, _ = word.partition("=")
     return bool(equals) and key.strip().partition(".")[0] == "engine"
 
 
-def engine_of(words: Sequence[str]) -> Engine | None:
-    """Return the engine that words such as ``engine=processes engine.workers=2`` name; None if there are no words.
+def parse_engine(overrides: Sequence[str]) -> Engine | None:
+    """Return the engine that overrides such as ``engine=processes engine.workers=2`` declare; None if there are none.
 
     Raises
     ------
     DeclarationError
-        With every mistake in them.
+        If overrides are invalid; it lists all mistakes.
 
     Examples
     --------
-    >>> engine_of(["engine=processes", "engine.workers=2"])
+    >>> parse_engine(["engine=processes", "engine.workers=2"])
     Processes(workers=2)
     """
-    if not words:
+    if not overrides:
         return None
     problems: list[str] = []
     block: dict[str, Node] = {"kind": Node("here", "by default")}
-    for word in words:
-        key, equals, text = word.partition("=")
-        path, mark = key.strip().split("."), f"word '{word}'"
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        path, mark = key.strip().split("."), f"override '{override}'"
         if not equals or path[0] != "engine" or len(path) > 2 or path[-1] in ("", "kind"):
             problems.append(f"{mark}: expected engine=NAME or engine.FIELD=VALUE, such as engine.workers=2")
             continue
@@ -77,51 +77,51 @@ def engine_of(words: Sequence[str]) -> Engine | None:
             continue
         block[path[1] if len(path) == 2 else "kind"] = Node(value.value, mark)
     builder = Builder(problems, {}, families={**FAMILY_OF, Engine: "engine"})
-    marks = ", ".join(f"word '{word}'" for word in words)
-    made = builder.build("engine", Node(dict(block), marks), "engine") if not problems else None
+    marks = ", ".join(f"override '{override}'" for override in overrides)
+    engine = builder.build("engine", Node(dict(block), marks), "engine") if not problems else None
     if problems:
         raise DeclarationError(problems)
-    assert isinstance(made, Engine)
-    return made
+    assert isinstance(engine, Engine)
+    return engine
 
 
-def words_of(engine: Engine) -> str:
-    """Return the words of a command line that name an engine, all but `detach`, to go on with.
+def engine_options(engine: Engine) -> str:
+    """Return the overrides that declare an engine, except `detach`, for messages on how to continue.
 
     Examples
     --------
-    >>> words_of(engine_of(["engine=processes", "engine.workers=2"]))
+    >>> engine_options(parse_engine(["engine=processes", "engine.workers=2"]))
     'engine=processes engine.workers=2'
     """
-    others = [
+    changed = [
         field for field in fields(engine) if field.name != "detach" and getattr(engine, field.name) != field.default
     ]
     return shlex.join(
         [
             f"engine={registry.name_of('engine', type(engine))}",
-            *(f"engine.{field.name}={_written(getattr(engine, field.name))}" for field in others),
+            *(f"engine.{field.name}={_as_yaml(getattr(engine, field.name))}" for field in changed),
         ]
     )
 
 
-def _written(value: Any) -> str:
-    """Return what is read as a value again."""
+def _as_yaml(value: Any) -> str:
+    """Return text that is parsed as the value."""
     if isinstance(value, str):
         try:
-            if parse(value, "a word", lines=False).value == value:
+            if parse(value, "value", lines=False).value == value:
                 return value
         except DeclarationError:
             pass
     return json.dumps(value)
 
 
-def engine_noted(note: Mapping[str, Any] | None) -> Engine | None:
-    """Return the engine of a note in a run's folder (`spatialnets.engines.driver.driver`).
+def engine_from_note(note: Mapping[str, Any] | None) -> Engine | None:
+    """Return the engine that a driver noted in a run's folder (`spatialnets.engines.driver.driver_note`).
 
-    None if there is no note, or the engine is not installed here: no other code that a folder names is imported.
+    None if there is no note, or if the engine is not installed here; code that a folder names is never imported.
     """
     if note is None or note.get("engine") not in registry.names("engine") or not isinstance(note.get("fields"), dict):
         return None
     block = from_plain({"kind": note["engine"], **note["fields"]}, "engine.json")
-    made = Builder([], {}, families={**FAMILY_OF, Engine: "engine"}).build("engine", block, "engine")
-    return made if isinstance(made, Engine) else None
+    engine = Builder([], {}, families={**FAMILY_OF, Engine: "engine"}).build("engine", block, "engine")
+    return engine if isinstance(engine, Engine) else None

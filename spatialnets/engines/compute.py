@@ -1,7 +1,8 @@
-"""Computing an experiment: the shards that its folder does not hold yet, on whatever engine."""
+"""Train the shards of an experiment that its run folder does not hold yet, and estimate time and disk space."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,25 +10,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialnets.engines.choice import chosen
-from spatialnets.engines.driver import driving
+from spatialnets.engines.choice import choose_engine
+from spatialnets.engines.driver import register_driver
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.slurm.engine import Slurm
-from spatialnets.engines.slurm.submissions import refuse_beside
+from spatialnets.engines.slurm.submissions import require_no_active_tasks
 from spatialnets.engines.threads import arithmetic
-from spatialnets.engines.train_job import ShardJob
+from spatialnets.engines.train_job import TrainJob
 from spatialnets.errors import RunError, UserError
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.progress import NoProgress, Progress
-from spatialnets.runs.folder import THREADS, open_or_create, record_session, stored
+from spatialnets.registry import name_of
+from spatialnets.runs.folder import THREADS, open_or_create
+from spatialnets.runs.provenance import Session
 from spatialnets.runs.run import Run
-from spatialnets.training.capacity import cores, shard_size
+from spatialnets.training import capacity
 
 if TYPE_CHECKING:
     from spatialnets.experiments.experiment import Experiment
 
-__all__ = ["ShardJob", "compute", "estimate_bytes", "estimate_seconds"]
+__all__ = ["compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
 TIMED_UPDATES = 4
+MAX_NETWORKS = 16  # per shard on a CPU: more hardly reduce the overhead of calls, and balance the load worse
+MAX_NETWORKS_ON_ACCELERATOR = 512  # per shard
+CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit the cache
 
 
 def compute(
@@ -38,81 +45,67 @@ def compute(
     networks_per_shard: int | None = None,
     engine: Engine | None = None,
 ) -> Run:
-    """Compute the shards of an experiment that are not yet in its folder.
+    """Train the shards of an experiment that its run folder does not hold yet.
 
-    Parameters
-    ----------
-    experiment
-        What to compute.
-    out
-        The run's folder; it is created, or continued if it holds the same experiment.
-    workers
-        How many shards at a time; by default as the engine finds best.
-    progress
-        Where to report; by default nowhere.
-    networks_per_shard
-        How many networks are trained as one batch, if the run begins now; by default as cores, cache and memory allow.
-    engine
-        Where they are computed, which changes nothing in the result; by default on this machine (`Here`).
+    Arguments are those of `spatialnets.workflow.train`; `out` is created, or continued if it holds the same experiment.
 
     Returns
     -------
     Run
-        The finished run. Nothing is computed, nor written, where it was finished already.
+        The finished run; if it was finished already, nothing is computed or written.
 
     Raises
     ------
     RunError
-        If the folder holds something else, is in use, cannot be written, or what cannot be computed again in it is
-        damaged; or if every network of a group diverged.
+        If the folder holds something else, is in use, cannot be written or contains a damaged file that cannot be
+        computed again, or if every network of a group diverged.
     """
-    progress, engine = progress or NoProgress(), chosen(engine, workers)
-    if not engine.elsewhere:  # a login node need not have what the nodes have
-        _refuse_absent_devices(experiment)
-    with open_or_create(experiment, Path(out), networks_per_shard) as (run, shards):
-        missing = [ShardJob(record, shards[record.index]) for record in run.shards if not record.done]
+    progress, engine = progress or NoProgress(), choose_engine(engine, workers)
+    if not engine.is_remote:  # a login node may lack the devices of compute nodes
+        _require_devices(experiment)
+    with open_or_create(experiment, Path(out), lambda: shard_size(experiment, networks_per_shard)) as (run, shards):
+        missing = [TrainJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing and not isinstance(engine, Slurm):
-            refuse_beside(run)
+            require_no_active_tasks(run)
         if missing:
             _compute_missing(experiment, run, missing, engine, progress)
-    _refuse_if_all_diverged(run)
+    _require_finite_networks(run)
     return run
 
 
 def _compute_missing(
-    experiment: Experiment, run: Run, missing: Sequence[ShardJob], engine: Engine, progress: Progress
+    experiment: Experiment, run: Run, missing: Sequence[TrainJob], engine: Engine, progress: Progress
 ) -> None:
     done = experiment.updates
     for job in missing:
         done -= job.shard.updates * len(job.shard.networks) - job.progress(run)
-    session = record_session(run, engine)
-    with driving(run, engine, experiment.updates, done, "updates"):
+    session = Session.begin(run, name_of("engine", type(engine)), engine.workers)
+    with register_driver(run, engine, experiment.updates, done, "updates"):
         progress.begin(experiment.updates, done, f"{run.name} ({', '.join(run.groups)})")
         try:
             engine.do(run, missing, progress)
         finally:
             progress.end()
-            session.close()
+            session.end()
 
 
-def _refuse_absent_devices(experiment: Experiment) -> None:
-    ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
-    wanted = {ensemble.training.device_here for ensemble in ensembles} - {"cpu"}
-    if not wanted:
+def _require_devices(experiment: Experiment) -> None:
+    devices = {ensemble.training.device_here for ensemble in experiment.ensembles} - {"cpu"}
+    if not devices:
         return
     import torch
 
-    for device in sorted(wanted):
+    for device in sorted(devices):
         try:
             torch.zeros(1, device=device)
         except (RuntimeError, AssertionError) as error:
             raise UserError(
-                f"training.device={device}: torch {torch.__version__} finds no such device here "
-                f"({str(error).splitlines()[0]}); write training.device=cpu"
+                f"training.device={device}: PyTorch {torch.__version__} finds no such device here "
+                f"({str(error).splitlines()[0].partition('. ')[0]}); write training.device=cpu"
             ) from error
 
 
-def _refuse_if_all_diverged(run: Run) -> None:
+def _require_finite_networks(run: Run) -> None:
     for group in run.groups:
         scores = run.scores(group)
         if bool((scores["status"] == "diverged").all()):
@@ -121,21 +114,23 @@ def _refuse_if_all_diverged(run: Run) -> None:
             raise RunError(
                 f"every network of group '{group}' diverged (the first one: {reasons[0]}; strength "
                 f"{strengths[0]:g}); lower regularizer.strength or training.learning_rate. "
-                f"What was computed is in {run.folder}"
+                f"The results are in {run.folder}"
             )
 
 
 def estimate_seconds(experiment: Experiment, workers: int | None = None) -> float:
-    """Return about how long an experiment will take on this machine, from a few timed updates of each ensemble.
+    """Estimate the training time of an experiment on this machine, in seconds, from a few timed updates.
 
     Parameters
     ----------
     experiment
-        What would be computed.
+        The experiment.
     workers
-        As in `compute`.
+        Number of shards trained at the same time; by default one per core.
     """
     from spatialnets.training.trainer import Trainer
+
+    _require_devices(experiment)
 
     shards = experiment.shards(shard_size(experiment))
     total, seconds_per_update = 0.0, {}
@@ -143,7 +138,7 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
         for shard in shards:
             kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
             if kind not in seconds_per_update:
-                trainer = Trainer(shard, stored(experiment.geometries[shard.geometry]))
+                trainer = Trainer(shard, StoredGeometry.of(experiment.geometries[shard.geometry]))
                 batch = trainer.training_trials.batch(0, shard.training.batch_size)
                 times = []
                 for _ in range(TIMED_UPDATES):
@@ -152,17 +147,51 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
                     times.append(time.perf_counter() - start)
                 seconds_per_update[kind] = float(np.median(times[1:]))
             total += seconds_per_update[kind] * shard.updates
-    return total / min(workers or cores(), max(len(shards), 1))
+    return total / min(workers or capacity.cores(), max(len(shards), 1))
 
 
 def estimate_bytes(experiment: Experiment) -> float:
-    """Return about how much disk an experiment will take: every block of weights, at every epoch kept, in float32."""
+    """Estimate the disk space of an experiment, in bytes: all weights at every stored epoch, in float32."""
     total = 0.0
-    for group in experiment.groups.values():
-        for ensemble in group.ensembles:
-            units = ensemble.geometry.n_units
-            gates = len(ensemble.core.gates)
-            weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
-            kept = len(ensemble.numbers) * len(ensemble.training.kept_epochs)
-            total += 4 * weights * kept
+    for ensemble in experiment.ensembles:
+        units, gates = ensemble.geometry.n_units, len(ensemble.core.gates)
+        weights = units * (gates * (units + ensemble.task.n_inputs) + ensemble.task.n_outputs)
+        total += 4 * weights * len(ensemble.numbers) * len(ensemble.training.kept_epochs)
     return 1.02 * total
+
+
+def shard_size(experiment: Experiment, requested: int | None = None) -> int:
+    """Return the number of networks in a shard, which is decided when a run begins and stored in its plan.
+
+    On a CPU the states of a pass should fit a core's share of the cache, every core should get a shard, and the shards
+    of all cores must fit the memory; on an accelerator a shard must fit its memory.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+    requested
+        The number to use instead, if the user gave one.
+
+    Raises
+    ------
+    UserError
+        If `requested` is less than 1.
+    """
+    if requested is not None:
+        if requested < 1:
+            raise UserError(f"networks per shard must be 1 or more, not {requested}")
+        return requested
+    free = capacity.memory_bytes()
+    sizes = []
+    for ensemble in experiment.ensembles:
+        states, needed = capacity.bytes_per_network(ensemble, ensemble.geometry.n_units)
+        device = ensemble.training.device_here
+        if device == "cpu":
+            in_cache = int(capacity.cache_bytes() / (CACHED_PASSES * states))
+            size = min(MAX_NETWORKS, in_cache, math.ceil(experiment.networks / capacity.cores()))
+            usable = None if free is None else capacity.USABLE_SHARE * free / capacity.cores()
+        else:
+            size, usable = MAX_NETWORKS_ON_ACCELERATOR, capacity.free_accelerator_bytes(device)
+        sizes.append(size if usable is None else min(size, int(usable / needed)))
+    return max(1, min(sizes))

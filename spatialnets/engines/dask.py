@@ -1,4 +1,4 @@
-"""The engine of a Dask cluster: each job is a process that a Dask worker starts and does not outlive."""
+"""The Dask engine: each job is a process that a Dask worker starts, and that does not outlive the worker."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from spatialnets.engines.child import run_as_child
-from spatialnets.engines.claim import Cancelled, cancellation, hold, is_held
+from spatialnets.engines.child import run_child
+from spatialnets.engines.claim import Cancelled, cancellation_file, refusal_file
 from spatialnets.engines.engine import ATTEMPTS, Engine
 from spatialnets.engines.job import Job
-from spatialnets.engines.orders import refusal, work_command, write_orders
+from spatialnets.engines.orders import work_command, write_orders
 from spatialnets.engines.threads import thread_variables
 from spatialnets.errors import RunError, UserError
+from spatialnets.files.locks import hold, is_held
 from spatialnets.progress import Progress
 from spatialnets.runs.run import Run
 from spatialnets.training.capacity import cores
@@ -31,38 +32,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Dask"]
 
-POLL = 0.5  # seconds between two looks at what is stored
-LOOKS = 30  # a second apart, for the result of a job that is done
-SILENCE = 10.0  # seconds without a scheduler after which it counts as gone
-# exit statuses of a job that another process has claimed, or that was told to stop, perhaps before it had begun
-LATER = {75, 128 + signal.SIGTERM, -signal.SIGTERM}
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 1.0  # before another look at a job that is claimed by another process, or whose result is not visible
+MAX_LOOKS = 30  # for the result of a job that is done: network file systems show it late
+TIMEOUT_SECONDS = 10.0  # without a scheduler, after which it counts as gone
+# exit statuses of a job that another process has claimed, or that was stopped, perhaps before it had begun
+RETRY_STATUSES = {75, 128 + signal.SIGTERM, -signal.SIGTERM}
 
 
 @dataclass(frozen=True)
 class Dask(Engine):
-    """A Dask cluster: one that runs already, or worker processes of this machine.
+    """Use an existing Dask cluster, or start one on this machine.
 
-    All of its machines must see the run's folder under the same path, and have spatialnets installed. A worker that
-    dies takes its job along, which then goes on elsewhere from what it has stored.
+    All machines of the cluster must see the run's folder under the same path and have spatialnets installed. If a Dask
+    worker dies, its job continues on another worker from its last stored state.
 
     Parameters
     ----------
     workers
-        Jobs at a time; by default as many as the cluster has threads, or one per core on this machine.
+        Number of jobs at a time; by default as many as the cluster has threads, or one per core on this machine.
     scheduler
-        Its address, such as ``tcp://10.0.0.1:8786``; by default a cluster is started on this machine.
+        Address of the cluster, such as ``tcp://10.0.0.1:8786``; by default a cluster is started on this machine.
     """
 
     scheduler: str | None = None
 
     @property
-    def elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         return self.scheduler is not None
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         orders = write_orders(run, jobs)
-        with _token(run) as token, _quiet(), self._client(len(jobs)) as client:
-            _Sitting(self, run, jobs, progress, client, orders, token).work()
+        with _token(run) as token, _without_logs(), self._client(len(jobs)) as client:
+            _Session(self, run, jobs, progress, client, orders, token).work()
 
     @contextlib.contextmanager
     def _client(self, jobs: int) -> Iterator[Client]:
@@ -74,7 +76,7 @@ class Dask(Engine):
             ) from error
         if self.scheduler is not None:
             try:
-                client = Client(self.scheduler, timeout=SILENCE, set_as_default=False)
+                client = Client(self.scheduler, timeout=TIMEOUT_SECONDS, set_as_default=False)
             except (OSError, ValueError) as error:
                 raise RunError(
                     f"no Dask scheduler answers at {self.scheduler}; start one with `dask scheduler`, or leave out "
@@ -88,7 +90,7 @@ class Dask(Engine):
         cluster = LocalCluster(
             n_workers=min(self.workers or cores(), jobs),
             threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # None would ask for port 8787, which somebody may have
+            dashboard_address="127.0.0.1:0",  # None would request port 8787, which may be taken
             host="127.0.0.1",
             silence_logs=logging.CRITICAL,
         )
@@ -99,12 +101,12 @@ class Dask(Engine):
             finally:
                 _close(client)
         finally:
-            cluster.close(timeout=SILENCE)
+            cluster.close(timeout=TIMEOUT_SECONDS)
 
 
 @dataclass
-class _Sitting:
-    """The jobs of one call."""
+class _Session:
+    """The jobs of one call of `Dask.do`; they are numbered in the order of `jobs`."""
 
     engine: Dask
     run: Run
@@ -114,123 +116,122 @@ class _Sitting:
     orders: Path
     token: Path
     attempts: dict[str, int] = field(default_factory=dict)
-    unseen: dict[str, int] = field(default_factory=dict)
+    looks: dict[str, int] = field(default_factory=dict)
 
     def work(self) -> None:
-        """Do all of them."""
+        """Do all jobs."""
         stored = {job.key: job.progress(self.run) for job in self.jobs}
-        waiting = deque(enumerate(self.jobs))
+        waiting = deque(range(len(self.jobs)))
         working: dict[int, Future] = {}
-        resting: dict[int, float] = {}  # jobs that another process still has: when to ask again
-        answered = time.monotonic()
-        most = self.engine.workers or len(self.jobs)
+        resting: dict[int, float] = {}  # the times at which jobs are tried again
+        last_contact = time.monotonic()
+        max_working = self.engine.workers or len(self.jobs)
         while waiting or working or resting:
-            if cancellation(self.run.folder).exists():
+            if cancellation_file(self.run.folder).exists():
                 raise Cancelled
             if not self.token.exists():
                 raise RunError(f"another process has taken over {self.run.folder}; wait for it or stop it")
-            for place in [place for place, moment in resting.items() if moment <= time.monotonic()]:
-                del resting[place]
-                waiting.append((place, self.jobs[place]))
-            while waiting and len(working) < most:
-                place, _ = waiting.popleft()
-                working[place] = self._submit(place)
-            time.sleep(POLL)
+            for number in [number for number, moment in resting.items() if moment <= time.monotonic()]:
+                del resting[number]
+                waiting.append(number)
+            while waiting and len(working) < max_working:
+                number = waiting.popleft()
+                working[number] = self._submit(number)
+            time.sleep(POLL_SECONDS)
             if self.client.status == "running":
-                answered = time.monotonic()
-            elif self.client.status == "closed" or time.monotonic() - answered > SILENCE:
+                last_contact = time.monotonic()
+            elif self.client.status == "closed" or time.monotonic() - last_contact > TIMEOUT_SECONDS:
                 where = self.engine.scheduler or "of this machine"
                 raise RunError(
-                    f"the Dask scheduler {where} is gone; what was computed is kept. Give the same command again, with "
-                    "a scheduler that is there, to go on"
+                    f"the Dask scheduler {where} is gone; stored results are kept. To continue, repeat the command "
+                    "with a scheduler that is running"
                 )
-            for place in [place for place, future in working.items() if future.done()]:
-                future = working[place]
+            for number in [number for number, future in working.items() if future.done()]:
+                future = working[number]
                 if future.status in ("lost", "cancelled") and self.client.status != "running":
-                    continue  # the scheduler is gone, which is said in a moment
-                del working[place]
-                self._settle(place, future, waiting, resting)
+                    continue  # the scheduler is gone, which is reported soon
+                del working[number]
+                self._settle(number, future, waiting, resting)
             for job in self.jobs:
                 if (now := job.progress(self.run)) > stored[job.key]:
                     self.progress.advance(now - stored[job.key], job.name)
                     stored[job.key] = now
 
-    def _submit(self, place: int) -> Future:
-        command = [*work_command(self.run, self.orders, "python")[1:], str(place)]
+    def _submit(self, number: int) -> Future:
+        command = [*work_command(self.run, self.orders, "python")[1:], str(number)]
         environment = thread_variables(self.run.plan["threads"])
-        return self.client.submit(_work, command, environment, _own_paths(), str(self.token), pure=False)
+        return self.client.submit(_work, command, environment, _local_modules(), str(self.token), pure=False)
 
-    def _settle(self, place: int, future: Future, waiting: deque[tuple[int, Job]], resting: dict[int, float]) -> None:
-        """See what became of a job: done, refused, claimed by another process, or dead with its process."""
-        job = self.jobs[place]
-        code, said = _outcome(future)
+    def _settle(self, number: int, future: Future, waiting: deque[int], resting: dict[int, float]) -> None:
+        """Handle the end of a job: it is done, refused, claimed by another process, or its process died."""
+        job = self.jobs[number]
+        code, output = _outcome(future)
         if code == 0 and not job.done(self.run):
-            # over a network's file system results reach us late
-            self.unseen[job.key] = self.unseen.get(job.key, 0) + 1
-            if self.unseen[job.key] > LOOKS:
+            self.looks[job.key] = self.looks.get(job.key, 0) + 1
+            if self.looks[job.key] > MAX_LOOKS:
                 raise RunError(
-                    f"{job.name} is said to be done, and is not in {self.run.folder}: do the Dask workers see the "
-                    "same folder under that path?"
+                    f"a Dask worker reported that {job.name} is done, but the result is not in {self.run.folder}; all "
+                    "workers must see the same folder under this path"
                 )
-            resting[place] = time.monotonic() + 1
-            return
-        if code == 0:
-            for line in said.splitlines()[:-1]:  # the last one says that it is done
+            resting[number] = time.monotonic() + RETRY_SECONDS
+        elif code == 0:
+            for line in output.splitlines()[:-1]:  # the last line only reports that the job is done
                 self.progress.say(line)
-            return
-        if code == 2:
+        elif code == 2:
             with contextlib.suppress(OSError):
-                said = refusal(self.run, job).read_text(encoding="utf-8")
-            raise RunError(said.strip().removeprefix("error: "))
-        if code == 130:
+                output = refusal_file(self.run, job).read_text(encoding="utf-8")
+            raise RunError(output.strip().removeprefix("error: "))
+        elif code == 130:
             raise Cancelled
-        if code in LATER:
-            resting[place] = time.monotonic() + 1
-            return
-        self.attempts[job.key] = self.attempts.get(job.key, 0) + 1
-        if self.attempts[job.key] >= ATTEMPTS:
-            raise RunError(
-                f"the process for {job.name} died {ATTEMPTS} times ({said.strip() or f'exit status {code}'}); memory "
-                "may be short. Give the same command again to go on, perhaps with fewer workers"
+        elif code in RETRY_STATUSES:
+            resting[number] = time.monotonic() + RETRY_SECONDS
+        else:
+            self.attempts[job.key] = self.attempts.get(job.key, 0) + 1
+            if self.attempts[job.key] >= ATTEMPTS:
+                raise RunError(
+                    f"the process for {job.name} died {ATTEMPTS} times ({output.strip() or f'exit status {code}'}), "
+                    "perhaps for lack of memory. To continue, repeat the command, perhaps with fewer workers"
+                )
+            self.progress.say(
+                f"the process for {job.name} died (exit status {code}); it continues from its last stored state"
             )
-        self.progress.say(f"the process for {job.name} died (exit status {code}); it goes on from what was stored")
-        waiting.append((place, job))
+            waiting.append(number)
 
 
 def _outcome(future: Future) -> tuple[int, str]:
-    """Return the exit status of a job and what it said; -1 if its Dask worker died again and again."""
+    """Return the exit status and output of a job; status -1 if its Dask workers kept dying."""
     from distributed import KilledWorker
 
     try:
-        code, said = future.result(timeout=SILENCE)
+        code, output = future.result(timeout=TIMEOUT_SECONDS)
     except KilledWorker as error:
         return -1, f"its Dask workers died: {error.last_worker.address}"
-    except Exception as error:  # Dask's, of a worker that cannot import this module, say
+    except Exception as error:  # raised by Dask, for example if a worker cannot import this module
         return -1, str(error).partition("\n")[0]
-    return code, said
+    return code, output
 
 
 def _work(command: list[str], environment: dict[str, str], paths: list[str], token: str) -> tuple[int, str]:
-    """Do one job, in a Dask worker; stop it when the one who asked for it has gone."""
-    return run_as_child([sys.executable, *command], environment, paths, lambda: Path(token).exists())
+    """Do one job in a Dask worker; stop it when the driver is gone and its token has been removed."""
+    return run_child([sys.executable, *command], environment, paths, lambda: Path(token).exists())
 
 
-def _own_paths() -> list[str]:
-    """Return where Python looks for modules here, and not in any process of the same environment."""
+def _local_modules() -> list[str]:
+    """Return the part of this process's module search path that does not belong to its Python environment."""
     installed = (sys.prefix, sys.base_prefix, sys.exec_prefix)
     return [path for path in sys.path if path and not path.startswith(installed) and "site-packages" not in path]
 
 
 @contextlib.contextmanager
 def _token(run: Run) -> Iterator[Path]:
-    """Give a file that is there for as long as somebody wants the jobs done; those of killed drivers are removed."""
+    """Create a file that exists as long as the jobs are wanted, and remove the files of drivers that were killed."""
     folder = run.folder.resolve() / "engine"
     for old in folder.glob("dask-*"):
-        if not is_held(old):  # another process may measure the run, and this one train it
+        if not is_held(old):  # a held one belongs to another driver, which measures the run while this one trains it
             old.unlink(missing_ok=True)
     path = folder / f"dask-{uuid4().hex}"
     lock = hold(path)
-    assert lock is not None  # nobody else knows its name
+    assert lock is not None  # no other process knows the name
     try:
         yield path
     finally:
@@ -239,19 +240,19 @@ def _token(run: Run) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Have Dask say nothing: what matters is said in one line."""
+def _without_logs() -> Iterator[None]:
+    """Silence Dask's loggers within the block: problems are reported in one line by this module."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
-    before = [logger.level for logger in loggers]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
 
 def _close(client: Any) -> None:
-    with contextlib.suppress(Exception):  # it may be gone already, and nothing depends on a farewell
+    with contextlib.suppress(Exception):  # the scheduler may be gone, and nothing depends on a clean goodbye
         client.close(timeout=5)

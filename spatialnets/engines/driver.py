@@ -1,4 +1,4 @@
-"""Who computes a run: noted in its folder for as long as that lasts, for everybody who looks."""
+"""The driver of a run: the process that hands its jobs to an engine, noted in the run's folder for everyone to see."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from spatialnets.engines.claim import cancellation, hold, is_held
+from spatialnets.engines.claim import cancellation_file
 from spatialnets.engines.engine import Engine
 from spatialnets.files.atomic import write_text
+from spatialnets.files.locks import hold, is_held
 from spatialnets.registry import name_of
 from spatialnets.runs.run import Run
 
-__all__ = ["driver", "driving", "forget_cancellation", "is_driven"]
+__all__ = ["driver_note", "has_driver", "register_driver"]
 
 
 @contextmanager
-def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Iterator[None]:
-    """Note who computes, in ``engine/engine.json``, and forget that the run was ever cancelled.
+def register_driver(run: Run, engine: Engine, total: int, done: int, what: str) -> Iterator[None]:
+    """Note this process as the driver of a run in ``engine/engine.json`` within the block, and lift any cancellation.
 
-    Where another process computes already, as when a run is measured while it is trained, its note stays.
+    If the run has a driver already, for example if it is measured while it is trained, that driver's note stays.
 
     Parameters
     ----------
     run, engine
-        What is computed, and where.
+        The run, and the engine that computes its jobs.
     total, done
-        How much there is in all, and how much was done in earlier sittings.
+        Total amount of work, and the amount done in earlier sessions.
     what
-        What is counted.
+        Unit of these amounts.
     """
     folder = run.folder / "engine"
     lock = hold(folder / "driving")
@@ -42,7 +43,7 @@ def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Itera
         return
     note = folder / "engine.json"
     try:
-        forget_cancellation(run)
+        cancellation_file(run.folder).unlink(missing_ok=True)
         content = {
             "engine": name_of("engine", type(engine)),
             "fields": dataclasses.asdict(engine),
@@ -56,28 +57,23 @@ def driving(run: Run, engine: Engine, total: int, done: int, what: str) -> Itera
         write_text(note, json.dumps(content, indent=2) + "\n")
         yield
     finally:
-        if engine.state(run) is None:  # otherwise a scheduler goes on, and whoever looks or cancels must find it
+        if engine.state(run) is None:  # otherwise a scheduler continues, and `status` and `cancel` need the note
             note.unlink(missing_ok=True)
         os.close(lock)
 
 
-def is_driven(run: Run) -> bool:
-    """Tell whether a process, here or on another machine, computes a run now, or is about to."""
+def has_driver(run: Run) -> bool:
+    """Tell whether a process on any machine is computing a run, or is about to."""
     held = is_held(run.folder / "engine" / "driving")
-    if held is None:  # a file system without locks: the note is all there is
+    if held is None:  # on a file system without locks there is only the note
         return (run.folder / "engine" / "engine.json").exists()
     return held or bool(is_held(run.folder / ".lock"))
 
 
-def driver(run: Run) -> dict[str, Any] | None:
-    """Return who computes a run, or did when it was killed; None if nobody said so."""
+def driver_note(run: Run) -> dict[str, Any] | None:
+    """Return the note of a run's driver, which stays if the driver is killed; None if there is none."""
     try:
         content = json.loads((run.folder / "engine" / "engine.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def forget_cancellation(run: Run) -> None:
-    """Remove the sign that a run was cancelled: somebody wants it again."""
-    cancellation(run.folder).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What an engine is: where jobs are done, never what comes of them."""
+"""The interface of engines, which decide where the jobs of a run are done and never affect the results."""
 
 from __future__ import annotations
 
@@ -11,51 +11,53 @@ from spatialnets.engines.job import Job
 from spatialnets.errors import Detached
 from spatialnets.progress import Progress
 from spatialnets.runs.run import Run
+from spatialnets.validation import require_at_least
 
 __all__ = ["ATTEMPTS", "Detached", "Engine"]
 
-ATTEMPTS = 3  # a process may be killed from outside, for memory say; its job goes on from what it has stored
+ATTEMPTS = 3  # at a job whose process dies, for example for lack of memory; it continues from its last stored state
 
 
 @dataclass(frozen=True)
 class Engine(ABC):
-    """Where the jobs of a run are done.
+    """Base class of engines.
 
     Parameters
     ----------
     workers
-        Jobs at a time; by default as the engine finds best.
+        Number of jobs at a time; by default decided by the engine.
     """
 
     references: ClassVar[tuple[str, ...]] = ()
+    can_detach: ClassVar[bool] = False
 
     workers: int | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers must be 1 or more, not {self.workers}")
+        if self.workers is not None:
+            require_at_least("workers", self.workers, 1)
 
     @abstractmethod
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
-        """Do all jobs, several at a time, and those again whose process died; `progress` has begun.
+        """Do all jobs, several at a time, and repeat those whose process died; `progress` has begun.
 
         Raises
         ------
         RunError
-            If a job is refused, its process died too often, or nobody is there to do it.
+            If a job is refused, its process died too often, or no process can do it.
         Detached
-            If a scheduler goes on without this process, as was asked for.
+            If a scheduler continues without this process, as requested.
         """
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether jobs may be done on machines that have other devices than this one."""
+    def is_remote(self) -> bool:
+        """Whether jobs may be done on machines with other devices than this one."""
         return False
 
     def state(self, run: Run) -> str | None:
-        """Say in one line what a scheduler knows of a run, if there is one."""
+        """Return one line on the jobs that a scheduler has of a run; None if there are none."""
         return None
 
     def cancel(self, run: Run) -> None:
-        """Stop what a scheduler still has of a run."""
+        """Cancel the jobs that a scheduler has of a run."""
         return None

@@ -1,50 +1,75 @@
-"""What an engine does: one job of a run."""
+"""Jobs: the pieces of work on a run that engines do."""
 
 from __future__ import annotations
 
+import pickle
+import pickletools
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from spatialnets.errors import UserError
 from spatialnets.runs.run import Run
 
-__all__ = ["Advance", "Job"]
+__all__ = ["Advance", "Job", "importable_elsewhere", "require_importable"]
 
 Advance = Callable[[int, str], None]
-"""Called with how much was done since the last call, and with what is going on, in words."""
+"""Called with the amount of work done since the last call, and a short description of the current work."""
 
 
 class Job(Protocol):
-    """One piece of work on a run; doing it twice does no harm and changes nothing."""
+    """One piece of work on a run; repeating it has no further effect."""
 
     @property
     def name(self) -> str:
-        """What it is, for messages."""
+        """Description for messages."""
         ...
 
     @property
     def key(self) -> str:
-        """A word for names of files."""
+        """Identifier used in names of files."""
         ...
 
     @property
     def order(self) -> Mapping[str, Any]:
-        """Plain data from which any process makes the job again (see `spatialnets.engines.orders`).
+        """Plain data from which any process can rebuild the job (see `spatialnets.engines.orders`).
 
         Raises
         ------
         UserError
-            If no other process could, because a part is defined in a script or notebook.
+            If no other process can, because a component is defined in a script or notebook.
         """
         ...
 
     def work(self, run: Run, advance: Advance) -> list[str]:
-        """Do it; return what is to be said of it, one line each."""
+        """Do the job; return messages for the user, one line each."""
         ...
 
     def done(self, run: Run) -> bool:
-        """Tell whether its result is stored."""
+        """Tell whether the result is stored."""
         ...
 
     def progress(self, run: Run) -> int:
-        """Return how much of it is stored, in the units of the progress display."""
+        """Return how much of the work is stored, in the units of the progress display."""
         ...
+
+
+def importable_elsewhere(job: Any) -> bool:
+    """Tell whether another process can import all components of a job: none is defined in a script or notebook."""
+    try:
+        pickled = pickle.dumps(job)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    # classes are pickled by the name of their module; a component may also hold "module:function"
+    names = {text.partition(":")[0] for _, text, _ in pickletools.genops(pickled) if isinstance(text, str)}
+    # scripts, notebooks and modules created at run time have no import specification
+    return "__main__" not in names and all(sys.modules[name].__spec__ is not None for name in names & {*sys.modules})
+
+
+def require_importable(part: Any, name: str) -> None:
+    """Raise a UserError unless another process can import all components of a job or of one of its parts."""
+    if not importable_elsewhere(part):
+        raise UserError(
+            f"{name} has a component that is defined in a script or notebook, which other processes cannot import; "
+            "move it to a module, or use engine=here"
+        )

@@ -1,4 +1,4 @@
-"""Analyses of many networks: shard by shard, by an engine where that is worth it, and never twice."""
+"""Measure analyses shard by shard, on an engine where that saves time, and never measure a shard twice."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import xarray as xr
 
-from spatialnets import __version__
-from spatialnets.engines.choice import chosen
-from spatialnets.engines.claim import claim, watched
-from spatialnets.engines.driver import driving
-from spatialnets.engines.elsewhere import importable_elsewhere
+from spatialnets.engines.choice import choose_engine
+from spatialnets.engines.claim import claim, refusal_file, with_cancellation_check
+from spatialnets.engines.driver import register_driver
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.job import Advance
-from spatialnets.engines.orders import refusal
-from spatialnets.errors import DeclarationError, RunError, UserError
+from spatialnets.engines.job import Advance, require_importable
+from spatialnets.errors import DeclarationError, RunError
 from spatialnets.experiments.blocks import Builder, block_of
-from spatialnets.experiments.declaration import from_plain
 from spatialnets.files.atomic import move_checked
 from spatialnets.files.netcdf import DamagedFile, read_dataset, write_dataset
+from spatialnets.files.yaml_nodes import from_plain
 from spatialnets.progress import NoProgress, Progress
 from spatialnets.protocols import Analysis
 from spatialnets.runs.metadata import check_inside
-from spatialnets.runs.run import Measure, Run, ShardRecord
+from spatialnets.runs.run import Measure, Run
+from spatialnets.runs.shards import ShardRecord
 
-__all__ = ["MeasureJob", "Measuring", "measure", "measure_job"]
+__all__ = ["AnalysisMapper", "MeasureJob", "measure", "measure_job"]
 
-Say: TypeAlias = Callable[[str], None]
+Report: TypeAlias = Callable[[str], None]
 
-OF = "sha256_of_shard"  # attribute of a kept part: the shard it was measured of, whatever files say of their time
-EARLIER = "earlier"  # folder of measurements by other settings
-PATIENCE = 3.0  # seconds that an analysis may take before it says how far it is
-WORTH = 20.0  # seconds still to go for which workers, which take some seconds to start, pay
+SHARD_DIGEST = "sha256_of_shard"  # attribute of a stored part: digest of the shard that was measured
+ARCHIVE = "earlier"  # folder of measurements with other settings
+TRIAL_SECONDS = 3.0  # measuring in this process before the remaining time is estimated
+MIN_SECONDS_LEFT = 20.0  # remaining time from which starting workers, which takes seconds, pays off
+VERSION = version("spatialnets")
 
 
 def measure(
@@ -49,77 +49,77 @@ def measure(
     progress: Progress | None = None,
     engine: Engine | None = None,
 ) -> xr.Dataset:
-    """Return an analysis of a run as it is stored, measuring what is not.
+    """Return an analysis of a run: the stored result if it is current, otherwise measured now and stored.
 
-    What takes long is measured by an engine and kept shard by shard, so that the same call goes on where it
-    was stopped.
+    Long measurements are done by an engine and stored shard by shard, so that the same call continues one that was
+    stopped.
 
     Parameters
     ----------
     run
         A run, finished or not.
     name
-        By which the measurement is stored.
+        Name under which the measurement is stored.
     analysis
-        What to measure. A stored measurement counts if it was made by an equal analysis and has all networks that have
-        been computed.
+        The analysis. A stored measurement is current if it was made by an equal analysis and the same version, and
+        contains all computed networks.
     workers
-        How many shards at a time; by default as the engine finds best.
+        Number of shards at a time; by default decided by the engine.
     progress
-        Where to report; by default nowhere.
+        Receives progress reports; by default none are made.
     engine
-        Where shards are measured, which changes nothing in the result; by default on this machine (`Here`).
+        Where shards are measured, which does not affect the result; by default on this machine (`Here`).
     """
-    engine = chosen(engine, workers)
-    made_by = {"analysis": repr(analysis), "version": __version__}
-    for stored in (run.folder / "analyses" / f"{name}.nc", _earlier(run, name, made_by)):
-        table = _stored(stored, made_by, run, (progress or NoProgress()).say)
+    engine = choose_engine(engine, workers)
+    origin = {"analysis": repr(analysis), "version": VERSION}
+    path = run.folder / "analyses" / f"{name}.nc"
+    for stored in (path, _archive_path(run, name, origin)):
+        table = _load_current(stored, origin, run, (progress or NoProgress()).say)
         if table is not None:
-            if stored.parent.name == EARLIER:
-                _put_aside(run, name)
-                move_checked(stored, run.folder / "analyses" / f"{name}.nc")
+            if stored != path:
+                _archive(run, name)
+                move_checked(stored, path)
             return table
-    mapper = Measuring(run, name, analysis, engine, progress)
-    table = analysis.measure(run.mapped_by(mapper)).assign_attrs(made_by)
+    mapper = AnalysisMapper(run, name, analysis, engine, progress)
+    table = analysis.measure(run.with_mapper(mapper)).assign_attrs(origin)
     if analysis.heavy:
-        _put_aside(run, name)
+        _archive(run, name)
     run.write_measurement(name, table)
-    mapper.forget()
+    mapper.remove_parts()
     return table
 
 
-def _stored(path: Path, made_by: dict[str, str], run: Run, say: Say) -> xr.Dataset | None:
-    """Return a stored measurement if it is what would be measured now."""
-    table = _readable(run, path, say)
+def _load_current(path: Path, origin: Mapping[str, str], run: Run, report: Report) -> xr.Dataset | None:
+    """Load a stored measurement, or None if it is not what would be measured now."""
+    table = _load(run, path, report)
     try:
-        same = table is not None and all(table.attrs.get(key) == value for key, value in made_by.items())
-        return table if same and table is not None and _covers(table, run) else None
-    except Exception:  # something else by that name: what is asked for is measured
+        if table is None or any(table.attrs.get(key) != value for key, value in origin.items()):
+            return None
+        return table if _has_computed_networks(table, run) else None
+    except Exception:  # a file of that name that is not a measurement
         return None
 
 
-def _earlier(run: Run, name: str, made_by: Mapping[str, Any]) -> Path:
-    digest = hashlib.sha256("".join(f"{made_by.get(key)}" for key in ("analysis", "version")).encode()).hexdigest()[:8]
-    return run.folder / "analyses" / EARLIER / f"{name}-{digest}.nc"
+def _archive_path(run: Run, name: str, origin: Mapping[str, Any]) -> Path:
+    digest = hashlib.sha256("".join(f"{origin.get(key)}" for key in ("analysis", "version")).encode()).hexdigest()[:8]
+    return run.folder / "analyses" / ARCHIVE / f"{name}-{digest}.nc"
 
 
-def _put_aside(run: Run, name: str) -> None:
-    """Keep a stored measurement by other settings, which may have taken hours, for when it is asked for again."""
+def _archive(run: Run, name: str) -> None:
+    """Move a measurement with other settings, which may have taken hours, to where it is found if requested again."""
     path = run.folder / "analyses" / f"{name}.nc"
-    table = _readable(run, path)
+    table = _load(run, path)
     if table is not None:
-        move_checked(path, _earlier(run, name, table.attrs))
+        move_checked(path, _archive_path(run, name, table.attrs))
 
 
-def _covers(stored: xr.Dataset, run: Run) -> bool:
+def _has_computed_networks(table: xr.Dataset, run: Run) -> bool:
     computed = [(shard.group, number) for shard in run.shards if shard.done for number in shard.networks]
-    return computed == list(
-        zip(stored["group"].to_numpy().tolist(), stored["network"].to_numpy().tolist(), strict=True)
-    )
+    return computed == list(zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True))
 
 
-class _Reached(BaseException):
-    """An analysis has come to the map that was asked for."""
+class _MapReached(BaseException):
+    """An analysis has reached the requested call of `Run.map`."""
 
     def __init__(self, function: Measure) -> None:
         self.function = function
@@ -127,20 +127,20 @@ class _Reached(BaseException):
 
 @dataclass(frozen=True)
 class MeasureJob:
-    """Measure one shard, in one of the maps of an analysis, and store the result.
+    """Measure one shard in one of the calls of `Run.map` that an analysis makes, and store the result.
 
     Parameters
     ----------
     record
         The shard.
     analysis, label
-        What is measured, and its name in the run.
+        The analysis, and its name in the run.
     number
-        Which of the analysis's maps.
+        Number of the call, from 0.
     path
-        Where the result is kept.
+        File of the result.
     function
-        What the analysis maps, where it is known. In another process the analysis is asked for it again.
+        The function that the analysis maps. If None, as in another process, it is obtained by running the analysis.
     """
 
     record: ShardRecord
@@ -160,11 +160,7 @@ class MeasureJob:
 
     @property
     def order(self) -> Mapping[str, Any]:
-        if not importable_elsewhere(self.analysis):
-            raise UserError(
-                f"{self.name}: the analysis is defined in a script or notebook, where no other process finds it; put "
-                "it into a module, or use engine=here"
-            )
+        require_importable(self.analysis, self.name)
         return {
             "analysis": self.label,
             "declaration": block_of(self.analysis, "analysis"),
@@ -174,43 +170,47 @@ class MeasureJob:
         }
 
     def work(self, run: Run, advance: Advance) -> list[str]:
-        """Measure and store."""
+        """Measure the shard and store the result."""
         with claim(run, self.key, self.name):
             if not self.done(run):
                 part = run.apply(self.record, self.function or self._function(run))
-                write_dataset(self.path, part.assign_attrs({OF: run.digest(self.record)}))
-            refusal(run, self).unlink(missing_ok=True)
-        watched(run, advance)(len(self.record.networks), self.record.group)
+                write_dataset(self.path, part.assign_attrs({SHARD_DIGEST: self.record.digest()}))
+            refusal_file(run, self).unlink(missing_ok=True)
+        with_cancellation_check(run, advance)(len(self.record.networks), self.record.group)
         return []
 
     def done(self, run: Run) -> bool:
-        return _kept(self, run) is not None
+        return _load_part(self, run) is not None
 
     def progress(self, run: Run) -> int:
-        """Return how many networks are measured: all of the shard, or none."""
+        """Return the number of networks that are measured: all of the shard, or none."""
         return len(self.record.networks) if self.path.exists() else 0
 
     def _function(self, run: Run) -> Measure:
-        """Return what the analysis maps: go through it up to that map, on what earlier ones have kept."""
-        place = 0
+        """Return the function that the analysis maps: run the analysis, with stored results, until it maps it."""
+        calls = 0
 
         def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
-            nonlocal place
+            nonlocal calls
             shards = [shard for shard in run.shards if shard.done]
             if scores_only:
                 return (run.apply(shard, function, scores_only) for shard in shards)
-            if place == self.number:
-                raise _Reached(function)
-            folder, place = self.path.parent.parent / str(place), place + 1
-            parts = ((shard, _kept(replace(self, record=shard, path=_part(folder, shard)), run)) for shard in shards)
-            # what an earlier map did not keep was quick, and is so again
+            if calls == self.number:
+                raise _MapReached(function)
+            folder, calls = self.path.parent.parent / str(calls), calls + 1
+            jobs = (replace(self, record=shard, path=_part_path(folder, shard)) for shard in shards)
+            parts = ((job.record, _load_part(job, run)) for job in jobs)
+            # results of an earlier call that were not stored were quick to compute
             return [part if part is not None else run.apply(shard, function) for shard, part in parts]
 
         try:
-            self.analysis.measure(run.mapped_by(mapper))
-        except _Reached as reached:
+            self.analysis.measure(run.with_mapper(mapper))
+        except _MapReached as reached:
             return reached.function
-        raise RunError(f"the analysis '{self.label}' has no map {self.number}; the order is of another")
+        raise RunError(
+            f"the analysis '{self.label}' makes fewer than {self.number + 1} calls of Run.map; the order was written "
+            "for another analysis"
+        )
 
 
 def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
@@ -219,11 +219,11 @@ def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
     Raises
     ------
     UserError
-        If the analysis cannot be had here, or the run holds other networks than when the order was written.
+        If the analysis is not available here, or the run contains other networks than when the order was written.
     """
     label, number, index = order.get("analysis"), order.get("map"), order.get("shard")
     if not (isinstance(label, str) and isinstance(number, int) and isinstance(index, int)):
-        raise RunError(f"this is no order to measure: {dict(order)}")
+        raise RunError(f"not a valid order to measure: {dict(order)}; it needs analysis, map and shard")
     if not 0 <= index < len(run.shards):
         raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; there is no shard {index}")
     problems: list[str] = []
@@ -231,29 +231,29 @@ def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
     analysis = Builder(problems, {}, run.trusted).build("analysis", block, "analysis")
     if problems:
         raise DeclarationError(problems)
-    kept = _kept_folder(run, label, analysis)
-    if kept.name != order.get("parts") or Path(label).name != label:
+    folder = _parts_folder(run, label, analysis)
+    if folder.name != order.get("parts") or Path(label).name != label:
         raise RunError(
             f"'{label}' of shard {index}: the order was written by another version, or when {run.folder} held other "
-            "networks; give the command that wrote it again"
+            "networks; repeat the command that wrote it"
         )
     shard = run.shards[index]
-    return MeasureJob(shard, analysis, label, number, _part(kept / str(number), shard))
+    return MeasureJob(shard, analysis, label, number, _part_path(folder / str(number), shard))
 
 
-def _kept_folder(run: Run, name: str, analysis: Analysis) -> Path:
-    """Return where the parts of a measurement are kept until all of them are there."""
-    there = [shard.index for shard in run.shards if shard.done]  # which may decide what is measured of each
-    made_by = hashlib.sha256(f"{__version__} {analysis!r} {there}".encode()).hexdigest()[:8]
-    return run.folder / "analyses" / "parts" / f"{name}-{made_by}"
+def _parts_folder(run: Run, name: str, analysis: Analysis) -> Path:
+    """Return the folder that holds the results of single shards until a measurement is complete."""
+    done = [shard.index for shard in run.shards if shard.done]  # an analysis may depend on which networks there are
+    digest = hashlib.sha256(f"{VERSION} {analysis!r} {done}".encode()).hexdigest()[:8]
+    return run.folder / "analyses" / "parts" / f"{name}-{digest}"
 
 
-def _part(folder: Path, shard: ShardRecord) -> Path:
+def _part_path(folder: Path, shard: ShardRecord) -> Path:
     return folder / f"{shard.index:05d}.nc"
 
 
-class Measuring:
-    """How `Run.map` maps for an analysis; see `measure`.
+class AnalysisMapper:
+    """The implementation of `Run.map` that `measure` gives to an analysis.
 
     Parameters
     ----------
@@ -265,21 +265,22 @@ class Measuring:
         self, run: Run, name: str, analysis: Analysis, engine: Engine, progress: Progress | None = None
     ) -> None:
         self._analysis, self._name, self._engine = analysis, name, engine
-        self._kept = _kept_folder(run, name, analysis)
+        self._folder = _parts_folder(run, name, analysis)
         self._progress = progress or NoProgress()
-        self._maps = 0
+        self._calls = 0
 
     def __call__(self, run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
-        """Yield the result of every computed shard, in the order of shards."""
+        """Return the results of all computed shards, in the order of shards."""
         shards = [shard for shard in run.shards if shard.done]
         if scores_only:
             return (run.apply(shard, function, scores_only) for shard in shards)
-        number, self._maps = self._maps, self._maps + 1
-        folder = self._kept / str(number)
+        number, self._calls = self._calls, self._calls + 1
+        folder = self._folder / str(number)
         jobs = [
-            MeasureJob(shard, self._analysis, self._name, number, _part(folder, shard), function) for shard in shards
+            MeasureJob(shard, self._analysis, self._name, number, _part_path(folder, shard), function)
+            for shard in shards
         ]
-        parts = {job.record.index: part for job in jobs if (part := _kept(job, run)) is not None}
+        parts = {job.record.index: part for job in jobs if (part := _load_part(job, run)) is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
         done = total - sum(len(job.record.networks) for job in waiting)
@@ -289,50 +290,48 @@ class Measuring:
             parts[job.record.index] = run.apply(job.record, function)
             measured, done = measured + 1, done + len(job.record.networks)
         if waiting:
-            with driving(run, self._engine, total, done, "networks"):
+            with register_driver(run, self._engine, total, done, "networks"):
                 self._progress.begin(total, done, self._name, "networks")
                 try:
                     self._engine.do(run, waiting, self._progress)
                 finally:
                     self._progress.end()
             for job in waiting:
-                parts[job.record.index] = _without_origin(read_dataset(job.path))
+                parts[job.record.index] = _without_digest(read_dataset(job.path))
         return [parts[shard.index] for shard in shards]
 
-    def forget(self) -> None:
-        """Remove what was kept shard by shard."""
-        for kept in self._kept.parent.glob(f"{self._name}-*"):  # of other settings, too, and of fewer networks
-            shutil.rmtree(kept, ignore_errors=True)
-        if self._kept.parent.is_dir() and not any(self._kept.parent.iterdir()):
-            self._kept.parent.rmdir()
+    def remove_parts(self) -> None:
+        """Remove the stored results of single shards, also those with other settings or fewer networks."""
+        parent = self._folder.parent
+        for folder in parent.glob(f"{self._name}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
 
     def _takes_long(self, elapsed: float, measured: int, waiting: int) -> bool:
         if self._analysis.heavy:
             return True
-        return measured > 0 and elapsed > PATIENCE and elapsed / measured * waiting > WORTH
+        return measured > 0 and elapsed > TRIAL_SECONDS and elapsed / measured * waiting > MIN_SECONDS_LEFT
 
 
-def _kept(job: MeasureJob, run: Run) -> xr.Dataset | None:
-    """Return what an earlier, stopped call has kept of a shard, if it was measured of the shard as it is."""
-    part = _readable(run, job.path)
-    return _without_origin(part) if part is not None and part.attrs.get(OF) == run.digest(job.record) else None
+def _load_part(job: MeasureJob, run: Run) -> xr.Dataset | None:
+    """Load the stored result of a shard, or None if there is none or the shard has changed since."""
+    part = _load(run, job.path)
+    return _without_digest(part) if part is not None and part.attrs.get(SHARD_DIGEST) == job.record.digest() else None
 
 
-def _quiet(line: str) -> None: ...
-
-
-def _readable(run: Run, path: Path, say: Say = _quiet) -> xr.Dataset | None:
-    """Return a stored dataset; none if it is not there, cut short or changed, as it can be measured again."""
+def _load(run: Run, path: Path, report: Report = lambda line: None) -> xr.Dataset | None:
+    """Load a stored dataset, or None if it is missing or damaged, since it can be measured again."""
     check_inside(run.folder, path)
     try:
         return read_dataset(path)
     except DamagedFile as error:
         if path.exists():
-            say(f"{path} is damaged ({error.reason}); it is measured anew")
+            report(f"{path} is damaged ({error.reason}); it is measured again")
         return None
 
 
-def _without_origin(part: xr.Dataset) -> xr.Dataset:
-    """Return what a function gave, as if it had not been kept."""
-    own = {name: value for name, value in part.attrs.items() if name != OF}
-    return part.drop_attrs(deep=False).assign_attrs(own)
+def _without_digest(part: xr.Dataset) -> xr.Dataset:
+    """Return the result of a function as it was before it was stored."""
+    attributes = {name: value for name, value in part.attrs.items() if name != SHARD_DIGEST}
+    return part.drop_attrs(deep=False).assign_attrs(attributes)

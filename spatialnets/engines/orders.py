@@ -1,4 +1,4 @@
-"""Jobs as lines of a file, from which any process can do them: data, never code."""
+"""Orders: files that describe one job per line, so that any process can do it; they contain data, never code."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from spatialnets.errors import RunError, UserError
 from spatialnets.files.atomic import write_text
 from spatialnets.runs.run import Run
 
-__all__ = ["job_from", "read_order", "refusal", "shard_jobs", "work_command", "write_orders"]
+__all__ = ["job_from_order", "read_order", "train_jobs", "work_command", "write_orders"]
 
 
 def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
-    """Write a file of orders, ``RUN/engine/orders-*.jsonl``, one line of JSON each; return its path.
+    """Write a file of orders, ``RUN/engine/orders-*.jsonl``, one line of JSON per job; return its path.
 
     Raises
     ------
     UserError
-        If another process could not do one of the jobs.
+        If a job cannot be done by another process.
     """
     folder = run.folder.resolve() / "engine"
     folder.mkdir(exist_ok=True)
-    path = folder / f"orders-{secrets.token_hex(6)}.jsonl"  # which no other process chooses at this moment
+    path = folder / f"orders-{secrets.token_hex(6)}.jsonl"  # a name that no other process uses
     write_text(path, "".join(json.dumps(dict(job.order)) + "\n" for job in jobs))
     return path
 
 
 def read_order(path: Path, line: int) -> dict[str, Any]:
-    """Return an order.
+    """Read one order.
 
     Parameters
     ----------
     path
         A file of orders.
     line
-        Which of its lines, from 0.
+        Number of its line, from 0.
 
     Raises
     ------
@@ -56,37 +56,37 @@ def read_order(path: Path, line: int) -> dict[str, Any]:
     try:
         order = json.loads(lines[line])
     except ValueError as error:
-        raise RunError(f"line {line} of {path} is no order: {error}") from error
+        raise RunError(f"line {line} of {path} is not a valid order: {error}") from error
     if not isinstance(order, dict):
-        raise RunError(f"line {line} of {path} is no order: expected a mapping such as {{'shard': 3}}, got {order!r}")
+        raise RunError(f"line {line} of {path} is not a valid order: expected {{'shard': 3}} or similar, got {order!r}")
     return order
 
 
-def job_from(run: Run, order: Mapping[str, Any]) -> Job:
+def job_from_order(run: Run, order: Mapping[str, Any]) -> Job:
     """Return the job of an order.
 
     Raises
     ------
     UserError
-        If the run has no such shard, or a part of the job cannot be had here.
+        If the run has no such shard, or a component of the job is not available here.
     """
     if "analysis" in order:
         from spatialnets.engines.measure import measure_job
 
         return measure_job(run, order)
-    (job,) = shard_jobs(run, [order.get("shard")])
+    (job,) = train_jobs(run, [order.get("shard")])
     return job
 
 
-def shard_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
-    """Return the jobs of some shards of a run.
+def train_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
+    """Return the jobs that train the given shards of a run.
 
     Raises
     ------
     UserError
-        If the run has no such shard, or a part of its experiment cannot be had here.
+        If the run has no such shard, or a component of its experiment is not available here.
     """
-    from spatialnets.engines.train_job import ShardJob
+    from spatialnets.engines.train_job import TrainJob
     from spatialnets.runs.folder import planned_shards
 
     for index in indices:
@@ -94,31 +94,26 @@ def shard_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
             raise RunError(f"{run.folder} has shards 0 to {len(run.shards) - 1}; there is no shard {index!r}")
     experiment = run.experiment()
     if run.plan["experiment"] != experiment.digest:
-        raise RunError(f"{run.folder} is damaged: its plan is of another experiment than its experiment.yaml")
+        raise RunError(f"{run.folder} is damaged: plan.json belongs to another experiment than experiment.yaml")
     shards = planned_shards(run, experiment)
-    return [ShardJob(run.shards[index], shards[index]) for index in indices]
-
-
-def refusal(run: Run, job: Job) -> Path:
-    """Return the file in which a process elsewhere says why it refused a job."""
-    return run.folder / "engine" / "refused" / f"{job.key}.txt"
+    return [TrainJob(run.shards[index], shards[index]) for index in indices]
 
 
 def work_command(run: Run, orders: Path, python: str = sys.executable) -> list[str]:
-    """Return the command that does an order, all but the number of its line.
+    """Return the command that does an order, without its last argument, the number of the order's line.
 
     Parameters
     ----------
     run
-        Whose orders.
+        The run.
     orders
         The file of orders.
     python
-        The Python to do it with.
+        The Python interpreter.
     """
     try:
         trusted = run.trusted or run.experiment().trusted
-    except UserError:  # what is asked for may not need what the folder names
+    except UserError:  # the job may not need the components that the folder names
         trusted = False
     command = [python, "-m", "spatialnets", "work", str(run.folder.resolve()), "--orders", str(orders)]
     return [*command, *(["--trust"] if trusted else []), "--line"]

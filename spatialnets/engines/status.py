@@ -1,4 +1,4 @@
-"""How far a run is, from its folder alone: whoever computes it, on whatever machine."""
+"""The state of a run, read from its folder alone, whichever process on whichever machine computes it."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spatialnets.engines.choice import engine_noted
-from spatialnets.engines.claim import at_work, cancellation
-from spatialnets.engines.driver import driver, is_driven
+from spatialnets.engines.choice import engine_from_note
+from spatialnets.engines.claim import cancellation_file, claimed_jobs
+from spatialnets.engines.driver import driver_note, has_driver
 from spatialnets.errors import UserError
-from spatialnets.progress import clock_words
-from spatialnets.runs.run import Run, ShardRecord
+from spatialnets.progress import clock_time
+from spatialnets.runs.run import Run
+from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import updates_in
 
-__all__ = ["Begun", "Status", "status_of"]
+__all__ = ["Status", "UnfinishedShard", "status_of"]
 
-SOON = 1.0  # seconds of a sitting after which its pace says something
+MIN_SECONDS = 1.0  # length of a session from which its pace is meaningful
 
 
 @dataclass(frozen=True)
-class Begun:
-    """A shard of which something is stored, but not all.
+class UnfinishedShard:
+    """A shard that has a checkpoint but is not finished.
 
     Parameters
     ----------
     shard, group
-        Which shard.
+        Number of the shard, and name of its group.
     updates, of
-        Updates of each network that are stored, and how many there will be; None where the experiment cannot be built
+        Number of updates of each network so far and in total; the latter is None if the experiment cannot be built
         here.
     epoch
-        The epoch that these reach into, from 1.
+        The epoch that the checkpoint has reached, from 1; None if the experiment cannot be built here.
     seconds_ago
-        When that was stored.
+        Age of the checkpoint.
     """
 
     shard: int
@@ -46,43 +47,43 @@ class Begun:
     seconds_ago: float
 
     def __str__(self) -> str:
-        """Return it as a line."""
+        """Return a line of text."""
         epoch = f"epoch {self.epoch}, " if self.epoch is not None else ""
         of = f" of {self.of:,}" if self.of is not None else ""
-        ago = clock_words(self.seconds_ago)
-        return f"shard {self.shard} (group '{self.group}'): {epoch}{self.updates:,}{of} updates, stored {ago} ago"
+        age = clock_time(self.seconds_ago)
+        return f"shard {self.shard} (group '{self.group}'): {epoch}{self.updates:,}{of} updates, stored {age} ago"
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a run is.
+    """The state of a run.
 
     Parameters
     ----------
     name, folder
-        Of the run.
+        Name and folder of the run.
     networks, of
-        Networks that are computed, and how many there will be.
+        Number of networks that are computed, and their total number.
     shards
-        How many shards they are in.
+        Total number of shards.
     begun
-        Shards of which something is stored, but not all.
+        Unfinished shards that have a checkpoint.
     stored_seconds_ago
-        When something was last stored; None if nothing is.
+        Time since something was last stored; None if nothing is stored.
     computed
-        Whether a process computes it now, or sees to its being computed.
+        Whether a process is computing the run, or waits for those that do.
     jobs
-        Keys of the jobs that processes are at, here or elsewhere.
+        Keys of the jobs that processes on any machine are computing.
     by
-        Who computes it, or did when it was killed (``engine/engine.json``).
+        Note of the process that computes the run, or did until it was killed (``engine/engine.json``).
     left_seconds
-        Time left at the pace of this sitting; None if nothing can be said.
+        Remaining time at the pace of this session; None if it cannot be estimated.
     scheduler
-        What a scheduler knows of it.
+        State of the run's jobs in a scheduler.
     cancelled
-        Whether it was cancelled, and nobody has gone on since.
+        Whether the run was cancelled and has not been continued since.
     refused
-        Why jobs were refused, by their keys.
+        Reasons why jobs were refused, by their keys.
     """
 
     name: str
@@ -90,7 +91,7 @@ class Status:
     networks: int
     of: int
     shards: int
-    begun: tuple[Begun, ...]
+    begun: tuple[UnfinishedShard, ...]
     stored_seconds_ago: float | None
     computed: bool
     jobs: tuple[str, ...]
@@ -102,14 +103,14 @@ class Status:
 
 
 def status_of(run: Run) -> Status:
-    """Return how far a run is."""
-    note, now = driver(run), time.time()
-    computed = is_driven(run)
+    """Return the state of a run."""
+    note, now = driver_note(run), time.time()
+    computed = has_driver(run)
     done = [shard for shard in run.shards if shard.done]
-    begun = tuple(found for shard in run.missing if (found := _begun(run, shard, now)) is not None)
-    times = [stamp for shard in done if (stamp := _stored_at(shard.path)) is not None]
+    begun = tuple(state for shard in run.missing if (state := _unfinished(run, shard, now)) is not None)
+    times = [stamp for shard in done if (stamp := _modified(shard.path)) is not None]
     times += [now - shard.seconds_ago for shard in begun]
-    engine = engine_noted(note)
+    engine = engine_from_note(note)
     return Status(
         name=run.name,
         folder=str(run.folder),
@@ -119,60 +120,60 @@ def status_of(run: Run) -> Status:
         begun=begun,
         stored_seconds_ago=max(0.0, now - max(times)) if times else None,
         computed=computed,
-        jobs=at_work(run),
+        jobs=claimed_jobs(run),
         by=note,
-        left_seconds=_left(run, note) if computed and note is not None else None,
+        left_seconds=_remaining_seconds(run, note) if computed and note is not None else None,
         scheduler=engine.state(run) if engine is not None else None,
-        cancelled=cancellation(run.folder).exists(),
-        refused=_refused(run),
+        cancelled=cancellation_file(run.folder).exists(),
+        refused=_refusals(run),
     )
 
 
-def _stored_at(path: Path) -> float | None:
+def _modified(path: Path) -> float | None:
     try:
         return path.stat().st_mtime
-    except OSError:  # gone meanwhile
+    except OSError:  # removed in the meantime
         return None
 
 
-def _begun(run: Run, shard: ShardRecord, now: float) -> Begun | None:
+def _unfinished(run: Run, shard: ShardRecord, now: float) -> UnfinishedShard | None:
     path = run.checkpoint(shard.index)
-    stored = _stored_at(path)
+    stored = _modified(path)
     if stored is None:
         return None
     updates, of, epoch = updates_in(path), None, None
     try:
         training = run.parts(shard.group, shard.networks[0]).training
         of, epoch = training.epochs * training.updates_per_epoch, 1 + updates // training.updates_per_epoch
-    except UserError:  # a part that is not installed here
+    except UserError:  # a component is not installed here
         pass
-    return Begun(shard.index, shard.group, updates, of, epoch, max(0.0, now - stored))
+    return UnfinishedShard(shard.index, shard.group, updates, of, epoch, max(0.0, now - stored))
 
 
-def _left(run: Run, note: dict[str, Any]) -> float | None:
-    """Return the time left in seconds, from what this sitting has stored of networks since it began."""
+def _remaining_seconds(run: Run, note: dict[str, Any]) -> float | None:
+    """Estimate the remaining time from the updates that this session has stored."""
     if note.get("what") != "updates":
         return None
     try:
-        since = (datetime.now(UTC) - datetime.fromisoformat(note["since"])).total_seconds()
-        total, before = int(note["total"]), int(note["done"])
+        elapsed = (datetime.now(UTC) - datetime.fromisoformat(note["since"])).total_seconds()
+        total, done_before = int(note["total"]), int(note["done"])
         done = 0
         for shard in run.shards:
             training = run.parts(shard.group, shard.networks[0]).training
-            all_of_it = training.epochs * training.updates_per_epoch
-            done += len(shard.networks) * (all_of_it if shard.done else updates_in(run.checkpoint(shard.index)))
+            updates = training.epochs * training.updates_per_epoch
+            done += len(shard.networks) * (updates if shard.done else updates_in(run.checkpoint(shard.index)))
     except (UserError, KeyError, TypeError, ValueError):
         return None
-    if since < SOON or done <= before:
+    if elapsed < MIN_SECONDS or done <= done_before:
         return None
-    return (total - done) * since / (done - before)
+    return (total - done) * elapsed / (done - done_before)
 
 
-def _refused(run: Run) -> dict[str, str]:
-    found = {}
+def _refusals(run: Run) -> dict[str, str]:
+    reasons = {}
     for path in sorted((run.folder / "engine" / "refused").glob("*.txt")):
         try:
-            found[path.stem] = path.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError:  # a later success has removed it
+            reasons[path.stem] = path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:  # removed in the meantime, because the job was done
             continue
-    return found
+    return reasons

@@ -1,4 +1,4 @@
-"""How a process computes: the same in every worker, so that the same plan gives the same bits."""
+"""Threads, memory and arithmetic of a process: the same in every worker, so that results are bit-identical."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of mallopt, in malloc.h
 
 
 def thread_variables(threads: int) -> dict[str, str]:
-    """Return the environment variables that hold the libraries below torch and NumPy to some threads."""
+    """Return environment variables that limit the numerical libraries of PyTorch and NumPy to some threads."""
     return {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
 def keep_memory() -> None:
-    """Have this process keep the memory that it frees, instead of giving it back to the system between two updates.
+    """Have this process keep the memory that it frees, instead of returning it to the system between two updates.
 
-    Each update needs the same tens of megabytes again; to get them from the system anew, page by page, takes up to a
-    third of its time. For processes that do nothing else; where the C library is not GNU's, nothing is changed.
+    Every update needs the same tens of megabytes; requesting them from the system again, page by page, takes up to a
+    third of its time. For processes that only train; with C libraries other than GNU's this does nothing.
     """
     import ctypes
     import sys
@@ -28,22 +28,22 @@ def keep_memory() -> None:
         return
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        # glibc before 2.35 takes no more than 32 MiB here; the other alone would make it worse
+        # glibc before 2.35 accepts at most 32 MiB here; the trim threshold alone would make it slower
         if mallopt(MMAP_THRESHOLD, 2**30) or mallopt(MMAP_THRESHOLD, 2**25):
             mallopt(TRIM_THRESHOLD, 2**30)
 
 
 @contextmanager
 def arithmetic(threads: int) -> Iterator[None]:
-    """Compute on some threads and take numbers below 1e-38 for zero, for as long as this lasts.
+    """Limit PyTorch to some threads and treat numbers below 1e-38 as zero within the block.
 
-    In networks that a strong penalty has silenced, weights, states and Adam's moments decay towards zero for
-    thousands of updates; below 1e-38 a processor computes with them several times slower.
+    In networks that a strong penalty has silenced, weights, states and Adam's moments decay towards zero for thousands
+    of updates, and processors are several times slower with numbers below 1e-38.
 
     Parameters
     ----------
     threads
-        torch threads of this process.
+        Number of threads.
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""One worker process: does the jobs it is given, one at a time, on one thread.
+"""A worker process, which does one job at a time.
 
-Jobs come in as pickles on standard input, progress and results go out as one line of JSON each. The worker ends
-when its input does, and dies with the process that started it.
+It reads jobs as pickles from standard input and writes progress and results as lines of JSON to standard output. It
+exits at the end of its input, and dies with the process that started it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Do jobs until the input ends."""
     reports = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a chatty part must not spoil the reports
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of a component must not mix with reports
 
     def report(**content: Any) -> None:
         reports.write(json.dumps(content) + "\n")
@@ -52,18 +52,18 @@ def main() -> None:
 
 
 def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
-    """Do one job and report."""
+    """Do one job and report its progress and result."""
     from spatialnets.engines.claim import Cancelled
     from spatialnets.errors import StorageError, UserError
 
-    done, doing, last = 0, "", time.monotonic()
+    done, current, last_report = 0, "", time.monotonic()
 
     def advance(amount: int, status: str) -> None:
-        nonlocal done, doing, last
-        done, doing = done + amount, status
-        if time.monotonic() - last > 0.25:
-            report(event="advance", amount=done, status=doing)
-            done, last = 0, time.monotonic()
+        nonlocal done, current, last_report
+        done, current = done + amount, status
+        if time.monotonic() - last_report > 0.25:
+            report(event="advance", amount=done, status=current)
+            done, last_report = 0, time.monotonic()
 
     try:
         lines = job.work(run, advance)
@@ -72,15 +72,15 @@ def _serve(run: Run, job: Job, report: Callable[..., None]) -> None:
     except UserError as error:
         report(event="refused", message=str(error), storage=isinstance(error, StorageError))
     except MemoryError as error:
-        report(event="refused", message=f"memory is short: {error}")
-    except Exception:  # the driver raises it again, with this trace
+        report(event="refused", message=f"out of memory: {error}")
+    except Exception:  # the driver raises it again, with this traceback
         report(event="failed", message=traceback.format_exc())
     else:
-        report(event="done", amount=done, status=doing, lines=lines)
+        report(event="done", amount=done, status=current, lines=lines)
 
 
 if __name__ == "__main__":
     try:
         main()
     except (BrokenPipeError, EOFError):
-        os._exit(1)  # nobody listens, or speaks, any more
+        os._exit(1)  # the driver is gone

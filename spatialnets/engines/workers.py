@@ -1,4 +1,4 @@
-"""Worker processes that take jobs, such as shards to train, from one queue."""
+"""Worker processes that do jobs from one queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from spatialnets.engines.claim import INTERVAL, Cancelled, cancellation
+from spatialnets.engines.claim import CHECK_SECONDS, Cancelled, cancellation_file
 from spatialnets.engines.engine import ATTEMPTS
 from spatialnets.engines.job import Job
 from spatialnets.engines.threads import thread_variables
@@ -27,24 +27,24 @@ __all__ = ["Workers"]
 
 
 class Workers:
-    """Processes that do jobs; a context manager that leaves none behind.
+    """Processes that do jobs; a context manager that stops all of them at the end.
 
     Parameters
     ----------
     folder
         The run's folder.
     count
-        How many processes.
+        Number of processes.
     threads
-        torch threads in each.
+        PyTorch threads of each process.
     gpus
-        The GPUs that they share, as ``CUDA_VISIBLE_DEVICES`` names them; each process sees one of them.
+        GPUs for the processes, named as in ``CUDA_VISIBLE_DEVICES``; each process sees one of them.
     """
 
     def __init__(self, folder: Path, count: int, threads: int, gpus: Sequence[str] = ()) -> None:
-        self._greeting = pickle.dumps((sys.path, str(folder.resolve()), threads, os.getpid()))
-        self._cancelled = cancellation(folder)
-        self._gpus = dict.fromkeys(gpus, 0)  # how many processes are on each
+        self._setup = pickle.dumps((sys.path, str(folder.resolve()), threads, os.getpid()))
+        self._cancelled = cancellation_file(folder)
+        self._gpus = dict.fromkeys(gpus, 0)  # the number of processes on each
         self._gpu_of: dict[int, str] = {}
         self._environment = {**os.environ, **thread_variables(threads)}
         self._events: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
@@ -76,7 +76,7 @@ class Workers:
                 process.stdout.close()
 
     def _start(self) -> int:
-        """Start a process, and a thread that passes its reports on; return its number."""
+        """Start a process, and a thread that forwards its reports; return its number."""
         number, self._started = self._started, self._started + 1
         environment = self._environment
         if self._gpus:
@@ -88,14 +88,14 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            process_group=0,  # Ctrl-C is for the driver, which ends them
+            process_group=0,  # Ctrl-C reaches only the driver, which stops its workers
         )
         self._processes[number] = process
-        self._send(number, self._greeting)
+        self._send(number, self._setup)
 
         def listen() -> None:
             assert process.stdout is not None
-            with contextlib.suppress(ValueError, OSError):  # closed while we end
+            with contextlib.suppress(ValueError, OSError):  # closed because the driver ends
                 for line in process.stdout:
                     self._events.put((number, json.loads(line)))
             self._events.put((number, None))
@@ -106,7 +106,7 @@ class Workers:
     def _send(self, number: int, content: bytes) -> None:
         stream = self._processes[number].stdin
         assert stream is not None
-        with contextlib.suppress(BrokenPipeError):  # it is dead, and its listener will say so
+        with contextlib.suppress(BrokenPipeError):  # it has died, which its listener reports
             stream.write(content)
             stream.flush()
 
@@ -116,9 +116,9 @@ class Workers:
         Raises
         ------
         RunError
-            If a job is refused, or if its worker died three times.
+            If a job is refused, or its worker died three times.
         RuntimeError
-            If a part raised an error that it should not have; the message holds its trace.
+            If a component raised an unexpected error; the message contains the traceback.
         """
         waiting = deque(jobs)
         working: dict[int, Job] = {}
@@ -133,38 +133,38 @@ class Workers:
             hand_out(number)
         while working:
             try:
-                number, event = self._events.get(timeout=INTERVAL)
+                number, event = self._events.get(timeout=CHECK_SECONDS)
             except queue.Empty:
-                self._refuse_if_cancelled()
+                self._stop_if_cancelled()
                 continue
             if number not in working:
                 continue
             job = working[number]
             if event is None:
-                code = self._bury(number)
+                code = self._remove(number)
                 del working[number]
                 attempts[job.name] = attempts.get(job.name, 0) + 1
                 if attempts[job.name] >= ATTEMPTS:
                     raise RunError(
-                        f"the worker for {job.name} died {ATTEMPTS} times (exit status {code}); memory may be short. "
-                        "Give the same command again to go on, perhaps with --workers 1"
+                        f"the worker for {job.name} died {ATTEMPTS} times (exit status {code}), perhaps for lack of "
+                        "memory. To continue, repeat the command, perhaps with --workers 1"
                     )
-                progress.say(f"a worker died (exit status {code}); its job goes on from what was stored")
+                progress.say(f"a worker died (exit status {code}); its job continues from its last stored state")
                 waiting.appendleft(job)
                 hand_out(self._start())
             else:
-                self._note(job, event, progress)
+                self._handle(job, event, progress)
                 if event["event"] == "done":
                     del working[number]
                     hand_out(number)
 
-    def _refuse_if_cancelled(self) -> None:
-        """Look from here: a worker that reports nothing for long, in a long analysis say, does not see it itself."""
+    def _stop_if_cancelled(self) -> None:
+        """Check for a cancellation here: a worker that makes no progress reports, as in a long analysis, does not."""
         if self._cancelled.exists():
             raise Cancelled
 
-    def _bury(self, number: int) -> int:
-        """Close what is left of a dead process; return its exit status."""
+    def _remove(self, number: int) -> int:
+        """Forget a dead process and close its pipes; return its exit status."""
         process = self._processes.pop(number)
         code = process.wait()
         if number in self._gpu_of:
@@ -176,7 +176,7 @@ class Workers:
         return code
 
     @staticmethod
-    def _note(job: Job, event: Mapping[str, Any], progress: Progress) -> None:
+    def _handle(job: Job, event: Mapping[str, Any], progress: Progress) -> None:
         match event["event"]:
             case "advance":
                 progress.advance(event["amount"], event["status"])

@@ -1,4 +1,4 @@
-"""An experiment: one declaration, checked as a whole before any network is trained."""
+"""Experiment: one declaration, checked as a whole before any network is trained."""
 
 from __future__ import annotations
 
@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from spatialnets.errors import DeclarationError, UserError, nearest
-from spatialnets.experiments.blocks import block_of, take
-from spatialnets.experiments.declaration import (
-    Node,
-    apply_word,
-    from_plain,
-    is_axis,
-    load_file,
-    load_preset,
-)
-from spatialnets.experiments.group import Group
-from spatialnets.experiments.resolver import Kinds, Reading
+from spatialnets.experiments.blocks import block_of, identity, select_networks
+from spatialnets.experiments.declaration import BLOCKS, apply_override, is_axis, load_file, load_preset
+from spatialnets.experiments.group import EnsembleSpec, Group
+from spatialnets.experiments.resolver import Kinds, Resolver
+from spatialnets.files.yaml_nodes import Node, from_plain
 from spatialnets.protocols import Analysis, Geometry, RecurrentCore, Regularizer, Task
-from spatialnets.runs.metadata import declaration_of
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
@@ -37,7 +31,7 @@ __all__ = ["Experiment"]
 
 
 class Experiment:
-    """Groups of networks, declared in YAML or built from a preset; immutable.
+    """Groups of networks and how they are trained, declared in YAML or built from a preset; immutable.
 
     Examples
     --------
@@ -52,13 +46,13 @@ class Experiment:
     def __init__(self, root: Node, classes: Mapping[str, type[Any]] | None = None, trusted: bool = True) -> None:
         self._root, self._trusted = root, trusted
         self._classes = dict(classes or {})
-        reader = Reading(root, self._classes, trusted)
-        self.name: str = reader.name
-        self.description: str = reader.description
-        self.seed: int = reader.seed
-        self.analyses: Mapping[str, Analysis] = reader.analyses
-        self.groups: Mapping[str, Group] = reader.groups
-        self._resolved = reader.resolved
+        resolver = Resolver(root, self._classes, trusted)
+        self.name: str = resolver.name
+        self.description: str = resolver.description
+        self.seed: int = resolver.seed
+        self.analyses: Mapping[str, Analysis] = resolver.analyses
+        self.groups: Mapping[str, Group] = resolver.groups
+        self._resolved = resolver.resolved
 
     @classmethod
     def from_preset(cls, name: str) -> Experiment:
@@ -78,46 +72,32 @@ class Experiment:
 
     @classmethod
     def from_run(cls, folder: str | Path, trusted: bool = False) -> Experiment:
-        """Return the experiment that a run's folder holds.
+        """Return the experiment of a run; arguments as those of `Run.open`, of which this is `Run.experiment`."""
+        from spatialnets.workflow import experiment_of
 
-        Parameters
-        ----------
-        folder
-            The run's folder, perhaps a stranger's.
-        trusted
-            Whether code that it names (``module:Class``) is imported. Parts of installed packages always are.
-
-        Raises
-        ------
-        RunError
-            If the folder is no run's.
-        DeclarationError
-            With every mistake in it; code that is not trusted is one.
-        """
-        path = Path(folder) / "experiment.yaml"
-        return cls(from_plain(declaration_of(Path(folder)), str(path)), trusted=trusted)
+        return experiment_of(folder, trusted)
 
     @classmethod
     def from_declaration(cls, declaration: Mapping[str, Any]) -> Experiment:
-        """Return the experiment declared by plain data, as YAML would give it."""
+        """Return the experiment declared by plain data, such as parsed YAML."""
         return cls(from_plain(declaration, "declaration"))
 
     @classmethod
-    def from_command(cls, file: Path | None, words: Sequence[str]) -> Experiment:
-        """Return the experiment of a command line: a file or ``preset=NAME``, and words laid over it."""
-        chosen = [word.partition("=")[2] for word in words if word.startswith("preset=")]
-        rest = [word for word in words if not word.startswith("preset=")]
-        if len(chosen) + (file is not None) != 1:
+    def from_command(cls, file: Path | None, arguments: Sequence[str]) -> Experiment:
+        """Return the experiment of a command line: a file or ``preset=NAME``, with overrides ``key=value``."""
+        presets = [argument.partition("=")[2] for argument in arguments if argument.startswith("preset=")]
+        overrides = [argument for argument in arguments if not argument.startswith("preset=")]
+        if len(presets) + (file is not None) != 1:
             raise UserError(
-                "give one experiment: a file such as my.yaml, or preset=NAME such as preset=sernn_paper; "
-                f"got {len(chosen) + (file is not None)}"
+                "expected one experiment: a file such as my.yaml, or preset=NAME such as preset=sernn_paper; got "
+                f"{len(presets) + (file is not None) or 'none'}"
             )
-        root = load_file(file) if file is not None else load_preset(chosen[0])
-        return cls(_with_words(root, rest))
+        root = load_file(file) if file is not None else load_preset(presets[0])
+        return cls(_apply_overrides(root, overrides))
 
-    def override(self, *words: str) -> Experiment:
-        """Return the experiment with words such as ``"training.epochs=3"`` or ``"geometry=sphere"`` laid over it."""
-        return Experiment(_with_words(self._root, words), self._classes, self._trusted)
+    def override(self, *overrides: str) -> Experiment:
+        """Return the experiment with overrides such as ``"training.epochs=3"`` or ``"geometry=sphere"``."""
+        return Experiment(_apply_overrides(self._root, overrides), self._classes, self._trusted)
 
     def replace(
         self,
@@ -132,16 +112,16 @@ class Experiment:
         name: str | None = None,
         group: str | None = None,
     ) -> Experiment:
-        """Return the experiment with other parts, in all groups or in one.
+        """Return the experiment with other components, in all groups or in one.
 
         Parameters
         ----------
         geometry, core, regularizer, task, training
-            Parts; their classes need not be registered.
+            Components; their classes need not be registered.
         networks, seed, name
             As in the declaration.
         group
-            The one group in which the parts are replaced.
+            The only group in which the components are replaced.
         """
         classes, root = dict(self._classes), self._root
         assert isinstance(root.value, dict)
@@ -150,14 +130,8 @@ class Experiment:
             if scalar is not None:
                 content[key] = Node(scalar, "replace()")
         if group is not None and group not in self.groups:
-            raise UserError(f"no group is called '{group}': {nearest(group, self.groups)}")
-        parts = {
-            "geometry": geometry,
-            "core": core,
-            "regularizer": regularizer,
-            "task": task,
-            "training": training,
-        }
+            raise UserError(f"there is no group '{group}': {nearest(group, self.groups)}")
+        parts = {"geometry": geometry, "core": core, "regularizer": regularizer, "task": task, "training": training}
         for family, part in parts.items():
             if part is None:
                 continue
@@ -184,56 +158,62 @@ class Experiment:
 
     @property
     def networks(self) -> int:
-        """How many networks in all groups together."""
+        """The number of networks in all groups."""
         return sum(group.networks for group in self.groups.values())
 
     @property
     def updates(self) -> int:
-        """How many network-updates training takes."""
+        """The number of updates of single networks that training takes."""
         return sum(
             len(ensemble.numbers) * ensemble.training.epochs * ensemble.training.updates_per_epoch
-            for group in self.groups.values()
-            for ensemble in group.ensembles
+            for ensemble in self.ensembles
         )
+
+    @property
+    def ensembles(self) -> tuple[EnsembleSpec, ...]:
+        """The ensembles of all groups."""
+        return tuple(ensemble for group in self.groups.values() for ensemble in group.ensembles)
 
     @property
     def geometries(self) -> Mapping[str, Geometry]:
         """Every geometry, by its name in the run."""
-        return {
-            ensemble.geometry_name: ensemble.geometry for group in self.groups.values() for ensemble in group.ensembles
-        }
+        return {ensemble.geometry_name: ensemble.geometry for ensemble in self.ensembles}
 
     @property
     def geometry_blocks(self) -> dict[str, Any]:
-        """The declaration of every geometry, every default written out, by its name in the run."""
+        """The declaration of every geometry with all defaults, by its name in the run."""
         kind_of = Kinds(self._classes)
         return {name: block_of(part, "geometry", kind_of) for name, part in self.geometries.items()}
 
     def to_yaml(self) -> str:
-        """Return the whole declaration, every default written out; `from_yaml` gives the same experiment again."""
-        text: str = yaml.dump(
-            self._resolved,
-            Dumper=_Dumper,
-            sort_keys=False,
-            allow_unicode=True,
-            width=110,
-            default_flow_style=None,
-        )
-        return text
+        """Return the whole declaration with all defaults, from which `from_yaml` builds the same experiment."""
+        options: dict[str, Any] = {"allow_unicode": True, "width": 110, "default_flow_style": None}
+        return str(yaml.dump(self._resolved, Dumper=_Dumper, sort_keys=False, **options))
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that shapes the networks: the same for the same experiment, however it was written.
+        """A hash of everything that determines the networks: the same however the experiment was written.
 
-        Analyses are no part of it: a run can be measured anew.
+        Analyses are not part of it, because a run can be measured again.
         """
-        apart = ("description", "groups", "analyses")
-        resolved = {key: value for key, value in self._resolved.items() if key not in apart}
-        groups = [[name, _ordered(block)] for name, block in self._resolved["groups"].items()]
+        excluded = ("description", "groups", "analyses")
+        resolved = {key: value for key, value in self._resolved.items() if key not in excluded}
+        groups = [
+            [
+                name,
+                _ordered(
+                    {
+                        key: identity(key, block, self._classes) if key in BLOCKS else block
+                        for key, block in group.items()
+                    }
+                ),
+            ]
+            for name, group in self._resolved["groups"].items()
+        ]
         return hashlib.sha256(json.dumps([resolved, groups], sort_keys=True).encode()).hexdigest()
 
     def shards(self, size: int) -> tuple[Shard, ...]:
-        """Divide all networks into shards of at most `size` networks."""
+        """Return all networks divided into shards of at most `size` networks."""
         shards: list[Shard] = []
         for group in self.groups.values():
             for ensemble in group.ensembles:
@@ -246,10 +226,10 @@ class Experiment:
                             networks=ensemble.numbers[networks],
                             seeds=ensemble.seeds[networks],
                             geometry=ensemble.geometry_name,
-                            core=take(ensemble.core, networks),
-                            regularizer=take(ensemble.regularizer, networks),
-                            task=take(ensemble.task, networks),
-                            training=take(ensemble.training, networks),
+                            core=select_networks(ensemble.core, networks),
+                            regularizer=select_networks(ensemble.regularizer, networks),
+                            task=select_networks(ensemble.task, networks),
+                            training=select_networks(ensemble.training, networks),
                             axes={path: values[networks] for path, values in ensemble.axes.items()},
                         )
                     )
@@ -265,43 +245,27 @@ class Experiment:
         networks_per_shard: int | None = None,
         engine: Engine | None = None,
     ) -> Run:
-        """Train all networks that the folder does not hold yet, measure them and write the report.
+        """Train, measure and report the experiment; arguments and result as those of `spatialnets.workflow.train`."""
+        from spatialnets.workflow import train
 
-        Parameters
-        ----------
-        out
-            The run's folder; by default ``runs/<name>-<digest>``, the same for the same experiment.
-        workers
-            How many shards at a time; by default as the engine finds best.
-        progress
-            Where to report, such as `spatialnets.progress.terminal_progress()`; by default nowhere.
-        report
-            Whether to measure and to write ``report.html``.
-        networks_per_shard
-            How many networks are trained as one batch, if the run begins now; by default what fits the machine.
-        engine
-            Where networks are trained and measured, such as `spatialnets.engines.local.Processes()`; by default on
-            this machine. It is no part of the experiment, and changes nothing in the result.
-        """
-        from spatialnets.engines.compute import compute
-
-        place = out if out is not None else self.folder
-        run = compute(self, place, workers, progress, networks_per_shard, engine)
-        if report:
-            from spatialnets.report.page import is_current, write_report
-
-            if not is_current(run, self):
-                write_report(run, self, progress, workers, engine)
-        return run
+        return train(
+            self,
+            out,
+            workers=workers,
+            progress=progress,
+            report=report,
+            networks_per_shard=networks_per_shard,
+            engine=engine,
+        )
 
     @property
     def folder(self) -> Path:
-        """Where the run goes by default."""
+        """The default folder of the run."""
         return Path("runs") / f"{self.name}-{self.digest[:8]}"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes numbers so that YAML 1.1 readers, too, take them for numbers."""
+    """Writes numbers so that YAML 1.1 readers also read them as numbers."""
 
 
 _Dumper.add_representer(
@@ -318,11 +282,11 @@ def _with(node: Node, key: str, value: Node) -> Node:
     return Node({**content, key: value}, node.mark)
 
 
-def _with_words(root: Node, words: Sequence[str]) -> Node:
+def _apply_overrides(root: Node, overrides: Sequence[str]) -> Node:
     problems: list[str] = []
-    for word in words:
+    for override in overrides:
         try:
-            root = apply_word(root, word)
+            root = apply_override(root, override)
         except DeclarationError as error:
             problems.extend(error.problems)
     if problems:
@@ -331,7 +295,7 @@ def _with_words(root: Node, words: Sequence[str]) -> Node:
 
 
 def _ordered(block: Any) -> Any:
-    """Keep the order of axes, which decides how they are crossed, and of nothing else."""
+    """Return a block with the order of its axes, which determines how they are crossed; no other order matters."""
     return {"block": block, "axes": _axis_paths(block)}
 
 
@@ -339,5 +303,5 @@ def _axis_paths(block: Any, path: str = "") -> list[str]:
     if isinstance(block, dict):
         if is_axis(from_plain(block, "")):
             return [path]
-        return [found for key, value in block.items() for found in _axis_paths(value, f"{path}.{key}")]
+        return [inner for key, value in block.items() for inner in _axis_paths(value, f"{path}.{key}")]
     return []

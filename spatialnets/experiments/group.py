@@ -1,4 +1,4 @@
-"""Groups of networks, and what of them can be trained together."""
+"""Groups of an experiment, and the ensembles into which their networks are divided."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from spatialnets.protocols import Geometry, RecurrentCore, Regularizer, Task
-from spatialnets.training.shard import Training
+from spatialnets.training.settings import Training
 
-__all__ = ["Group", "Networks"]
+__all__ = ["EnsembleSpec", "Group"]
 
 
 @dataclass(frozen=True)
-class Networks:
-    """Networks of one group that can be trained together: they differ in `PerNetwork` fields and seeds alone.
+class EnsembleSpec:
+    """Networks of one group that can train as one batch: they differ only in `PerNetwork` fields and seeds.
 
     Parameters
     ----------
     numbers
-        The networks' numbers within their group.
+        Numbers of the networks within their group.
     seeds
-        One per network.
+        One for each network.
     geometry_name
         Name of the geometry in its run.
     geometry, core, regularizer, task, training
-        The parts; per-network fields hold one number, or one per network.
+        The components; `PerNetwork` fields hold one number, or one for each network.
     axes
-        The values of every declared axis, by key path, each ``(network,)``.
+        Values of every declared axis, by key path, each ``(network,)``.
     """
 
     numbers: tuple[int, ...]
@@ -50,27 +50,27 @@ class Group:
     name
         The group's name.
     ensembles
-        Its networks, divided where they cannot be trained as one batch.
+        Its networks, divided into ensembles that can each train as one batch.
     """
 
     name: str
-    ensembles: tuple[Networks, ...]
+    ensembles: tuple[EnsembleSpec, ...]
 
     @property
     def networks(self) -> int:
-        """How many networks."""
+        """The number of networks."""
         return sum(len(ensemble.numbers) for ensemble in self.ensembles)
 
     @property
     def training(self) -> Training:
-        """How its (first) networks are trained."""
+        """The training settings of its first ensemble."""
         return self.ensembles[0].training
 
     @property
     def core_facts(self) -> dict[str, str]:
-        """What is worth knowing of how its networks are computed, in words, by name."""
+        """Facts about how its networks are computed, by name."""
         return {
-            name: said
-            for networks in self.ensembles
-            for name, said in networks.core.facts(networks.task.n_inputs, networks.geometry.n_units).items()
+            name: fact
+            for ensemble in self.ensembles
+            for name, fact in ensemble.core.facts(ensemble.task.n_inputs, ensemble.geometry.n_units).items()
         }

@@ -1,4 +1,4 @@
-"""Declarations as parts: everything is checked, and every mistake noted, before anything is computed."""
+"""From a declaration to groups of checked components, with all mistakes collected."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ from typing import Any, TypeGuard
 
 from spatialnets import registry
 from spatialnets.errors import DeclarationError, nearest
-from spatialnets.experiments.axes import MOST_NETWORKS, Axis, network_values, read_axis
-from spatialnets.experiments.blocks import Builder, block_of, is_per_network
+from spatialnets.experiments.axes import MAX_NETWORKS, Axis, network_values, read_axis
+from spatialnets.experiments.blocks import Builder, block_of, identity, is_per_network
 from spatialnets.experiments.declaration import (
     BLOCKS,
     ENGINE,
+    GROUP,
+    NAME,
     PART_FAMILIES,
     TOP,
-    Node,
     as_block,
-    from_plain,
     is_axis,
     merge,
-    plain,
 )
-from spatialnets.experiments.group import Group, Networks
+from spatialnets.experiments.group import EnsembleSpec, Group
+from spatialnets.files.yaml_nodes import Node, from_plain, plain
 from spatialnets.protocols import Analysis, Geometry
-from spatialnets.runs.metadata import GROUP, NAME
 
-__all__ = ["Kinds", "Reading", "geometry_name"]
+__all__ = ["Kinds", "Resolver", "geometry_name"]
 
-MOST = {"networks": MOST_NETWORKS, "seed": 2**62}  # which leaves room to count on from
+MAX = {"networks": MAX_NETWORKS, "seed": 2**62}  # seeds are counted upwards from there
 
 
 class Kinds:
-    """Names classes, and remembers those that no registry knows."""
+    """Returns the kinds of classes, and collects those that are not registered."""
 
     def __init__(self, classes: dict[str, type[Any]]) -> None:
         self.classes = classes
@@ -46,19 +45,36 @@ class Kinds:
         return kind
 
 
-def _is_whole(value: Any, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_whole(value: Any, minimum: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= minimum
 
 
 def geometry_name(geometry: Geometry) -> str:
     """Return the name of a geometry in a run: its kind and a hash of its fields."""
-    block = block_of(geometry, "geometry", Kinds({}))
-    digest = hashlib.sha256(json.dumps(block, sort_keys=True).encode()).hexdigest()[:8]
+    classes: dict[str, type[Any]] = {}
+    block = block_of(geometry, "geometry", Kinds(classes))
+    fields = json.dumps(identity("geometry", block, classes), sort_keys=True)
+    digest = hashlib.sha256(fields.encode()).hexdigest()[:8]
     return f"{block['kind'].rpartition(':')[2].rpartition('.')[2]}-{digest}"
 
 
-class Reading:
-    """Reads a declaration once, noting every mistake."""
+class Resolver:
+    """Resolves a declaration into groups of components.
+
+    Parameters
+    ----------
+    root
+        The merged declaration.
+    classes
+        Classes that are not registered, by kind.
+    trusted
+        Whether code that the declaration names (``module:Class``) is imported.
+
+    Raises
+    ------
+    DeclarationError
+        With every mistake, one line each.
+    """
 
     def __init__(self, root: Node, classes: Mapping[str, type[Any]], trusted: bool = True) -> None:
         self.problems: list[str] = []
@@ -67,18 +83,18 @@ class Reading:
         self.root = root
         for key, node in self.content.items():
             if key not in TOP:
-                self._note(node, key, ENGINE if key == "engine" else f"unknown key, {nearest(key, TOP)}")
+                self.builder.note(node, key, ENGINE if key == "engine" else f"unknown key: {nearest(key, TOP)}")
         self.name = self._word("name", NAME, "experiment")
         self.description = self._text("description")
-        self.networks = self._whole("networks", 1, least=1)
+        self.networks = self._whole("networks", 1, minimum=1)
         seed = self.content.get("seed", Node(0, root.mark))
         self.seed_axis = self._axis(seed, "seed") if is_axis(seed) else None
         if self.seed_axis and not all(
-            _is_whole(value, 0) and value <= MOST["seed"] for value in self.seed_axis.values(1)
+            _is_whole(value, 0) and value <= MAX["seed"] for value in self.seed_axis.values(1)
         ):
-            self._note(seed, "seed", f"expected whole numbers, 0 or more and at most 2^62, got {plain(seed)!r}")
+            self.builder.note(seed, "seed", f"expected whole numbers, 0 or more and at most 2^62, got {plain(seed)!r}")
             self.seed_axis = None
-        self.seed = 0 if is_axis(seed) else self._whole("seed", 0, least=0)
+        self.seed = 0 if is_axis(seed) else self._whole("seed", 0, minimum=0)
         self.analyses = self._analyses()
         self.groups: dict[str, Group] = {}
         self.resolved: dict[str, Any] = {
@@ -94,14 +110,11 @@ class Reading:
         if self.problems:
             raise DeclarationError(self.problems)
 
-    def _note(self, node: Node, path: str, what: str) -> None:
-        self.builder.note(node, path, what)
-
     def _word(self, key: str, pattern: str, default: str) -> str:
         node = self.content.get(key, Node(default, self.root.mark))
         if not isinstance(node.value, str) or not re.fullmatch(pattern, node.value):
-            self._note(
-                node, key, f"expected a word of letters, digits, dots and hyphens, at most 100, got {plain(node)!r}"
+            self.builder.note(
+                node, key, f"expected a name of letters, digits, dots and hyphens, at most 100, got {plain(node)!r}"
             )
             return default
         return node.value
@@ -109,22 +122,22 @@ class Reading:
     def _text(self, key: str) -> str:
         node = self.content.get(key, Node("", self.root.mark))
         if not isinstance(node.value, str):
-            self._note(node, key, f"expected a text, got {plain(node)!r}")
+            self.builder.note(node, key, f"expected a string, got {plain(node)!r}")
             return ""
         return node.value
 
-    def _whole(self, key: str, default: int, least: int, content: Mapping[str, Node] | None = None) -> int:
+    def _whole(self, key: str, default: int, minimum: int, content: Mapping[str, Node] | None = None) -> int:
         node = (self.content if content is None else content).get(key, Node(default, self.root.mark))
-        if not _is_whole(node.value, least) or node.value > MOST[key]:
-            said = "" if not _is_whole(node.value, least) else f" and at most {MOST[key]:,}"
-            self._note(node, key, f"expected a whole number, {least} or more{said}, got {plain(node)!r}")
+        if not _is_whole(node.value, minimum) or node.value > MAX[key]:
+            limit = "" if not _is_whole(node.value, minimum) else f" and at most {MAX[key]:,}"
+            self.builder.note(node, key, f"expected a whole number, {minimum} or more{limit}, got {plain(node)!r}")
             return default
         return node.value
 
     def _analyses(self) -> dict[str, Analysis]:
         node = self.content.get("analyses", Node([], self.root.mark))
         if not isinstance(node.value, list):
-            self._note(node, "analyses", f"expected a list such as [wiring, modularity], got {plain(node)!r}")
+            self.builder.note(node, "analyses", f"expected a list such as [wiring, modularity], got {plain(node)!r}")
             return {}
         analyses = {}
         for place, item in enumerate(node.value):
@@ -136,18 +149,18 @@ class Reading:
     def _group_nodes(self) -> dict[str, Node]:
         base = self._mapping(self.content.get("base", Node({}, self.root.mark)), "base", BLOCKS)
         groups = self.content.get("groups")
-        if groups is None:  # an experiment without groups is one group of its own name
+        if groups is None:  # an experiment without groups has one group, with its own name
             return {self.name: base}
         if not isinstance(groups.value, dict) or not groups.value:
-            self._note(groups, "groups", f"expected a mapping of one or more groups, got {plain(groups)!r}")
+            self.builder.note(groups, "groups", f"expected a mapping with one or more groups, got {plain(groups)!r}")
             return {}
         nodes = {}
         for name, node in groups.value.items():
             if not re.fullmatch(GROUP, name) or name in BLOCKS:
-                self._note(
+                self.builder.note(
                     node,
                     f"groups.{name}",
-                    "a group's name is letters, digits, _ and -, at most 100, and no family's name",
+                    "a group's name has letters, digits, _ and -, at most 100, and is not that of a family",
                 )
                 continue
             above = Node({}, node.mark) if node.value is None else node
@@ -156,11 +169,11 @@ class Reading:
 
     def _mapping(self, node: Node, path: str, valid: Sequence[str]) -> Node:
         if not isinstance(node.value, dict):
-            self._note(node, path, f"expected a mapping of {', '.join(valid)}, got {plain(node)!r}")
+            self.builder.note(node, path, f"expected a mapping with {', '.join(valid)}, got {plain(node)!r}")
             return Node({}, node.mark)
         for key, value in node.value.items():
             if key not in valid:
-                self._note(value, f"{path}.{key}", f"unknown key, {nearest(key, valid)}")
+                self.builder.note(value, f"{path}.{key}", f"unknown key: {nearest(key, valid)}")
         return Node({key: value for key, value in node.value.items() if key in valid}, node.mark)
 
     # Groups
@@ -169,27 +182,22 @@ class Reading:
         try:
             return read_axis(node)
         except ValueError as error:
-            self._note(node, path, str(error))
+            self.builder.note(node, path, str(error))
             return None
 
     def _axes(self, node: Node, path: str, family: str, block: Node, within: list[str]) -> dict[str, Axis]:
-        """Find every axis in a block."""
+        """Return every axis in a block, by key path."""
         if is_axis(node):
             axis = self._axis(node, path)
             return {path: axis} if axis else {}
         if isinstance(node.value, list) and is_per_network(self.builder.hint(family, block, within)):
             return {path: Axis("along", tuple(plain(node)))}
-        found: dict[str, Axis] = {}
-        items = (
-            node.value.items()
-            if isinstance(node.value, dict)
-            else enumerate(node.value)
-            if isinstance(node.value, list)
-            else ()
-        )
-        for key, value in items:
-            found |= self._axes(value, f"{path}.{key}", family, block, [*within, str(key)])
-        return found
+        axes: dict[str, Axis] = {}
+        value = node.value
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, inner in items:
+            axes |= self._axes(inner, f"{path}.{key}", family, block, [*within, str(key)])
+        return axes
 
     def _group(self, name: str, node: Node) -> None:
         assert isinstance(node.value, dict)
@@ -197,7 +205,7 @@ class Reading:
         blocks.setdefault("training", Node({}, node.mark))
         for family in PART_FAMILIES:
             if family not in blocks:
-                self._note(node, f"groups.{name}.{family}", f"is required: {', '.join(registry.names(family))}")
+                self.builder.note(node, f"groups.{name}.{family}", f"is required: {', '.join(registry.names(family))}")
         networks = self._whole("networks", self.networks, 1, node.value)
         axes: dict[str, Axis] = {"seed": self.seed_axis} if self.seed_axis else {}
         before = self.builder.noted
@@ -207,7 +215,7 @@ class Reading:
         try:
             networks_of = network_values(axes, zipped, networks)
         except ValueError as error:
-            self._note(node, f"groups.{name}", str(error))
+            self.builder.note(node, f"groups.{name}", str(error))
             return
         if self.builder.noted > before:
             return
@@ -238,15 +246,12 @@ class Reading:
         bundles = given if isinstance(given, list) and given and isinstance(given[0], list) else [given]
         for bundle in bundles:
             if not isinstance(bundle, list) or not all(isinstance(path, str) for path in bundle):
-                self._note(
-                    node,
-                    "zip",
-                    f"expected a list of key paths such as [task.delay_steps, seed], got {given!r}",
-                )
+                expected = "a list of key paths such as [task.delay_steps, seed]"
+                self.builder.note(node, "zip", f"expected {expected}, got {given!r}")
                 return []
             for path in bundle:
                 if path not in axes:
-                    self._note(node, "zip", f"'{path}' is no axis of this group, {nearest(path, axes)}")
+                    self.builder.note(node, "zip", f"'{path}' is not an axis of this group: {nearest(path, axes)}")
         return bundles
 
     def _ensembles(
@@ -255,20 +260,20 @@ class Reading:
         axes: Mapping[str, Axis],
         networks_of: Sequence[Mapping[str, Any]],
         repeats: int,
-    ) -> list[Networks] | None:
+    ) -> list[EnsembleSpec] | None:
         def batches(path: str) -> bool:
             family, *within = path.split(".")
             return path == "seed" or is_per_network(self.builder.hint(family, blocks[family], within))
 
-        apart: dict[str, list[int]] = {}
+        ensembles: dict[str, list[int]] = {}
         splitting = [path for path in axes if not batches(path)]
         for number, values in enumerate(networks_of):
             fixed = {path: values[path] for path in splitting}
-            apart.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(number)
-        built = [self._networks(blocks, axes, networks_of, numbers, repeats, batches) for numbers in apart.values()]
-        return None if None in built else [networks for networks in built if networks is not None]
+            ensembles.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(number)
+        specs = [self._ensemble(blocks, axes, networks_of, numbers, repeats, batches) for numbers in ensembles.values()]
+        return None if None in specs else [spec for spec in specs if spec is not None]
 
-    def _networks(
+    def _ensemble(
         self,
         blocks: Mapping[str, Node],
         axes: Mapping[str, Axis],
@@ -276,7 +281,7 @@ class Reading:
         numbers: Sequence[int],
         repeats: int,
         batches: Callable[[str], bool],
-    ) -> Networks | None:
+    ) -> EnsembleSpec | None:
         values = {path: tuple(networks_of[number][path] for number in numbers) for path in axes}
         parts: dict[str, Any] = {}
         for family, block in blocks.items():
@@ -288,17 +293,17 @@ class Reading:
             return None
         core, geometry = parts["core"], parts["geometry"]
         if core.n_units is not None and core.n_units != geometry.n_units:
-            self._note(
+            self.builder.note(
                 blocks["core"],
                 "core.n_units",
-                f"{core.n_units} units, but the geometry {plain(blocks['geometry'])['kind']} holds {geometry.n_units}: "
-                "leave n_units out, or choose a geometry of that size",
+                f"{core.n_units} units, but the geometry {plain(blocks['geometry'])['kind']} has {geometry.n_units}: "
+                "omit n_units, or choose a geometry of that size",
             )
             return None
         seeds = [
             (int(networks_of[number]["seed"]) if self.seed_axis else self.seed) + number % repeats for number in numbers
         ]
-        return Networks(
+        return EnsembleSpec(
             numbers=tuple(numbers),
             seeds=tuple(seeds),
             geometry_name=geometry_name(geometry),
@@ -326,7 +331,7 @@ def _set_path(node: Node, path: Sequence[str], value: Any) -> Node:
 
 
 def _keep_axes(block: Any, declared: Node) -> Any:
-    """Put the axes of a declaration back into the block of a built part."""
+    """Put the axes of a declaration back into the block of a built component."""
     if is_axis(declared):
         return plain(declared)
     if isinstance(block, dict) and isinstance(declared.value, dict):

@@ -1,1 +1,1 @@
-"""Files of other people's making: read as data, with messages that say what was expected."""
+"""Reading and writing files: validated before they are read, written atomically, with checksums."""

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Atomic writes, and checksums beside files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pathlib import Path
 from spatialnets.errors import StorageError
 
 __all__ = [
+    "atomic_file",
+    "checksum_error",
     "checksum_path",
-    "damage",
     "digest_of",
     "move_checked",
     "reason_of",
     "remove_leftovers",
-    "set_aside",
-    "whole_file",
+    "rename_damaged",
     "write_bytes",
     "write_checked",
     "write_text",
@@ -33,21 +33,19 @@ __all__ = [
 _REASONS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "this place is not writable for you",
-    errno.EPERM: "this place is not writable for you",
-    errno.EROFS: "this place is read-only",
+    errno.EACCES: "you have no permission to write here",
+    errno.EPERM: "you have no permission to write here",
+    errno.EROFS: "the file system is read-only",
     errno.ENOTDIR: "part of the path is a file, not a folder",
     errno.EFBIG: "the file would be too large",
 }
-
-
 LEFTOVER = re.compile(r"\..+\.(?P<host>[A-Za-z0-9_-]+)-(?P<pid>\d+)-\d+\.tmp")
-LONGEST_CHECKSUM = 1000  # bytes of the line
-FORGOTTEN = 24 * 3600.0  # seconds after which nobody is still writing a file
+MAX_CHECKSUM_BYTES = 1000
+MAX_WRITING_SECONDS = 24 * 3600.0  # an older temporary file was abandoned
 
 
 def reason_of(error: OSError) -> str:
-    """Say in plain words why a file cannot be written.
+    """Return in plain words why a file cannot be written.
 
     Examples
     --------
@@ -58,20 +56,20 @@ def reason_of(error: OSError) -> str:
 
 
 def _host() -> str:
-    """Return this machine's name without the dots that separate the parts of a temporary name."""
+    """Return this machine's name without dots, which separate the fields of a temporary name."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname())[:64]
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name to write to; on success the file is synced to disk and renamed to `path`.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; on success the file is synced to disk and renamed to `path`.
 
-    A reader, even after a power cut, meets the old file or the new one, never a part.
+    A reader sees the old file or the new one, never an incomplete one, even after a power cut.
 
     Raises
     ------
     StorageError
-        If the disk is full or the place cannot be written; nothing else is touched.
+        If the disk is full or the folder cannot be written; existing files are unchanged.
     """
     temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -82,12 +80,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        with suppress(OSError):  # what was written is what counts; leftovers are removed another time
+        with suppress(OSError):  # a leftover does no harm and is removed later
             temporary.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"cannot write {path}: {reason_of(error)}; what was written before is untouched")
+    return StorageError(f"cannot write {path}: {reason_of(error)}; existing files are unchanged")
 
 
 def _sync(path: Path) -> None:
@@ -104,21 +102,18 @@ def _rename(old: Path, new: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    with whole_file(path) as temporary:
+    """Write a file atomically."""
+    with atomic_file(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write a UTF-8 text file whole or not at all."""
+    """Write a UTF-8 text file atomically."""
     write_bytes(path, content.encode())
 
 
-# Files with a checksum beside them
-
-
 def checksum_path(path: Path) -> Path:
-    """Return where the checksum of a file is: beside it, in the format of ``sha256sum``.
+    """Return the path of a file's checksum, which is beside it, in the format of ``sha256sum``.
 
     Examples
     --------
@@ -129,30 +124,30 @@ def checksum_path(path: Path) -> Path:
 
 
 def write_checked(path: Path, content: bytes) -> None:
-    """Write a file and its checksum, whole or not at all.
+    """Write a file and its checksum, atomically.
 
-    The checksum is there before the file, and an older file is removed before its checksum changes. A process killed
-    in between leaves a checksum without a file, never a file with the checksum of another or none.
+    The checksum is written before the file, and an older file is removed before its checksum changes. A process that
+    is killed in between leaves a checksum without a file, never a file with a wrong checksum or none.
 
     Raises
     ------
     StorageError
-        As `whole_file`.
+        As `atomic_file`.
     """
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_bytes(content)
-        _sync(temporary)  # room is there for all of it before the older file goes
+        _sync(temporary)  # shows that the disk has enough space before the older file is removed
         path.unlink(missing_ok=True)
         write_text(checksum_path(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
 
 
 def move_checked(old: Path, new: Path) -> None:
-    """Move a file and its checksum, in an order in which no file is ever beside the checksum of another.
+    """Move a file and its checksum, so that no file is ever beside the checksum of another.
 
     Raises
     ------
     StorageError
-        If the place cannot be written.
+        If the folder cannot be written, or the checksum is not text.
     """
     try:
         new.parent.mkdir(parents=True, exist_ok=True)
@@ -165,31 +160,31 @@ def move_checked(old: Path, new: Path) -> None:
         _rename(old, new)
         checksum_path(old).unlink(missing_ok=True)
     except UnicodeDecodeError as error:
-        raise StorageError(f"{checksum_path(old)} is damaged: it is no text; remove it and {old}") from error
+        raise StorageError(f"{checksum_path(old)} is damaged: it is not text; remove it and {old}") from error
     except OSError as error:
         raise _unwritable(new, error) from error
 
 
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of what a file holds; each state of a file is read once by a process.
+def digest_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file's content, which a process reads again only after the file has changed.
 
     Raises
     ------
     OSError
         If the file cannot be read.
     """
-    found = path.stat()
-    return _digest(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    status = os.stat(path)
+    return _digest(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @lru_cache(maxsize=65536)
-def _digest(path: Path, size: int, modified: int, changed: int) -> str:
+def _digest(path: str | Path, size: int, modified: int, changed: int) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def damage(path: Path) -> str:
-    """Say what is wrong with a file by its checksum; nothing if it is whole, or has none, as in older runs.
+def checksum_error(path: Path) -> str:
+    """Return why a file is damaged according to its checksum; empty if it is intact or has no checksum.
 
     Raises
     ------
@@ -198,56 +193,53 @@ def damage(path: Path) -> str:
     """
     checksum = checksum_path(path)
     try:
-        found = checksum.stat()
+        status = checksum.stat()
     except FileNotFoundError:
         return ""
-    # a pipe would wait for ever, a device never end
-    said = checksum.read_bytes() if stat.S_ISREG(found.st_mode) and found.st_size < LONGEST_CHECKSUM else b""
-    if said == f"{digest_of(path)}  {path.name}\n".encode():
+    # reading a pipe would wait forever, and a device has no end
+    readable = stat.S_ISREG(status.st_mode) and status.st_size < MAX_CHECKSUM_BYTES
+    if readable and checksum.read_bytes() == f"{digest_of(path)}  {path.name}\n".encode():
         return ""
     return f"it does not match its checksum in {checksum.name}"
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a damaged file to a name that is free, and return that: nothing is deleted or overwritten.
+def rename_damaged(path: Path) -> Path:
+    """Rename a damaged file to an unused name and return it, so that nothing is deleted or overwritten.
 
     Raises
     ------
     StorageError
-        If the place cannot be written.
+        If the folder cannot be written.
     """
     number = 1
     while True:
-        aside = path.with_name(f"{path.name}.damaged" + (f"-{number}" if number > 1 else ""))
+        renamed = path.with_name(f"{path.name}.damaged" + (f"-{number}" if number > 1 else ""))
         try:
-            os.close(os.open(aside, os.O_CREAT | os.O_EXCL, 0o644))  # the name is ours from here on
-            _rename(path, aside)
+            os.close(os.open(renamed, os.O_CREAT | os.O_EXCL, 0o644))  # reserves the name
+            _rename(path, renamed)
         except FileExistsError:
             number += 1
         except OSError as error:
-            raise _unwritable(aside, error) from error
+            raise _unwritable(renamed, error) from error
         else:
-            return aside
-
-
-# Leftovers
+            return renamed
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove temporary files of processes of this machine that are gone, and any that are older than a day.
+    """Remove temporary files of ended processes of this machine, and all that are older than a day.
 
-    Those of other processes that live, here or on other machines, are being written.
+    Others may still be written, here or on other machines.
     """
     with suppress(OSError):
         now = _time_of_storage(folder)
         for leftover in folder.rglob(".*.tmp"):
-            with suppress(OSError):  # its owner may have renamed it, or it is a folder
-                if _is_abandoned(leftover.name) or now - leftover.stat().st_mtime > FORGOTTEN:
+            with suppress(OSError):  # the process may just have renamed it, or it is a folder
+                if _is_abandoned(leftover.name) or now - leftover.stat().st_mtime > MAX_WRITING_SECONDS:
                     leftover.unlink()
 
 
 def _time_of_storage(folder: Path) -> float:
-    """Return the time by the clock that dates files: a file server's may differ from this machine's, or be set."""
+    """Return the time of the clock that dates files, which may be that of a file server and differ from ours."""
     probe = folder / f".time.{_host()}-{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         probe.touch()
@@ -257,14 +249,14 @@ def _time_of_storage(folder: Path) -> float:
 
 
 def _is_abandoned(name: str) -> bool:
-    """Tell whether the process that wrote a temporary file ran on this machine and is gone."""
+    """Tell whether the process that wrote a temporary file ran on this machine and has ended."""
     match = LEFTOVER.fullmatch(name)
     if match is None or match["host"] != _host():
         return False
     try:
-        os.kill(int(match["pid"]), 0)  # signal 0 asks whether it is there
+        os.kill(int(match["pid"]), 0)  # signal 0 only tests whether the process exists
     except (ProcessLookupError, OverflowError):
         return True
-    except PermissionError:  # somebody else's, alive
+    except PermissionError:  # it exists and belongs to another user
         return False
     return False

@@ -1,4 +1,4 @@
-"""Arrays that are slow to compute, kept on disk by what they were computed from."""
+"""A cache on disk for arrays that are slow to compute, identified by what they depend on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import write_bytes
 
-__all__ = ["cache_folder", "cached", "content_of"]
+__all__ = ["cache_folder", "cached"]
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -27,7 +27,7 @@ ENVIRONMENT = "SPATIALNETS_CACHE"
 
 
 def cache_folder() -> Path:
-    """Return where arrays are kept: ``$SPATIALNETS_CACHE``, or the user's cache folder of this system."""
+    """Return the folder of the cache: ``$SPATIALNETS_CACHE``, or the system's cache folder of this user."""
     chosen = os.environ.get(ENVIRONMENT)
     if chosen:
         return Path(chosen)
@@ -36,27 +36,21 @@ def cache_folder() -> Path:
     return platformdirs.user_cache_path("spatialnets")
 
 
-def content_of(path: str | Path) -> str:
-    """Return a hash of what a file holds."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> Arrays:
-    """Return arrays from the cache, or compute them and keep them there.
+    """Return arrays from the cache, or compute and store them.
 
-    A file that cannot be read is computed anew. Files appear whole or not at all, so that any number of processes may
-    fill the cache at once; where it cannot be written, a warning says so once and nothing else changes.
+    If a file cannot be read, its arrays are computed again. Files are written atomically, so that several processes
+    may fill the cache at once. If the cache cannot be written, one warning says so.
 
     Parameters
     ----------
     kind
-        What is kept, a word for the file's name.
+        The kind of arrays, which begins the file's name.
     key
-        All that the arrays depend on, as plain data: file contents (see `content_of`), parameters, and the version of
-        the computation.
+        Everything that the arrays depend on, as plain data: hashes of files (see `spatialnets.files.atomic.digest_of`),
+        parameters, and the version of the computation.
     compute
-        Gives the arrays by name; none of them holds objects.
+        Returns the arrays by name; their dtypes must not be ``object``.
 
     Returns
     -------
@@ -65,12 +59,12 @@ def cached(kind: str, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> 
     """
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     path = cache_folder() / f"{kind}-{digest[:32]}.npz"
-    # not there, cut short, changed: whatever is wrong with the file, it can be computed
+    # whatever is wrong with the file (missing, cut short, changed), its arrays can be computed
     with contextlib.suppress(Exception), open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
         return dict(content)
     arrays = compute()
     try:
-        buffer = io.BytesIO()  # NumPy complains twice of a full disk, the second time to nobody
+        buffer = io.BytesIO()  # on a full disk NumPy raises a second error, when its file is collected
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         write_bytes(path, buffer.getvalue())
     except RunError as error:
@@ -84,10 +78,8 @@ def _warned(folder: Path) -> list[str]:
 
 
 def _warn_once(folder: Path, problem: str) -> None:
-    """Say that a cache cannot be written; each process says it once of each folder."""
-    said = _warned(folder)
-    if not said:
-        said.append(problem)
-        warnings.warn(
-            f"{problem}; work goes on without it. Set {ENVIRONMENT} to a folder that can be written", stacklevel=3
-        )
+    """Warn that the cache cannot be written, once for each folder and process."""
+    problems = _warned(folder)
+    if not problems:
+        problems.append(problem)
+        warnings.warn(f"{problem}; continuing without a cache. Set {ENVIRONMENT} to a writable folder", stacklevel=3)

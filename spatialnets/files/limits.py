@@ -1,4 +1,4 @@
-"""That a file is one, and how much it would hold unpacked: asked before anything of it is."""
+"""Check a file's type and unpacked size before reading it."""
 
 from __future__ import annotations
 
@@ -13,162 +13,158 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.files.reading import UnfitFile
+from spatialnets.files.reading import InvalidFile
 
 if TYPE_CHECKING:
     import h5py
 
 __all__ = [
-    "Header", "check_file", "check_hdf5", "check_links", "check_mat", "check_size", "header_of", "headers_in",
-    "plain_text", "read_array", "read_arrays", "unzipped",
+    "Header", "check_file", "check_hdf5", "check_links", "check_mat", "check_size", "gunzip", "header_of", "headers_in",
+    "plain_text", "read_array", "read_arrays",
 ]  # fmt: skip
 
-FREE = 256 * 2**20
-"""Bytes that are never too many: no machine is short of them."""
-
-FOLD = 200
-"""How many times smaller a file may be than what it holds; weights shrink to a half, masks to a hundredth."""
-
-MOST_TEXT = 64 * 2**20
-"""Bytes of text that are read: tables of some thousand regions have as many."""
-
+UNCHECKED_BYTES = 256 * 2**20  # up to this size any file is unpacked
+MAX_COMPRESSION = 200  # unpacked bytes per byte of the file; weights compress to a half, masks to a hundredth
+MAX_TEXT_BYTES = 64 * 2**20  # a matrix of some thousand regions
 CHUNK = 2**20
 
 
 class Header(NamedTuple):
-    """What an array is, without reading it."""
+    """Shape and type of a stored array."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
     @property
     def size(self) -> int:
-        """Bytes of its numbers."""
+        """Size of the values in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no file to read: nothing, a folder, a pipe (which would wait for ever), a device (without end).
+    """Check that a path is a regular file, not a folder, a pipe (which would block) or a device (which has no end).
 
     Raises
     ------
-    UnfitFile
-        Naming what it is.
+    InvalidFile
+        If it is not; the message says what it is.
     """
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # a name may be too long, or hold a NUL
-        raise UnfitFile(f"there is no file {path}") from None
+    except (OSError, ValueError):  # the name may be too long, or contain a NUL
+        raise InvalidFile(f"there is no file {path}") from None
     if stat.S_ISDIR(mode):
-        raise UnfitFile(f"{path} is a folder; expected a file")
+        raise InvalidFile(f"{path} is a folder; expected a file")
     if not stat.S_ISREG(mode):
-        raise UnfitFile(f"{path} is a pipe or a device; expected a file")
+        raise InvalidFile(f"{path} is a pipe or a device; expected a file")
 
 
-def plain_text(path: Path, most: int = MOST_TEXT) -> str:
-    """Return the text of a file in UTF-8, without a byte-order mark.
+def plain_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a UTF-8 file, without a byte-order mark.
 
     Raises
     ------
-    UnfitFile
-        If it is no file, too large, or no such text.
+    InvalidFile
+        If it is not a file, too large, or not UTF-8.
     """
     check_file(path)
     try:
         size = path.stat().st_size
-        if size > most:
-            raise UnfitFile(f"{path} has {_said(size)}; expected a text of at most {_said(most)}")
+        if size > max_bytes:
+            raise InvalidFile(f"{path} has {_readable(size)}; expected text of at most {_readable(max_bytes)}")
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UnfitFile(f"{path} cannot be read: it is no text in UTF-8") from None
+        raise InvalidFile(f"{path} cannot be read: it is not UTF-8 text") from None
     except OSError as error:
-        raise UnfitFile(f"{path} cannot be read: {error.strerror or error}") from error
+        raise InvalidFile(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def check_size(path: Path, unpacked: int, packed: int | None = None) -> None:
-    """Refuse what would not fit into this machine, or is packed as nothing is that anybody measured.
+    """Check that an unpacked file would fit in memory, and that its compression is plausible for measured data.
 
     Parameters
     ----------
     path
         The file.
     unpacked
-        How many bytes it would become.
+        Unpacked size in bytes.
     packed
-        How many bytes there are; by default all of the file's.
+        Packed size in bytes; by default that of the file.
 
     Raises
     ------
-    UnfitFile
-        If they are too many.
+    InvalidFile
+        If it is too large.
     """
-    if unpacked <= FREE:
+    if unpacked <= UNCHECKED_BYTES:
         return
     packed = path.stat().st_size if packed is None else packed
-    if unpacked > FOLD * packed:
-        raise UnfitFile(
-            f"{path} has {_said(packed)} and would become {_said(unpacked)}, more than {FOLD} times as many: no data "
-            "are packed like that; write it anew without compression if it is what it should be"
+    if unpacked > MAX_COMPRESSION * packed:
+        raise InvalidFile(
+            f"{path} would expand from {_readable(packed)} to {_readable(unpacked)}, more than {MAX_COMPRESSION}-fold, "
+            "which no measured data do; if its content is right, save it without compression"
         )
     if unpacked > _memory():
-        raise UnfitFile(f"{path} would become {_said(unpacked)}; this machine has {_said(_memory())} of memory")
+        raise InvalidFile(
+            f"{path} would expand to {_readable(unpacked)}; this machine has {_readable(_memory())} of memory"
+        )
 
 
 def _memory() -> int:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):  # not on this system
+    except (ValueError, OSError):  # not available on this system
         return 2**40
 
 
-def _said(size: int) -> str:
-    for unit, bytes_of in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if size >= bytes_of:
-            return f"{size / bytes_of:,.0f} {unit}"
+def _readable(size: int) -> str:
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if size >= factor:
+            return f"{size / factor:,.0f} {unit}"
     return f"{size:,} bytes"
 
 
-# NumPy's files
+# NumPy files
 
 
-def header_of(file: IO[bytes], what: str, length: int) -> Header:
-    """Return what the array of an NPY file is; reading goes on at its numbers.
+def header_of(file: IO[bytes], name: str, length: int) -> Header:
+    """Read the header of an NPY file, up to its values.
 
     Parameters
     ----------
     file
-        At its beginning.
-    what
-        What to call it in messages.
+        The file, at its start.
+    name
+        What messages call it.
     length
-        How many bytes it has.
+        Its length in bytes.
 
     Raises
     ------
-    UnfitFile
-        If it holds Python objects, which are code, or is not as long as it says.
+    InvalidFile
+        If it contains Python objects, which could run code, or its length does not fit its shape.
     """
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    found = Header(shape, dtype)
+    header = Header(shape, dtype)
     if dtype.hasobject:
-        raise UnfitFile(f"{what} holds Python objects, which are not read; expected numbers")
-    if min(shape, default=0) < 0 or length - file.tell() != found.size:
-        raise UnfitFile(f"{what} is not as long as its shape {shape} says; the file is damaged")
-    return found
+        raise InvalidFile(f"{name} contains Python objects, which are not read; expected numbers")
+    if min(shape, default=0) < 0 or length - file.tell() != header.size:
+        raise InvalidFile(f"{name} is damaged: its length does not fit its shape {shape}")
+    return header
 
 
 def headers_in(path: Path) -> dict[str, Header]:
-    """Return what the arrays of an NPZ file are, by name.
+    """Return the headers of the arrays in an NPZ file, by name.
 
     Raises
     ------
-    UnfitFile
-        If one holds Python objects or is not as long as it says, or all together are too much.
+    InvalidFile
+        As `header_of`, or if all arrays together are too large.
     """
     check_file(path)
-    found: dict[str, Header] = {}
+    headers: dict[str, Header] = {}
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         check_size(path, sum(entry.file_size for entry in entries))
@@ -177,8 +173,8 @@ def headers_in(path: Path) -> dict[str, Header]:
                 continue
             name = entry.filename.removesuffix(".npy")
             with archive.open(entry) as member:
-                found[name] = header_of(member, f"{path}: {name}", entry.file_size)
-    return found
+                headers[name] = header_of(member, f"{path}: {name}", entry.file_size)
+    return headers
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -186,13 +182,13 @@ def read_array(path: Path) -> NDArray[Any]:
 
     Raises
     ------
-    UnfitFile
-        If it is no file, holds objects, or is not as long as it says.
+    InvalidFile
+        If it is not a file, contains several arrays, or as `header_of`.
     """
     check_file(path)
     with open(path, "rb") as file:
         if file.read(4) == b"PK\x03\x04":
-            raise UnfitFile(f"{path} holds arrays by name, as an NPZ file does; expected one array")
+            raise InvalidFile(f"{path} contains several named arrays, like an NPZ file; expected one array")
         file.seek(0)
         header_of(file, str(path), path.stat().st_size)
         file.seek(0)
@@ -204,28 +200,28 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises
     ------
-    UnfitFile
-        As `headers_in`, or if it is one array.
+    InvalidFile
+        As `headers_in`, or if it contains a single array.
     ValueError
-        If it is no archive.
+        If it is not an archive.
     """
     check_file(path)
     if not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
-            one = file.read(6) == b"\x93NUMPY"
-        if one:
-            raise UnfitFile(f"{path} holds one array, not several by name, as a NPZ file does")
-        raise ValueError("it is no archive, or cut short")
-    known = headers_in(path)
+            is_single_array = file.read(6) == b"\x93NUMPY"
+        if is_single_array:
+            raise InvalidFile(f"{path} contains one array without a name; expected named arrays, as in an NPZ file")
+        raise ValueError("it is not an archive, or was cut short")
+    names = headers_in(path)
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-        return {name: content[name] for name in known}
+        return {name: content[name] for name in names}
 
 
-# Other packings
+# Other formats
 
 
-def unzipped(path: Path) -> bytes:
-    """Return what a file compressed by gzip holds, which is never more than `check_size` allows."""
+def gunzip(path: Path) -> bytes:
+    """Decompress a gzip file, up to the size that `check_size` allows."""
     import gzip
 
     parts, total = [], 0
@@ -238,19 +234,19 @@ def unzipped(path: Path) -> bytes:
 
 
 def check_mat(path: Path) -> None:
-    """Refuse a MATLAB file, up to v7, whose variables are packed too tightly.
+    """Check that the variables of a MATLAB file (up to v7) are not too large unpacked.
 
     Raises
     ------
-    UnfitFile
-        If so.
+    InvalidFile
+        If they are.
     """
     check_file(path)
     total, length = 0, path.stat().st_size
     with open(path, "rb") as file:
         beginning = file.read(128)
         if len(beginning) < 128 or beginning[126:128] not in (b"IM", b"MI"):
-            return  # of version 4, which packs nothing, or none at all: whoever reads it says so
+            return  # version 4, which is never compressed, or not a MATLAB file, which the reader reports
         order = "little" if beginning[126:128] == b"IM" else "big"
         while len(tag := file.read(8)) == 8:
             kind = int.from_bytes(tag[:4], order)  # type: ignore[arg-type]
@@ -262,7 +258,7 @@ def check_mat(path: Path) -> None:
 
 
 def _inflated(file: IO[bytes], end: int, path: Path, before: int) -> int:
-    """Return how many bytes those up to a place become, or stop where they are too many."""
+    """Return the unpacked size of the bytes up to `end`, if `check_size` allows it."""
     stream, total = zlib.decompressobj(), 0
     try:
         while file.tell() < end and not stream.eof:
@@ -272,32 +268,32 @@ def _inflated(file: IO[bytes], end: int, path: Path, before: int) -> int:
                 check_size(path, before + total)
                 waiting = stream.unconsumed_tail
     except zlib.error:
-        pass  # whoever reads it says what is wrong with it
+        pass  # the reader reports what is wrong
     return total
 
 
-# HDF5, of which netCDF-4 and MATLAB's v7.3 are made
+# HDF5, the format of netCDF-4 and MATLAB v7.3
 
 
-def check_links(dataset: h5py.Dataset, what: str) -> None:
-    """Refuse an array that lies in another file, which nobody has named.
+def check_links(dataset: h5py.Dataset, name: str) -> None:
+    """Check that the values of an array are in its own file.
 
     Raises
     ------
-    UnfitFile
-        If it does.
+    InvalidFile
+        If they are in another file.
     """
     if dataset.external or dataset.is_virtual:
-        raise UnfitFile(f"{what} lies in another file; expected a file that holds all of it")
+        raise InvalidFile(f"{name} is stored in another file; expected a file that contains the data itself")
 
 
 def check_hdf5(path: Path) -> None:
-    """Refuse an HDF5 file that leads to others, or whose arrays are too large for it.
+    """Check that an HDF5 file has no links to other files, and that its arrays are not too large.
 
     Raises
     ------
-    UnfitFile
-        If it is no file, holds links to elsewhere, or says it holds far more than it does.
+    InvalidFile
+        If it is not a file, has such links, or is too large unpacked.
     """
     import h5py
 
@@ -309,10 +305,10 @@ def check_hdf5(path: Path) -> None:
             group = waiting.pop()
             for name in group:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise UnfitFile(f"{path}: {name} is a link to elsewhere; expected a file that holds all of it")
+                    raise InvalidFile(f"{path}: {name} is a link; expected a file that contains the data itself")
                 item = group[name]
                 address = h5py.h5o.get_info(item.id).addr
-                if address in seen:  # a group may hold itself
+                if address in seen:  # a group may contain itself
                     continue
                 seen.add(address)
                 if isinstance(item, h5py.Group):

@@ -1,4 +1,4 @@
-"""A square matrix between named regions, from whatever file holds one."""
+"""Read a square matrix between named regions from any common file format."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.files.limits import check_hdf5, check_mat, read_array, read_arrays
-from spatialnets.files.reading import UnfitFile, reading
+from spatialnets.files.reading import InvalidFile, file_errors
 from spatialnets.files.table import ENDINGS, Row, read_rows
-from spatialnets.protocols import FloatArray
 
 __all__ = ["Matrix", "Source", "as_source", "matrix_of", "read_matrix", "square"]
 
 Source: TypeAlias = str | tuple[tuple[float, ...], ...]
-"""How a part declares a matrix: the name of a file, or the values."""
+"""A matrix as a component declares it: the name of a file, or the values."""
 
-MOST_REGIONS = 30_000  # whose distances take 7 GB
-MISSING = ("", "na", "n/a")  # besides nan and inf; as R, pandas and BIDS write what is not there
+MAX_REGIONS = 30_000  # whose distances take 7 GB
+MISSING = ("", "na", "n/a")  # missing values of R, pandas and BIDS, besides nan and inf
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Matrix:
     values
         ``(region, region)``; NaN where the file has none.
     names
-        As the file has them, ``(region,)``; None if it has none.
+        Names of the regions in the file, ``(region,)``; None if it has none.
     """
 
     values: FloatArray
@@ -46,34 +46,34 @@ def read_matrix(path: Path, variable: str | None = None) -> Matrix:
     Parameters
     ----------
     path
-        Text (``.csv``, ``.tsv``, ``.txt``), with or without a first line and a first column of names; ``.npy``;
-        ``.npz`` or MATLAB (``.mat``, v7.3 too), which may hold several arrays.
+        Text (``.csv``, ``.tsv``, ``.txt``), with or without names in the first row and the first column; ``.npy``;
+        ``.npz`` or MATLAB (``.mat``, including v7.3), which may contain several arrays.
     variable
-        Which of several arrays; by default the only square matrix.
+        Name of the array; by default the only square matrix.
 
     Raises
     ------
     ValueError
-        If the file is not there or cannot be read, or holds no square matrix of real numbers, or several.
+        If the file does not exist or cannot be read, or has no square matrix of real numbers, or several.
     """
     if path.suffix not in (*ENDINGS, ".npy", ".npz", ".mat"):
         raise ValueError(f"{path} ends in '{path.suffix}'; expected .csv, .tsv, .txt, .npy, .npz or .mat")
     if path.suffix not in (".npz", ".mat") and variable is not None:
-        raise ValueError(f"variable is for .npz and .mat; {path} holds one matrix")
+        raise ValueError(f"variable is only for .npz and .mat files; {path} contains a single matrix")
     if path.suffix in ENDINGS:
         return _from_text(path)
-    with reading(path, f"a {path.suffix} file"):
+    with file_errors(path, f"a {path.suffix} file"):
         arrays = _arrays(path)
     if path.suffix == ".npy":
         return Matrix(square(arrays[""], str(path)))
-    name = _chosen(arrays, path) if variable is None else variable
+    name = _only_square(arrays, path) if variable is None else variable
     if name not in arrays:
-        raise ValueError(f"{path} has no variable {name}; it holds {_shapes(arrays)}")
+        raise ValueError(f"{path} has no variable {name}; it contains {_shapes(arrays)}")
     return Matrix(square(arrays[name], f"{path}: {name}"))
 
 
 def as_source(source: str | Path | ArrayLike) -> Source:
-    """Return a declared matrix as a part keeps it, so that it can be compared and written down.
+    """Return a matrix as a component stores it, which can be compared and written to YAML.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def as_source(source: str | Path | ArrayLike) -> Source:
 
 
 def matrix_of(source: Source, variable: str | None = None) -> FloatArray:
-    """Return a declared matrix; arguments and errors are those of `read_matrix`.
+    """Return the values of a declared matrix; `variable` and errors as in `read_matrix`.
 
     Examples
     --------
@@ -105,26 +105,26 @@ def square(values: ArrayLike, name: str) -> FloatArray:
     values
         ``(region, region)``.
     name
-        What to call it in messages.
+        What messages call it.
 
     Raises
     ------
     ValueError
-        If it is not square, or holds something else.
+        If it is not a square matrix of real numbers.
     """
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{name} is no matrix (region, region): {error}") from error
+        raise ValueError(f"{name} is not a matrix (region, region): {error}") from error
     if array.ndim != 2 or array.shape[0] != array.shape[1]:
         raise ValueError(f"{name} has shape {array.shape}; expected a square matrix (region, region)")
     if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} holds {array.dtype}; expected real numbers")
+        raise ValueError(f"{name} contains {array.dtype}; expected real numbers")
     return array.astype(np.float64)
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file by name; that of an NPY file has none."""
+    """Return the arrays of a file by name, which is empty for an NPY file."""
     import h5py
     from scipy.io import loadmat
 
@@ -132,7 +132,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         return {"": read_array(path)}
     if path.suffix == ".npz":
         return read_arrays(path)
-    if h5py.is_hdf5(path):  # MATLAB v7.3, which keeps arrays transposed
+    if h5py.is_hdf5(path):  # MATLAB v7.3, which stores arrays transposed
         check_hdf5(path)
         with h5py.File(path, "r") as file:
             return {name: np.asarray(item).T for name, item in file.items() if isinstance(item, h5py.Dataset)}
@@ -142,25 +142,27 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _dense(value: Any, path: Path, name: str) -> NDArray[Any]:
-    """Return an array; what is none is a sparse matrix, which says how large it is with a few bytes."""
+    """Return an array, or a sparse matrix as an array if it is not too large."""
     if isinstance(value, np.ndarray):
         return value
-    if value.shape[0] > MOST_REGIONS:
-        raise UnfitFile(f"{path}: {name} has shape {value.shape}; expected at most {MOST_REGIONS:,} regions")
+    if value.shape[0] > MAX_REGIONS:
+        raise InvalidFile(f"{path}: {name} has shape {value.shape}; expected at most {MAX_REGIONS:,} regions")
     return np.asarray(value.toarray())
 
 
-def _chosen(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
+def _only_square(arrays: Mapping[str, NDArray[Any]], path: Path) -> str:
     """Return the name of the only square matrix."""
-    fit = [
+    square_ones = [
         name
         for name, array in arrays.items()
         if array.ndim == 2 and array.shape[0] == array.shape[1] > 1 and array.dtype.kind in "iuf"
     ]
-    if len(fit) != 1:
-        many = f"several square matrices: write variable: {fit[0]}, or another of" if fit else "no square matrix, but"
-        raise ValueError(f"{path} holds {many} {_shapes(arrays)}")
-    return fit[0]
+    if not square_ones:
+        raise ValueError(f"{path} contains no square matrix; it contains {_shapes(arrays)}")
+    if len(square_ones) > 1:
+        advice = f"choose one, such as variable: {square_ones[0]}, of {_shapes(arrays)}"
+        raise ValueError(f"{path} contains several square matrices; {advice}")
+    return square_ones[0]
 
 
 def _shapes(arrays: Mapping[str, NDArray[Any]]) -> str:
@@ -173,45 +175,47 @@ def _shapes(arrays: Mapping[str, NDArray[Any]]) -> str:
 def _from_text(path: Path) -> Matrix:
     rows = [row for row in read_rows(path) if not row.text.startswith("#")]
     if not rows:
-        raise ValueError(f"{path} holds no matrix")
-    above, before = _borders(rows, path)
-    body = rows[above:]
+        raise ValueError(f"{path} contains no matrix")
+    has_header, has_row_names = _name_borders(rows, path)
+    body = rows[has_header:]
     if not body:
-        raise ValueError(f"{path} holds no matrix, only names")
-    values = np.array([_values(row, row.words[before:]) for row in body])
-    left = tuple(row.words[0] for row in body) if before else None
-    top = rows[0].words[-len(body) :] if above else left
-    for row, name, other in zip(body, top or (), left or (), strict=False):
-        if name != other:
-            raise ValueError(f"{row.place}: the line of {other!r} comes where the columns have {name!r}")
-    return Matrix(values, top)
+        raise ValueError(f"{path} contains only names, no matrix")
+    values = np.array([_values(row, row.words[has_row_names:]) for row in body])
+    row_names = tuple(row.words[0] for row in body) if has_row_names else None
+    names = rows[0].words[-len(body) :] if has_header else row_names
+    for row, column_name, row_name in zip(body, names or (), row_names or (), strict=False):
+        if column_name != row_name:
+            raise ValueError(
+                f"{row.place}: row {row_name!r} is where the columns have {column_name!r}; expected one order for both"
+            )
+    return Matrix(values, names)
 
 
-def _borders(rows: list[Row], path: Path) -> tuple[bool, bool]:
-    """Tell whether a table begins with a line of names, and its lines with a name each."""
-    first, width, lines = rows[0].words, len(rows[-1].words), len(rows)
+def _name_borders(rows: list[Row], path: Path) -> tuple[bool, bool]:
+    """Tell whether the first row of a table holds names, and whether its first column does."""
+    first, width, n_rows = rows[0].words, len(rows[-1].words), len(rows)
     for row in rows[1:]:
         if len(row.words) != width:
-            raise ValueError(f"{row.place}: {len(row.words)} entries where the last line has {width}")
-    if lines == width and len(first) in (width - 1, width):
-        both = len(first) < width or _starts_with_names(rows, path)  # R writes nothing above the names of lines
+            raise ValueError(f"{row.place} has {len(row.words)} entries; the last row has {width}")
+    if n_rows == width and len(first) in (width - 1, width):
+        both = len(first) < width or _starts_with_names(rows, path)  # R leaves out the corner above the row names
         return both, both
-    counted = tuple(map(str, range(width)))  # as pandas names columns without names
-    if lines == width + 1 and len(first) == width and (first == counted or not all(map(_is_value, first))):
+    numbers = tuple(map(str, range(width)))  # the names that pandas gives to columns without names
+    if n_rows == width + 1 and len(first) == width and (first == numbers or not all(map(_is_value, first))):
         return True, False
-    if lines == width - 1 and len(first) == width and not all(_is_value(row.words[0]) for row in rows):
+    if n_rows == width - 1 and len(first) == width and not all(_is_value(row.words[0]) for row in rows):
         return False, True
-    raise ValueError(f"{path} has {lines} lines of {width} entries; expected a square matrix, perhaps with names")
+    raise ValueError(f"{path} has {n_rows} rows of {width} entries; expected a square matrix, with or without names")
 
 
 def _starts_with_names(rows: list[Row], path: Path) -> bool:
-    """Tell whether a table as long as wide starts with names, or with the first region's entry for itself."""
+    """Tell whether a square table starts with names, or with the diagonal entry of the first region."""
     corner = rows[0].words[0]
     if corner:
         return not _is_value(corner)
     border = [*rows[0].words[1:], *(row.words[0] for row in rows[1:])]
     if all(map(_is_value, border)) and not any(row.words[place] for place, row in enumerate(rows)):
-        raise ValueError(f"{path}: its first line may be names or entries; write 0 on the diagonal")
+        raise ValueError(f"{path}: the first row could be names or entries; if it is entries, write 0 on the diagonal")
     return True
 
 

@@ -1,4 +1,4 @@
-"""netCDF files that are there whole, with a checksum, and are read only if it matches."""
+"""netCDF files, written atomically with a checksum, and read only if it matches."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import h5netcdf
 import xarray as xr
 
 from spatialnets.errors import StorageError
-from spatialnets.files.atomic import damage, write_checked
+from spatialnets.files.atomic import checksum_error, write_checked
 from spatialnets.files.limits import check_file, check_hdf5
-from spatialnets.files.reading import words_of
+from spatialnets.files.reading import one_line
 
-__all__ = ["DamagedFile", "opened_dataset", "read_dataset", "write_dataset"]
+__all__ = ["DamagedFile", "open_dataset", "read_dataset", "write_dataset"]
 
 
 class DamagedFile(StorageError):
-    """A stored file that is not what was written; `reason` says how that is known, `cure` what to do."""
+    """A stored file that is missing or has changed; `reason` says what is wrong, `advice` what to do."""
 
-    def __init__(self, path: Path, reason: str, cure: str = "") -> None:
-        super().__init__(path, reason, cure)
-        self.path, self.reason, self.cure = path, reason, cure
+    def __init__(self, path: Path, reason: str, advice: str = "") -> None:
+        super().__init__(path, reason, advice)
+        self.path, self.reason, self.advice = path, reason, advice
 
     def __str__(self) -> str:
-        return f"{self.path} cannot be read ({self.reason})" + (f"; {self.cure}" if self.cure else "")
+        return f"{self.path} cannot be read ({self.reason})" + (f"; {self.advice}" if self.advice else "")
 
 
 def write_dataset(path: Path, dataset: xr.Dataset) -> None:
-    """Write a dataset and its checksum, whole or not at all.
+    """Write a dataset and its checksum, atomically.
 
     Raises
     ------
     StorageError
-        If the disk is full or the place cannot be written; nothing else is touched.
+        If the disk is full or the folder cannot be written; existing files are unchanged.
     """
-    # In memory first: where the disk is full, HDF5 raises what it likes, again when its file is collected, and may
-    # end the process. Written as bytes, a file fails as any other does.
+    # In memory first: on a full disk HDF5 raises various errors, again when its file is collected, and may even end
+    # the process. Bytes that cannot be written raise an OSError.
     buffer = io.BytesIO()
     with h5netcdf.File(buffer, "w") as file:
         dataset.dump_to_store(xr.backends.H5NetCDFStore(file))
@@ -46,19 +46,19 @@ def write_dataset(path: Path, dataset: xr.Dataset) -> None:
 
 
 @contextmanager
-def opened_dataset(path: Path) -> Iterator[xr.Dataset]:
-    """Give a dataset whose file is what was written, its variables not yet loaded.
+def open_dataset(path: Path) -> Iterator[xr.Dataset]:
+    """Open a dataset without loading its variables, if its file matches its checksum.
 
-    What a file must hold can be asked of it inside: any error there counts as damage.
+    Any error within the block, such as a failed check of the contents, is raised as damage of the file.
 
     Raises
     ------
     DamagedFile
-        If the file is not there, does not match its checksum, leads elsewhere, cannot be read or is found unfit.
+        If the file is missing, does not match its checksum, has links to other files or cannot be read.
     """
     try:
         check_file(path)
-        reason = damage(path)
+        reason = checksum_error(path)
         if reason:
             raise DamagedFile(path, reason)
         check_hdf5(path)
@@ -66,17 +66,17 @@ def opened_dataset(path: Path) -> Iterator[xr.Dataset]:
             yield dataset
     except (MemoryError, DamagedFile):
         raise
-    except Exception as error:  # a damaged file without a checksum makes HDF5 and what is above it raise anything
-        raise DamagedFile(path, words_of(error)) from error
+    except Exception as error:  # readers of damaged files raise many kinds of exception
+        raise DamagedFile(path, one_line(error)) from error
 
 
 def read_dataset(path: Path) -> xr.Dataset:
-    """Read a dataset.
+    """Read and load a dataset.
 
     Raises
     ------
     DamagedFile
-        As `opened_dataset`.
+        As `open_dataset`.
     """
-    with opened_dataset(path) as dataset:
+    with open_dataset(path) as dataset:
         return dataset.load()

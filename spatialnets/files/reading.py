@@ -1,4 +1,4 @@
-"""Files of other people's making."""
+"""Messages about files that cannot be read, and the endings of their names."""
 
 from __future__ import annotations
 
@@ -6,63 +6,60 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "UnfitFile", "reading", "some", "words_of"]
+__all__ = ["GIFTI_ENDINGS", "VOLUME_ENDINGS", "InvalidFile", "file_errors", "first_few", "one_line"]
 
 VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", ".hdr", ".img")
-"""How the names of volumes end."""
-
 GIFTI_ENDINGS = (".gii", ".gii.gz")
+MAX_REASON_LENGTH = 300  # characters of a parser's message, which may quote the file
 
 
-MOST_SAID = 300  # letters of a parser's own words, which may quote the file
-
-
-class UnfitFile(ValueError):
-    """A file that was read and does not hold what is expected; the message says what it holds."""
+class InvalidFile(ValueError):
+    """A file whose content is not what was expected; the message names the file and says what it contains."""
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Say of any error while reading a file which file it was and what was expected.
+def file_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn any error while reading a file into one line that names the file and the expected format.
 
     Parameters
     ----------
     path
         The file.
     what
-        What it is read as, such as ``"a surface"``.
+        The expected format, such as ``"a surface"``.
 
     Raises
     ------
     ValueError
-        If it is not there, or reading fails; an `UnfitFile` passes as it is.
+        If the file does not exist or reading fails; an `InvalidFile` is raised unchanged.
     """
     try:
         if not path.is_file():
-            raise UnfitFile(f"there is no file {path}" if not path.exists() else f"{path} is no file to read")
+            raise InvalidFile(f"there is no file {path}" if not path.exists() else f"{path} is not a file")
         yield
-    except UnfitFile:
+    except InvalidFile:
         raise
     except MemoryError:
-        raise ValueError(f"{path} asks for more memory than there is") from None
-    except Exception as error:  # parsers of broken files raise whatever they stumble over
-        raise ValueError(f"{path} cannot be read as {what}: {words_of(error)}") from error
+        raise ValueError(f"{path} needs more memory than there is") from None
+    except Exception as error:  # parsers of damaged files raise errors of any kind
+        raise ValueError(f"{path} cannot be read as {what}: {one_line(error)}") from error
 
 
-def words_of(error: Exception) -> str:
-    """Return what a parser of a broken file has to say, in one line, if it is more than where it stumbled."""
-    if isinstance(error, (AttributeError, TypeError, LookupError, AssertionError, NameError)):
-        return "it is damaged, or of another kind"
-    said = " ".join(str(error).split()) or "it is damaged, or of another kind"
-    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]} …"
+def one_line(error: Exception) -> str:
+    """Return a parser's message about a damaged file in one line; a general one if the parser itself failed."""
+    failed = isinstance(error, (AttributeError, TypeError, LookupError, AssertionError, NameError))
+    reason = "" if failed else " ".join(str(error).split())
+    if not reason:
+        return "it is damaged or has another format"
+    return reason if len(reason) <= MAX_REASON_LENGTH else f"{reason[:MAX_REASON_LENGTH]} …"
 
 
-def some(words: Sequence[str], most: int = 6, mark: str = ", ") -> str:
-    """Return the first of many words, and how many more there are, for a message.
+def first_few(words: Sequence[str], limit: int = 6, separator: str = ", ") -> str:
+    """Join the first words of many, and say how many more there are.
 
     Examples
     --------
-    >>> some(["V1", "V2", "V4", "MT"], most=2)
+    >>> first_few(["V1", "V2", "V4", "MT"], limit=2)
     'V1, V2 and 2 more'
     """
-    return mark.join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+    return separator.join(words[:limit]) + (f" and {len(words) - limit} more" if len(words) > limit else "")

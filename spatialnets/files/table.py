@@ -1,4 +1,4 @@
-"""Tables of text: rows of words that know where they stand."""
+"""Text tables, whose rows know their file and line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spatialnets.files.limits import plain_text
-from spatialnets.files.reading import UnfitFile
+from spatialnets.files.reading import InvalidFile
 
-__all__ = ["ENDINGS", "Row", "distinct", "harmless", "read_rows"]
+__all__ = ["ENDINGS", "Row", "make_distinct", "read_rows", "spreadsheet_safe"]
 
 ENDINGS = (".csv", ".tsv", ".txt")
-# A number, or several, and words after the first: no call of a function, and nothing that starts a program.
+# One or more numbers, perhaps followed by words, but no function call and nothing that starts a program
 NUMBERS = r"-|[+-](?:[\d.,:;%\[\] -]|[eE][+-]?\d|to|inf|nan)+|[+-][\d.]+[ ;](?:(?![\w.]\()[^|!\t\r\n])*"
 
 
@@ -27,9 +27,9 @@ class Row:
     place
         File and line, such as ``rois.csv:3``, for messages.
     text
-        The line as it is written.
+        The line as written.
     words
-        Its cells, without spaces around them.
+        Its cells, without surrounding spaces.
     """
 
     place: str
@@ -38,20 +38,21 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read the lines of a table that hold something.
+    """Read the nonempty lines of a table.
 
-    Cells are parted by commas, semicolons, tabs or spaces: by whichever of these the line has most of, unless the
-    first line's mark occurs in it. A last column that is empty throughout is none, and nor is a ``#`` before names.
+    Cells are separated by commas, semicolons, tabs or spaces: by the separator of the first line if it occurs in a
+    line, otherwise by the most frequent one. A last column that is entirely empty, and a ``#`` before names, are
+    dropped.
 
     Parameters
     ----------
     path
-        Text in UTF-8, ending in .csv, .tsv or .txt.
+        UTF-8 text, ending in .csv, .tsv or .txt.
 
     Raises
     ------
     ValueError
-        If there is no such file, or it is no text.
+        If the file does not exist or is not text.
     """
     lines = plain_text(path).splitlines()
     rows: list[Row] = []
@@ -60,55 +61,55 @@ def read_rows(path: Path) -> list[Row]:
         if not line.strip():
             continue
         text = line.strip()
-        mark = first if first != " " and first in text else _mark(text)
-        first = first if rows else mark
-        line = line.strip(" ") if mark == "\t" else text  # a tab at either end parts an empty cell
+        separator = first if first != " " and first in text else _separator(text)
+        first = first if rows else separator
+        line = line.strip(" ") if separator == "\t" else text  # a tab at either end delimits an empty cell
         try:
-            cells = next(csv.reader([line], delimiter=mark, skipinitialspace=True))
+            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
         except csv.Error as error:
-            raise UnfitFile(f"{path}:{number}: this is no line of a table: {error}") from error
+            raise InvalidFile(f"{path}:{number}: not a row of a table: {error}") from error
         words = tuple(cell.strip() for cell in cells)
-        rows.append(Row(f"{path}:{number}", text, words[1:] if mark == " " and words[0] == "#" else words))
+        rows.append(Row(f"{path}:{number}", text, words[1:] if separator == " " and words[0] == "#" else words))
     while rows and all(len(row.words) > 1 and not row.words[-1] for row in rows):
         rows = [Row(row.place, row.text, row.words[:-1]) for row in rows]
     return rows
 
 
-def _mark(text: str) -> str:
-    """Return what parts the cells of a line."""
-    bare = re.sub(r'"[^"]*"', "", text)
-    mark = max(";,\t", key=bare.count)
-    return mark if mark in bare else " "
+def _separator(text: str) -> str:
+    """Return the most frequent separator of a line, not counting quoted text."""
+    unquoted = re.sub(r'"[^"]*"', "", text)
+    separator = max(";,\t", key=unquoted.count)
+    return separator if separator in unquoted else " "
 
 
-def distinct(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names that differ from each other: the second of a name gets a 2, the third a 3.
+def make_distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Make repeated names distinct: append 2 to the second, 3 to the third.
 
     Examples
     --------
-    >>> distinct(["insula", "thalamus", "insula"])
+    >>> make_distinct(["insula", "thalamus", "insula"])
     ('insula', 'thalamus', 'insula 2')
     """
     given = list(names)
-    found: list[str] = []
+    result: list[str] = []
     for name in given:
         new, number = name, 1
-        while new in found or (number > 1 and new in given):
+        while new in result or (number > 1 and new in given):
             number += 1
             new = f"{name} {number}"
-        found.append(new)
-    return tuple(found)
+        result.append(new)
+    return tuple(result)
 
 
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: one that would be gets an apostrophe in front.
+def spreadsheet_safe(cell: str) -> str:
+    """Put an apostrophe before a cell that a spreadsheet would run as a formula.
 
-    Numbers, and words that begin with a number, stay as they are.
+    Numbers, and text that begins with a number, are unchanged.
 
     Examples
     --------
-    >>> harmless("=HYPERLINK(1)"), harmless("+cmd|' /C calc'!A0"), harmless("-0.3 (n = 9)"), harmless("V1")
-    ("'=HYPERLINK(1)", "'+cmd|' /C calc'!A0", '-0.3 (n = 9)', 'V1')
+    >>> [spreadsheet_safe(cell) for cell in ("=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-0.3 (n = 9)", "V1")]
+    ["'=HYPERLINK(1)", "'+cmd|' /C calc'!A0", '-0.3 (n = 9)', 'V1']
     """
     if cell[:1] in ("=", "@", "\t", "\r") or (cell[:1] in ("+", "-") and not re.fullmatch(NUMBERS, cell)):
         return f"'{cell}"

@@ -1,4 +1,4 @@
-"""Pure functions of weight matrices, batched over networks."""
+"""Graph measures and null models: pure functions of weight matrices, batched over networks."""
 
 from spatialnets.graph.clustering import clustering
 from spatialnets.graph.communicability import communicability
@@ -15,12 +15,7 @@ from spatialnets.graph.propensity import SmallWorldPropensity, small_world_prope
 from spatialnets.graph.rewiring import rewire
 from spatialnets.graph.rich_club import rich_club
 from spatialnets.graph.small_worldness import small_worldness
-from spatialnets.graph.spectrum import (
-    eigenvalues,
-    spectral_abscissa,
-    spectral_entropy,
-    spectral_radius,
-)
+from spatialnets.graph.spectrum import eigenvalues, spectral_abscissa, spectral_entropy, spectral_radius
 from spatialnets.graph.threshold import threshold_proportional
 
 __all__ = [

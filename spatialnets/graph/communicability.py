@@ -1,26 +1,22 @@
-"""Communicability: how much two units can exchange over all walks between them."""
+"""Communicability: the weighted number of walks of all lengths between two units."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.graph.matrices import square_matrices
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.graph.matrices import inverse_factorials, square_matrices
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["communicability"]
 
-# 1/k! for exp(M) = I + M (1 + …); in chunks of three powers (Paterson & Stockmeyer)
-_DEGREE = {"float32": 12, "float64": 18}
-
-
-Matrix = TypeVar("Matrix", FloatArray, "Tensor")
+_DEGREE = {"float32": 12, "float64": 18}  # of the Taylor series; multiples of 3, see inverse_factorials
 
 
 @overload
@@ -28,29 +24,29 @@ def communicability(magnitudes: Tensor, diagonal: bool = False) -> Tensor: ...
 @overload
 def communicability(magnitudes: ArrayLike, diagonal: bool = False) -> FloatArray: ...
 def communicability(magnitudes: ArrayLike | Tensor, diagonal: bool = False) -> FloatArray | Tensor:
-    r"""Return the communicability between all units, weights normalised by strength.
+    r"""Return the communicability between all pairs of units, with weights normalised by strength.
 
     .. math:: C = \exp(S^{-1/2} A S^{-1/2}), \quad C_{ii} = 0, \quad S = \mathrm{diag}(\sum_j A_{ij})
 
-    with :math:`A = |W|` and out-strengths (row sums) on both sides, as in the paper's code, although :math:`W` is
+    where :math:`A = |W|`. As in the paper's code, out-strengths (row sums) normalise both sides, although :math:`W` is
     directed. The matrix :math:`M = S^{-1/2} A S^{-1/2}` is similar to the row-stochastic :math:`S^{-1} A`, whose norm
-    is 1 whatever the weights, so a Taylor series of fixed degree needs no scaling: its remainder is below
-    :math:`1/13! \approx 2 \cdot 10^{-10}` at degree 12 (float32) and :math:`10^{-17}` at degree 18 (float64), relative
-    to :math:`S^{1/2} S^{-1/2}`. A unit without outgoing weights (in float32, with less than :math:`10^{-19}` in all)
-    gets :math:`s^{-1/2} = 0` (the pseudo-inverse): it then communicates with nobody; value and gradient stay finite.
+    is 1 for any weights, so a Taylor series of fixed degree needs no scaling: relative to :math:`S^{1/2} S^{-1/2}`, its
+    remainder is below :math:`1/13! \approx 2 \cdot 10^{-10}` at degree 12 (float32) and :math:`10^{-17}` at degree 18
+    (float64). For a unit without outgoing weights (in float32, a strength below :math:`10^{-19}`) the pseudo-inverse
+    sets :math:`s^{-1/2} = 0`: its communicability is 0, and value and gradient stay finite.
 
     Parameters
     ----------
     magnitudes
-        :math:`A`, ``(…, pre, post)``, not negative, square: a tensor, or anything that numpy takes for an array.
+        :math:`A`, ``(…, pre, post)``, non-negative and square: a tensor or an array-like.
     diagonal
-        Whether to keep the diagonal of the exponential, how much a unit can exchange with itself. A penalty has none.
+        If True, keep the diagonal of the exponential, the communicability of each unit with itself. Penalties omit it.
 
     Returns
     -------
     Tensor or ndarray
-        :math:`C`, ``(…, pre, post)``, without unit. Of a tensor, a tensor of its precision, differentiable; of anything
-        else float64, and NaN for a network with weights that are not finite.
+        :math:`C`, ``(…, pre, post)``, dimensionless. A tensor gives a differentiable tensor of the same precision;
+        anything else gives a float64 array, which is NaN for networks with non-finite weights.
 
     Raises
     ------
@@ -68,8 +64,7 @@ def communicability(magnitudes: ArrayLike | Tensor, diagonal: bool = False) -> F
     >>> communicability([[0.0, 1.0], [1.0, 0.0]]).round(4).tolist()
     [[0.0, 1.1752], [1.1752, 0.0]]
     """
-    # whoever has a tensor has imported torch
-    torch = sys.modules.get("torch")
+    torch = sys.modules.get("torch")  # if the argument is a tensor, torch has been imported
     if torch is None or not isinstance(magnitudes, torch.Tensor):
         return _of_arrays(magnitudes, diagonal)
     return _of_tensors(magnitudes, diagonal)
@@ -77,54 +72,50 @@ def communicability(magnitudes: ArrayLike | Tensor, diagonal: bool = False) -> F
 
 def _of_tensors(magnitudes: Tensor, diagonal: bool) -> Tensor:
     if magnitudes.ndim < 2 or magnitudes.shape[-1] != magnitudes.shape[-2]:
-        raise ValueError(
-            f"communicability needs weights among one set of units (pre = post), not {tuple(magnitudes.shape[-2:])}"
-        )
+        raise ValueError(f"communicability needs square matrices (…, pre, post), not {tuple(magnitudes.shape)}")
     import torch
 
     from spatialnets.graph.exponential import exponential_without_identity
 
     strengths = magnitudes.sum(dim=-1, keepdim=True)
-    alive = strengths > torch.finfo(strengths.dtype).tiny ** 0.5  # below it, the slope of s^-1/2 overflows
-    # both sides guarded: where() alone would still differentiate 1/sqrt(0)
+    alive = strengths > torch.finfo(strengths.dtype).tiny ** 0.5  # below this, the derivative of s^-1/2 overflows
+    # the inner where() keeps the gradient finite: the outer one alone would still differentiate 1/sqrt(0)
     inverse_root = (strengths.where(alive, 1).rsqrt()).where(alive, 0)
     matrix = magnitudes * inverse_root * inverse_root.mT
     series = exponential_without_identity(matrix, _DEGREE[str(matrix.dtype).removeprefix("torch.")])
-    diagonal_of = series.diagonal(dim1=-2, dim2=-1)
-    return series + torch.ones_like(diagonal_of).diag_embed() if diagonal else series - diagonal_of.diag_embed()
+    on_diagonal = series.diagonal(dim1=-2, dim2=-1)
+    return series + torch.ones_like(on_diagonal).diag_embed() if diagonal else series - on_diagonal.diag_embed()
 
 
 def _of_arrays(magnitudes: ArrayLike, diagonal: bool) -> FloatArray:
-    matrices = square_matrices(magnitudes, "communicability, among one set of units (pre = post),")
-    if (matrices < 0).any():
-        raise ValueError("communicability needs weights that are not negative; take their magnitude")
+    matrices = square_matrices(magnitudes, "communicability", nonnegative=True)
     n_units = matrices.shape[-1]
     identity = np.eye(n_units)
     result = np.full(matrices.shape, np.nan)
-    for found, matrix in zip(result.reshape(-1, n_units, n_units), matrices.reshape(-1, n_units, n_units), strict=True):
+    for target, matrix in zip(
+        result.reshape(-1, n_units, n_units), matrices.reshape(-1, n_units, n_units), strict=True
+    ):
         strengths = matrix.sum(axis=-1, keepdims=True)
         if not np.isfinite(strengths).all():
             continue
         alive = strengths > np.finfo(np.float64).tiny ** 0.5
         inverse_root = np.where(alive, 1 / np.sqrt(np.where(alive, strengths, 1)), 0)
-        found[...] = _exponential(matrix * inverse_root * inverse_root.T, identity, _DEGREE["float64"])
+        target[...] = _exponential_without_identity(matrix * inverse_root * inverse_root.T, _DEGREE["float64"])
         if diagonal:
-            found += identity
+            target += identity
         else:
-            np.fill_diagonal(found, 0)
+            np.fill_diagonal(target, 0)
     return result
 
 
-def _exponential(matrix: Matrix, identity: Matrix, degree: int) -> Matrix:
-    """Return the Taylor series of exp without its constant term, by Paterson and Stockmeyer with powers up to 3."""
+def _exponential_without_identity(matrix: FloatArray, degree: int) -> FloatArray:
+    """Return the Taylor series of exp without its constant term (Paterson & Stockmeyer, powers up to 3)."""
     square = matrix @ matrix
-    cube = square @ matrix
-    coefficients = [1.0]
-    for power in range(1, degree + 1):
-        coefficients.append(coefficients[-1] / power)
+    cube, identity = square @ matrix, np.eye(len(matrix))
+    coefficients = inverse_factorials(degree)
 
-    def chunk(power: int) -> Matrix:
-        return (
+    def chunk(power: int) -> FloatArray:
+        return np.asarray(
             coefficients[power + 1] * matrix
             + coefficients[power + 2] * square
             + (coefficients[power] if power else 0.0) * identity

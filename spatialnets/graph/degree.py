@@ -1,4 +1,4 @@
-"""How many connections a unit has, how strong they are in all, and whether the well connected keep to themselves."""
+"""Degree, strength and assortativity."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.graph.matrices import measure_each
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.graph.matrices import adjacency, measure_each
 
 __all__ = ["assortativity", "degrees", "strengths"]
 
@@ -16,27 +16,27 @@ Direction = Literal["out", "in", "both"]
 
 
 def strengths(weights: ArrayLike, direction: Direction = "out") -> FloatArray:
-    r"""Return how strong the connections of each unit are in all.
+    r"""Return the strength of each unit: the summed magnitude of its weights.
 
     .. math:: s^{out}_i = \sum_j |w_{ij}|, \quad s^{in}_j = \sum_i |w_{ij}|
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``; the connection of a unit to itself counts.
+        ``(…, pre, post)``; self-connections count.
     direction
-        ``"out"`` (row sums), ``"in"`` (column sums) or ``"both"`` (their sum). Of an undirected network, out and in are
-        the same and each is the usual strength.
+        ``"out"`` (row sums), ``"in"`` (column sums) or ``"both"`` (their sum). In an undirected network, in- and
+        out-strength both equal the usual strength.
 
     Returns
     -------
     ndarray
-        ``(…, unit)``; NaN for a network with weights that are not finite.
+        ``(…, unit)``; NaN for networks with non-finite weights.
 
     Raises
     ------
     ValueError
-        If the direction is no known word, or matrices are not square.
+        If ``direction`` is none of these values, or matrices are not square.
 
     Examples
     --------
@@ -48,27 +48,27 @@ def strengths(weights: ArrayLike, direction: Direction = "out") -> FloatArray:
 
 
 def degrees(connections: ArrayLike, direction: Direction = "out") -> FloatArray:
-    r"""Return how many other units each unit is connected with.
+    r"""Return the degree of each unit: the number of other units it is connected to.
 
     .. math:: k^{out}_i = \sum_{j \ne i} [w_{ij} \ne 0], \quad k^{in}_j = \sum_{i \ne j} [w_{ij} \ne 0]
 
     Parameters
     ----------
     connections
-        ``(…, pre, post)``: whatever is not zero is a connection; those of a unit to itself do not count.
+        ``(…, pre, post)``; nonzero entries are connections. Self-connections are ignored.
     direction
-        ``"out"``, ``"in"`` or ``"both"`` (their sum). Of an undirected network, out and in are the same and each is the
+        ``"out"``, ``"in"`` or ``"both"`` (their sum). In an undirected network, in- and out-degree both equal the
         usual degree.
 
     Returns
     -------
     ndarray
-        ``(…, unit)``, float64; NaN for a network with connections that are not finite.
+        ``(…, unit)``, float64; NaN for networks with non-finite connections.
 
     Raises
     ------
     ValueError
-        If the direction is no known word, or matrices are not square.
+        If ``direction`` is none of these values, or matrices are not square.
 
     Examples
     --------
@@ -77,12 +77,10 @@ def degrees(connections: ArrayLike, direction: Direction = "out") -> FloatArray:
     """
     _check(direction)
 
-    def one(matrix: FloatArray) -> FloatArray:
-        exists = (matrix != 0).astype(np.float64)
-        np.fill_diagonal(exists, 0)
-        return _sums(exists, direction)
+    def degrees_of(matrix: FloatArray) -> FloatArray:
+        return _sums(adjacency(matrix).astype(np.float64), direction)
 
-    return measure_each(connections, "degree", one, np.shape(connections)[-1:])
+    return measure_each(connections, "degree", degrees_of, np.shape(connections)[-1:])
 
 
 def _check(direction: Direction) -> None:
@@ -99,33 +97,33 @@ def _sums(matrix: FloatArray, direction: Direction) -> FloatArray:
 def assortativity(
     connections: ArrayLike, source: Literal["out", "in"] = "out", target: Literal["out", "in"] = "in"
 ) -> FloatArray:
-    r"""Return how much units with many connections are connected with others that have many.
+    r"""Return the degree assortativity: whether units of high degree connect to other units of high degree.
 
-    Pearson's correlation, over all connections, of the degree of the unit where it begins and of the unit where it
-    ends. Of an undirected network, whatever the directions, this is Newman's assortativity.
+    It is Pearson's correlation, over all connections, between a degree of the source unit and a degree of the target
+    unit. In an undirected network all choices of ``source`` and ``target`` give Newman's assortativity.
 
     Parameters
     ----------
     connections
-        ``(…, pre, post)``: whatever is not zero is a connection; those of a unit to itself do not count.
+        ``(…, pre, post)``; nonzero entries are connections. Self-connections are ignored.
     source, target
-        Which degree of either unit: ``"out"`` or ``"in"``.
+        Degree of the source unit and of the target unit: ``"out"`` or ``"in"``.
 
     Returns
     -------
     ndarray
-        ``(…)``, between -1 and 1; NaN where all degrees are equal or there are no connections, or for a network
-        with connections that are not finite.
+        ``(…)``, between -1 and 1; NaN if all degrees are equal, if there are fewer than two connections, or if
+        connections are not finite.
 
     Raises
     ------
     ValueError
-        If a direction is no known word, or matrices are not square.
+        If ``source`` or ``target`` is neither ``"out"`` nor ``"in"``, or matrices are not square.
 
     References
     ----------
     Newman (2003), doi:10.1103/PhysRevE.67.026126, eq. 26; Foster et al. (2010), doi:10.1073/pnas.0912671107, for the
-    four directed ones.
+    four directed versions.
 
     Examples
     --------
@@ -137,14 +135,13 @@ def assortativity(
         if direction not in ("out", "in"):
             raise ValueError(f"{name} must be out or in, not {direction!r}")
 
-    def one(matrix: FloatArray) -> float:
-        exists = matrix != 0
-        np.fill_diagonal(exists, False)
-        begins, ends = np.nonzero(exists)
-        first = exists.sum(axis=1 if source == "out" else 0)[begins]
-        second = exists.sum(axis=1 if target == "out" else 0)[ends]
-        if len(begins) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+    def assortativity_of(matrix: FloatArray) -> float:
+        exists = adjacency(matrix)
+        sources, targets = np.nonzero(exists)
+        of_sources = exists.sum(axis=1 if source == "out" else 0)[sources]
+        of_targets = exists.sum(axis=1 if target == "out" else 0)[targets]
+        if len(sources) < 2 or np.ptp(of_sources) == 0 or np.ptp(of_targets) == 0:
             return np.nan
-        return float(np.corrcoef(first, second)[0, 1])
+        return float(np.corrcoef(of_sources, of_targets)[0, 1])
 
-    return measure_each(connections, "assortativity", one)
+    return measure_each(connections, "assortativity", assortativity_of)

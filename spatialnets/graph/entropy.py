@@ -1,30 +1,30 @@
-"""Entropy: how evenly something is spread."""
+"""Shannon entropy of distributions and of outgoing weights."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.matrices import measure_each
-from spatialnets.protocols import FloatArray
 
 __all__ = ["entropy", "shannon_entropy"]
 
 
 def entropy(parts: ArrayLike) -> FloatArray:
-    r"""Return how evenly a whole is spread over its parts, in bits.
+    r"""Return the Shannon entropy of a distribution of non-negative values, in bits.
 
     .. math:: -\sum_i p_i \log_2 p_i, \quad p_i = \frac{x_i}{\sum_j x_j}, \quad 0 \log 0 = 0
 
     Parameters
     ----------
     parts
-        :math:`x`, ``(…, part)``, not negative.
+        :math:`x`, ``(…, part)``, non-negative.
 
     Returns
     -------
     ndarray
-        ``(…)``, 0 to ``log2(parts)``; NaN where all parts are 0 or one is not a number.
+        ``(…)``, 0 to ``log2(parts)``; NaN if all parts are 0 or any is NaN.
 
     References
     ----------
@@ -37,29 +37,29 @@ def entropy(parts: ArrayLike) -> FloatArray:
     """
     values = np.asarray(parts, dtype=np.float64)
     total = values.sum(axis=-1, keepdims=True)
-    share = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
-    logarithm = np.log2(share, out=np.zeros_like(share), where=~(share <= 0))
-    return np.asarray(0.0 - (share * logarithm).sum(axis=-1))
+    fraction = np.divide(values, total, out=np.full_like(values, np.nan), where=total > 0)
+    logarithm = np.log2(fraction, out=np.zeros_like(fraction), where=~(fraction <= 0))
+    return np.asarray(0.0 - (fraction * logarithm).sum(axis=-1))
 
 
 def shannon_entropy(weights: ArrayLike) -> FloatArray:
-    r"""Return how evenly units spread their weight over their targets: the mean entropy of the rows, in bits.
+    r"""Return the mean entropy of the units' outgoing weights, in bits.
 
     .. math:: H = \frac{1}{n} \sum_i \Big( -\sum_j p_{ij} \log_2 p_{ij} \Big), \quad
               p_{ij} = \frac{|w_{ij}|}{\sum_k |w_{ik}|}
 
-    with :math:`0 \log 0 = 0`, where the authors' code has no number.
+    with :math:`0 \log 0 = 0` (NaN in the authors' code).
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``; the diagonal takes part.
+        ``(…, pre, post)``; the diagonal is included.
 
     Returns
     -------
     ndarray
-        ``(…)``, 0 if each unit has one target, ``log2(n_units)`` if all weights of each row are equal. Units without
-        weight are left out; NaN where that is all of them, or weights are not finite.
+        ``(…)``: 0 if each unit has one target, ``log2(n_units)`` if the weights of each row are equal. Units without
+        outgoing weights are left out of the mean. NaN if no unit has any, or weights are not finite.
 
     Raises
     ------
@@ -76,9 +76,9 @@ def shannon_entropy(weights: ArrayLike) -> FloatArray:
     0.5
     """
 
-    def one(matrix: FloatArray) -> float:
+    def mean_entropy(matrix: FloatArray) -> float:
         rows = entropy(np.abs(matrix))
-        known = rows[np.isfinite(rows)]
-        return float(known.mean()) if len(known) else np.nan
+        finite = rows[np.isfinite(rows)]
+        return float(finite.mean()) if len(finite) else np.nan
 
-    return measure_each(weights, "the entropy of weights", one)
+    return measure_each(weights, "the entropy of weights", mean_entropy)

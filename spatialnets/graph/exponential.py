@@ -1,30 +1,30 @@
-"""The exponential of matrices of small norm as a Taylor series, with a backward pass of its own."""
+"""Differentiable Taylor series of the matrix exponential, for matrices of norm about 1."""
 
 from __future__ import annotations
 
-import operator
-from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from spatialnets.graph.matrices import inverse_factorials
 from spatialnets.graph.products import add_products
 
 __all__ = ["exponential_without_identity"]
 
 
 def exponential_without_identity(matrix: Tensor, degree: int) -> Tensor:
-    r"""Return :math:`\sum_{k=1}^{n} M^k / k!`, differentiable once.
+    r"""Return the truncated series :math:`\exp(M) - I \approx \sum_{k=1}^{n} M^k / k!`, differentiable once.
 
-    By Paterson and Stockmeyer with powers up to 3: five products at degree 12. The backward pass is the adjoint of that
-    scheme, written by hand: two products for each of the forward pass, added in place to where they belong.
+    The series is evaluated by the scheme of Paterson and Stockmeyer with powers up to 3: five products at degree 12.
+    The backward pass is the hand-written adjoint of that scheme: two products for each product of the forward pass,
+    accumulated in place.
 
     Parameters
     ----------
     matrix
-        :math:`M`, ``(…, row, column)``, square, of a norm of about 1.
+        :math:`M`, ``(…, row, column)``, square, of norm about 1.
     degree
         :math:`n`, a multiple of 3, at least 6.
 
@@ -41,7 +41,7 @@ class _Exponential(torch.autograd.Function):
         flat = matrix.flatten(0, -3) if matrix.ndim > 2 else matrix[None]
         square = _product(flat, flat)
         cube = _product(square, flat)
-        coefficients, buffer = _coefficients(degree), torch.empty_like(flat)
+        coefficients, buffer = inverse_factorials(degree), torch.empty_like(flat)
 
         def chunk(power: int) -> Tensor:
             total = (flat * coefficients[power + 1]).add_(torch.mul(square, coefficients[power + 2], out=buffer))
@@ -60,28 +60,23 @@ class _Exponential(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         flat, square, cube, *partial = ctx.saved_tensors
-        # everything is turned, so that no product needs a turned matrix
-        into = gradient.reshape(flat.shape).mT.contiguous()
-        coefficients = _coefficients(3 * len(partial) + 3)
-        of_flat, of_square = into.clone(), into / 2
-        of_cube = _product(partial[-1], into)
+        # work with transposed gradients, so that no product needs a transposed matrix
+        incoming = gradient.reshape(flat.shape).mT.contiguous()
+        coefficients = inverse_factorials(3 * len(partial) + 3)
+        grad_flat, grad_square = incoming.clone(), incoming / 2
+        grad_cube = _product(partial[-1], incoming)
         for power in range(3, 3 * len(partial) + 1, 3):
-            into = _product(into, cube)
-            of_flat.add_(into, alpha=coefficients[power + 1])
-            of_square.add_(into, alpha=coefficients[power + 2])
+            incoming = _product(incoming, cube)
+            grad_flat.add_(incoming, alpha=coefficients[power + 1])
+            grad_square.add_(incoming, alpha=coefficients[power + 2])
             if power < 3 * len(partial):
-                add_products(of_cube, partial[-1 - power // 3], into)
-        of_cube.add_(into, alpha=coefficients[3 * len(partial) + 3])
-        add_products(of_flat, of_cube, square)
-        add_products(of_square, flat, of_cube)
-        add_products(add_products(of_flat, flat, of_square), of_square, flat)
-        return of_flat.mT.reshape(gradient.shape), None
+                add_products(grad_cube, partial[-1 - power // 3], incoming)
+        grad_cube.add_(incoming, alpha=coefficients[3 * len(partial) + 3])
+        add_products(grad_flat, grad_cube, square)
+        add_products(grad_square, flat, grad_cube)
+        add_products(add_products(grad_flat, flat, grad_square), grad_square, flat)
+        return grad_flat.mT.reshape(gradient.shape), None
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
     return add_products(torch.empty_like(left), left, right, keep=0)
-
-
-def _coefficients(degree: int) -> list[float]:
-    """Return :math:`1 / k!`, rounded as for arrays."""
-    return list(accumulate(range(1, degree + 1), operator.truediv, initial=1.0))

@@ -1,25 +1,25 @@
-"""Topological fingerprints: how measures of units go together in a network."""
+"""Topological fingerprints: correlations between local graph measures across the units of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.matching import matching_index
-from spatialnets.protocols import FloatArray
 
-__all__ = ["DIGITS", "MEASURES", "fingerprint", "fingerprint_dissimilarity", "undirected"]
+__all__ = ["BETWEENNESS_DIGITS", "MEASURES", "fingerprint", "fingerprint_dissimilarity", "undirected_adjacency"]
 
 MEASURES = ("degree", "clustering", "betweenness", "total_length", "local_efficiency", "matching")
-DIGITS = 9  # betweenness is a sum of fractions: what differs by rounding alone is equal
+BETWEENNESS_DIGITS = 9  # betweenness is a sum of fractions; values that differ only by rounding count as equal
 
 
 def fingerprint(adjacency: ArrayLike, distances: ArrayLike) -> FloatArray:
-    """Return how six measures of units go together in a network: its topological fingerprint.
+    """Return the topological fingerprint of a network: the correlations between six local measures across units.
 
-    Degree, clustering coefficient, betweenness, total length of a unit's connections, local efficiency (mean
-    reciprocal of the number of steps between two of a unit's neighbours, through neighbours alone) and sum of matching
-    indices with all others, correlated over units (Pearson).
+    The measures are degree, clustering coefficient, betweenness, total length of a unit's connections, local
+    efficiency (mean reciprocal path length between a unit's neighbours, through neighbours only) and the sum of
+    matching indices with all other units. They are correlated across units (Pearson).
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def fingerprint(adjacency: ArrayLike, distances: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray
-        Correlations ``(measure, measure)``, in the order of `MEASURES`; NaN where a measure is the same in all units.
+        Correlations ``(measure, measure)``, in the order of `MEASURES`; NaN for measures that are equal in all units.
 
     Raises
     ------
     ValueError
-        If the network is not undirected, or shapes differ.
+        If the network is directed, or shapes differ.
 
     References
     ----------
@@ -53,26 +53,23 @@ def fingerprint(adjacency: ArrayLike, distances: ArrayLike) -> FloatArray:
     from spatialnets.graph.kernels import betweenness_binary, clustering_binary
 
     lengths = np.asarray(distances, dtype=np.float64)
-    connected = undirected(adjacency, "adjacency", len(lengths))
-    if connected.ndim != 2:
-        raise ValueError(f"adjacency must be one network (unit, unit), not {connected.shape}")
+    connected = undirected_adjacency(adjacency, "adjacency", len(lengths), single=True)
     links = connected.astype(np.float64)
-    degree = links.sum(axis=1)
     measures = np.stack(
         [
-            degree,
+            links.sum(axis=1),
             clustering_binary(connected),
-            np.round(betweenness_binary(connected), DIGITS),
+            np.round(betweenness_binary(connected), BETWEENNESS_DIGITS),
             (lengths * links).sum(axis=1),
             _local_efficiency(connected),
             matching_index(connected).sum(axis=1),
         ]
     )
-    off = measures - measures.mean(axis=1, keepdims=True)
-    spread = np.sqrt((off**2).sum(axis=1))
+    deviations = measures - measures.mean(axis=1, keepdims=True)
+    spread = np.sqrt((deviations**2).sum(axis=1))
     constant = spread <= 1e-9 * np.maximum(np.abs(measures).max(axis=1, initial=0), 1e-300)
     with np.errstate(invalid="ignore", divide="ignore"):
-        correlations = (off @ off.T) / np.outer(spread, spread)
+        correlations = (deviations @ deviations.T) / np.outer(spread, spread)
     correlations[constant] = np.nan
     correlations[:, constant] = np.nan
     return correlations
@@ -94,7 +91,7 @@ def _local_efficiency(connected: NDArray[np.bool_]) -> FloatArray:
 
 
 def fingerprint_dissimilarity(adjacency: ArrayLike, target: ArrayLike, distances: ArrayLike) -> float:
-    """Return the distance (2-norm of the difference) of two networks' fingerprints; 0 for the same.
+    """Return the spectral norm of the difference between the fingerprints of two networks; 0 if they are equal.
 
     Parameters
     ----------
@@ -106,7 +103,7 @@ def fingerprint_dissimilarity(adjacency: ArrayLike, target: ArrayLike, distances
     Returns
     -------
     float
-        NaN where a measure is the same in all units of either.
+        NaN if a measure is equal in all units of either network.
 
     References
     ----------
@@ -116,17 +113,20 @@ def fingerprint_dissimilarity(adjacency: ArrayLike, target: ArrayLike, distances
     return float(np.linalg.norm(difference, 2)) if np.isfinite(difference).all() else np.nan
 
 
-def undirected(adjacency: ArrayLike, name: str, n_units: int) -> NDArray[np.bool_]:
-    """Return undirected networks ``(…, unit, unit)`` without self-connections, or say by which name they are none.
+def undirected_adjacency(values: ArrayLike, name: str, n_units: int, single: bool = False) -> NDArray[np.bool_]:
+    """Return undirected networks as boolean matrices ``(…, unit, unit)`` without self-connections.
 
     Raises
     ------
     ValueError
-        If a network is directed, or has another number of units.
+        If a network is directed or has another number of units, or if ``single`` is set and there are several. The
+        message calls the argument `name`.
     """
-    connected: NDArray[np.bool_] = np.ascontiguousarray(np.asarray(adjacency) != 0)
+    connected: NDArray[np.bool_] = np.ascontiguousarray(np.asarray(values) != 0)
     if connected.ndim < 2 or connected.shape[-2:] != (n_units, n_units):
-        raise ValueError(f"{name} has shape {connected.shape}; distances ask for (…, {n_units}, {n_units})")
+        raise ValueError(f"{name} must have shape (…, {n_units}, {n_units}), like distances, not {connected.shape}")
+    if single and connected.ndim != 2:
+        raise ValueError(f"{name} must be one network (unit, unit), not {connected.shape}")
     if (connected != np.swapaxes(connected, -1, -2)).any():
-        raise ValueError(f"{name} must be undirected; take target_network(weights) of a directed one")
+        raise ValueError(f"{name} must be undirected; target_network(weights) makes a directed network undirected")
     return connected & ~np.eye(n_units, dtype=bool)

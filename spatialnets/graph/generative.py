@@ -1,4 +1,4 @@
-"""Generative models of a network: which wiring rule, with which exponents, grows networks like it."""
+"""Generative network models: search for the wiring rule and exponents that best reproduce a network's topology."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.errors import nearest
-from spatialnets.graph.fingerprint import DIGITS, undirected
-from spatialnets.graph.growth import FAMILIES, RULES, grow
+from spatialnets.aliases import FloatArray
+from spatialnets.graph.fingerprint import BETWEENNESS_DIGITS, undirected_adjacency
+from spatialnets.graph.growth import FAMILIES, RULES, check_rule, grow
 from spatialnets.graph.threshold import threshold_proportional
-from spatialnets.protocols import FloatArray
 from spatialnets.statistics.effects import mean_interval
+from spatialnets.validation import require_at_least, require_not_negative
 
 __all__ = [
     "STATISTICS",
@@ -29,20 +29,20 @@ __all__ = [
 ]
 
 STATISTICS = ("degree", "clustering", "betweenness", "edge_length")
-LEAST_ENERGY = 1e-3  # a perfect network is as attractive as one this good, not infinitely so
+MIN_ENERGY = 1e-3  # lower energies are raised to this, so that a perfect fit does not get infinite sampling weight
 
 SearchMethod: TypeAlias = Literal["voronoi", "grid"]
 
 
 class Discrepancy(NamedTuple):
-    """How far networks are from a target.
+    """Topological difference between networks and a target network.
 
     Parameters
     ----------
     energy
-        The largest of the four, ``(…)``, 0 to 1.
+        Largest of the four statistics, ``(…)``, 0 to 1.
     ks
-        Kolmogorov-Smirnov statistics ``(…, statistic)`` of `STATISTICS`.
+        Kolmogorov-Smirnov statistics ``(…, statistic)``, in the order of `STATISTICS`.
     """
 
     energy: FloatArray
@@ -50,18 +50,18 @@ class Discrepancy(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """All simulations of a search; ``grow(distances, rule, n_edges, eta[i], gamma[i], seed[i])`` is the i-th.
+    """All simulations of a search; ``grow(distances, rule, n_edges, eta[i], gamma[i], seed[i])`` repeats number `i`.
 
     Parameters
     ----------
     eta, gamma, energy
-        ``(simulation,)``; gamma is 0 where the rule has none.
+        ``(simulation,)``; gamma is 0 for rules without it.
     ks
         ``(simulation, statistic)``.
     seed
         ``(simulation,)``.
     best
-        The simulation of lowest energy; the first of them.
+        Index of the (first) simulation of lowest energy.
     """
 
     eta: FloatArray
@@ -73,25 +73,25 @@ class Fit(NamedTuple):
 
 
 class RuleStatistics(NamedTuple):
-    """What energies say of rules.
+    """Comparison of the energies of wiring rules over networks.
 
     Parameters
     ----------
     n
-        How many networks.
+        Number of networks.
     f, p
         One-way analysis of variance over rules.
     tukey
-        p of each pair of rules (Tukey-Kramer), ``(rule, rule)``.
+        p-value of each pair of rules (Tukey-Kramer), ``(rule, rule)``.
     best
-        The rule of lowest mean energy; empty where nothing is known.
+        Rule of lowest mean energy; empty if no network was measured.
     homophily_lowest
-        Whether both homophily rules have lower means than all others.
+        Whether both homophily rules have a lower mean energy than all other rules.
     homophily_p
-        The largest Tukey p between a homophily rule and another.
+        Largest Tukey p-value between a homophily rule and any other rule.
     advantage, interval
-        Mean energy of the homophily rules less that of the best other rule, over networks, and its 95 % interval
-        (None for fewer than two networks); below 0 where homophily is better.
+        Mean energy of the homophily rules minus that of the best other rule, averaged over networks, and its 95 %
+        confidence interval (None for fewer than two networks); negative if homophily fits better.
     """
 
     n: int
@@ -106,27 +106,27 @@ class RuleStatistics(NamedTuple):
 
 
 def target_network(weights: ArrayLike, density: float = 0.05) -> NDArray[np.int64]:
-    """Return the undirected network of the strongest connections, which a generative model is to grow.
+    """Return the undirected network of the strongest connections, the target of generative models.
 
-    Of all directed connections the strongest share is kept, by magnitude and without self-connections; two units are
-    connected if either direction is kept. So there are between half as many and as many connections as were kept.
+    The strongest directed connections are kept, by magnitude and without self-connections; two units are connected if
+    either direction is kept. The undirected network thus has between half and all as many connections as were kept.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, of any sign.
+        ``(…, pre, post)``, signed or unsigned.
     density
-        Share of all possible directed connections that is kept, 0 to 1.
+        Fraction of all possible directed connections to keep, 0 to 1.
 
     Returns
     -------
     ndarray
-        ``(…, unit, unit)``, 0 or 1; nothing is connected where weights are not finite.
+        ``(…, unit, unit)``, 0 or 1; all 0 for networks with non-finite weights.
 
     Raises
     ------
     ValueError
-        If the density is no share, or matrices are not square.
+        If ``density`` is outside 0 to 1, or matrices are not square.
 
     References
     ----------
@@ -142,7 +142,7 @@ def target_network(weights: ArrayLike, density: float = 0.05) -> NDArray[np.int6
 
 
 class _Distributions(NamedTuple):
-    """What the energy compares, each sorted."""
+    """Sorted values of the measures that the energy compares."""
 
     degree: FloatArray
     clustering: FloatArray
@@ -153,7 +153,7 @@ class _Distributions(NamedTuple):
 def _distributions(adjacency: NDArray[np.bool_], distances: FloatArray) -> _Distributions:
     from spatialnets.graph.kernels import betweenness_binary, clustering_binary
 
-    betweenness = np.round(betweenness_binary(adjacency), DIGITS)
+    betweenness = np.round(betweenness_binary(adjacency), BETWEENNESS_DIGITS)
     return _Distributions(
         np.sort(adjacency.sum(axis=1).astype(np.float64)),
         np.sort(clustering_binary(adjacency)),
@@ -162,33 +162,31 @@ def _distributions(adjacency: NDArray[np.bool_], distances: FloatArray) -> _Dist
     )
 
 
-def _kolmogorov_smirnov(one: FloatArray, other: FloatArray) -> float:
-    """Return the largest difference of two cumulative distributions, of sorted values."""
-    if not one.size or not other.size:
-        return float(one.size != other.size)
-    at = np.concatenate([one, other])
-    difference = (
-        np.searchsorted(one, at, side="right") / one.size - np.searchsorted(other, at, side="right") / other.size
-    )
-    return float(np.abs(difference).max())
+def _kolmogorov_smirnov(first: FloatArray, second: FloatArray) -> float:
+    """Return the largest difference between the cumulative distributions of two sorted samples."""
+    if not first.size or not second.size:
+        return float(first.size != second.size)
+    values = np.concatenate([first, second])
+    cumulative = [np.searchsorted(sample, values, side="right") / sample.size for sample in (first, second)]
+    return float(np.abs(cumulative[0] - cumulative[1]).max())
 
 
-def _discrepancies(one: _Distributions, other: _Distributions) -> list[float]:
-    return [_kolmogorov_smirnov(*pair) for pair in zip(one, other, strict=True)]
+def _discrepancies(first: _Distributions, second: _Distributions) -> list[float]:
+    return [_kolmogorov_smirnov(*pair) for pair in zip(first, second, strict=True)]
 
 
 def energy(adjacency: ArrayLike, target: ArrayLike, distances: ArrayLike) -> Discrepancy:
-    r"""Return how far networks are from a target: 0 for the same, 1 for nothing in common.
+    r"""Return the energy of networks, their topological difference from a target: 0 for the same network, at most 1.
 
     .. math:: E = \max(KS_k, KS_c, KS_b, KS_d)
 
-    with Kolmogorov-Smirnov statistics (the largest difference of two cumulative distributions) of degree, clustering
-    coefficient and betweenness over units, and of length over connections.
+    with the Kolmogorov-Smirnov statistics (largest difference between two cumulative distributions) of degree,
+    clustering coefficient and betweenness over units, and of length over connections.
 
     Parameters
     ----------
     adjacency
-        Undirected networks ``(…, unit, unit)``; whatever is not zero is a connection.
+        Undirected networks ``(…, unit, unit)``; nonzero entries are connections.
     target
         ``(unit, unit)``.
     distances
@@ -197,12 +195,12 @@ def energy(adjacency: ArrayLike, target: ArrayLike, distances: ArrayLike) -> Dis
     Returns
     -------
     Discrepancy
-        ``energy, ks``. A network without connections has a length statistic of 1 against one that has some.
+        ``energy, ks``. If only one of the two networks has connections, its length statistic is 1.
 
     Raises
     ------
     ValueError
-        If networks are not undirected, or shapes differ.
+        If networks are directed, or shapes differ.
 
     References
     ----------
@@ -213,18 +211,16 @@ def energy(adjacency: ArrayLike, target: ArrayLike, distances: ArrayLike) -> Dis
     >>> star = np.zeros((5, 5))
     >>> star[0, 1:] = star[1:, 0] = 1
     >>> ring = np.roll(np.eye(5), 1, axis=1) + np.roll(np.eye(5), -1, axis=1)
-    >>> found = energy(star, ring, np.ones((5, 5)))
-    >>> float(found.energy), found.ks.round(3).tolist()
+    >>> difference = energy(star, ring, np.ones((5, 5)))
+    >>> float(difference.energy), difference.ks.round(3).tolist()
     (0.8, [0.8, 0.0, 0.8, 0.0])
     """
     lengths = np.asarray(distances, dtype=np.float64)
-    networks = undirected(adjacency, "adjacency", len(lengths))
-    wanted = undirected(target, "target", len(lengths))
-    if wanted.ndim != 2:
-        raise ValueError(f"target must be one network (unit, unit), not {wanted.shape}")
-    aim = _distributions(wanted, lengths)
-    flat = networks.reshape(-1, *wanted.shape)
-    ks = np.array([_discrepancies(_distributions(network, lengths), aim) for network in flat])
+    networks = undirected_adjacency(adjacency, "adjacency", len(lengths))
+    target_adjacency = undirected_adjacency(target, "target", len(lengths), single=True)
+    of_target = _distributions(target_adjacency, lengths)
+    flat = networks.reshape(-1, *target_adjacency.shape)
+    ks = np.array([_discrepancies(_distributions(network, lengths), of_target) for network in flat])
     ks = ks.reshape(*networks.shape[:-2], len(STATISTICS))
     return Discrepancy(ks.max(axis=-1), ks)
 
@@ -241,44 +237,44 @@ def search(
     *,
     method: SearchMethod = "voronoi",
 ) -> Fit:
-    r"""Grow many networks by one rule, looking for the exponents that give the lowest energy.
+    r"""Grow many networks by one wiring rule, searching for the exponents of lowest energy.
 
-    ``"voronoi"``, as in the paper: exponents of the first level are drawn uniformly from the square of `limits`.
-    At each further level a Voronoi cell of all points so far (those nearer to one point than to any other) is drawn
-    with probability :math:`\propto E^{-p}`, for each new point, and the point uniformly from the cell; :math:`p` goes
-    from 0 at the first level to `power` at the last. Cells are exact polygons: the square's edges are made by the
-    points' mirror images. ``spatial`` has no gamma: cells are intervals of eta.
+    ``"voronoi"``, as in the paper: in the first level, points (eta, gamma) are drawn uniformly from the square of
+    `limits`. In each further level, every new point is drawn uniformly from a Voronoi cell of the points so far, and
+    the cell with probability :math:`\propto E^{-p}`, where :math:`p` rises from 0 in the first level to `power` in the
+    last. Cells are exact polygons: mirror images of the points clip them to the square. ``spatial`` has no gamma, so
+    its cells are intervals of eta.
 
-    ``"grid"``: as many simulations at most, at the points of a regular grid, limits included.
+    ``"grid"``: at most as many simulations, on a regular grid that includes the limits.
 
     Parameters
     ----------
     target
-        Undirected network ``(unit, unit)``; as many connections are grown, from none.
+        Undirected network ``(unit, unit)``; networks are grown from none to the same number of connections.
     distances
         ``(unit, unit)``.
     rule
         One of `spatialnets.graph.growth.RULES`.
     levels, per_level
-        How often points are chosen anew, and how many each time.
+        Number of levels, and of points in each level.
     power
-        How strongly the last level prefers low energies.
+        Preference of the last level for low energies.
     limits
-        Of eta and of gamma.
+        Range of eta and of gamma.
     seed
-        Decides all that is drawn.
+        Seed or generator of all random draws.
     method
         ``"voronoi"`` or ``"grid"``.
 
     Returns
     -------
     Fit
-        Every simulation, and which is best.
+        All simulations and the index of the best.
 
     Raises
     ------
     ValueError
-        If there is no such rule or method, the target has no connection or is directed, or numbers make no sense.
+        If the rule or method is unknown, the target is directed or has no connections, or a number is out of range.
 
     References
     ----------
@@ -293,31 +289,30 @@ def search(
     >>> bool(-3 <= fit.eta[fit.best] < -1), len(fit.energy)
     (True, 60)
     """
-    if rule not in RULES:
-        raise ValueError(f"there is no rule '{rule}': {nearest(rule, RULES)}")
+    check_rule(rule)
     if method not in ("voronoi", "grid"):
         raise ValueError(f"method must be voronoi or grid, not {method!r}")
     check_search(levels, per_level, power, limits)
     lengths = np.asarray(distances, dtype=np.float64)
-    wanted = undirected(target, "target", len(lengths))
-    if wanted.ndim != 2 or not wanted.any():
-        raise ValueError(f"target must be one network (unit, unit) with a connection; its shape is {wanted.shape}")
-    aim, n_edges = _distributions(wanted, lengths), int(wanted.sum()) // 2
+    target_adjacency = undirected_adjacency(target, "target", len(lengths), single=True)
+    if not target_adjacency.any():
+        raise ValueError("target must have at least one connection")
+    of_target, n_edges = _distributions(target_adjacency, lengths), int(target_adjacency.sum()) // 2
     generator = np.random.default_rng(seed)
     low, width = limits[0], limits[1] - limits[0]
-    free = 1 if rule == "spatial" else 2  # exponents
+    free = 1 if rule == "spatial" else 2  # number of exponents
 
-    points = np.zeros((0, 2))  # in units of the square
+    points = np.zeros((0, 2))  # in the unit square
     ks: list[list[float]] = []
     seeds: list[int] = []
-    for share in np.linspace(0, power, levels) if method == "voronoi" else (0.0,):
+    for level_power in np.linspace(0, power, levels) if method == "voronoi" else (0.0,):
         if method == "grid":
             new = _grid(levels * per_level, free)
         elif not len(points):
             new = generator.random((per_level, free))
         else:
-            likely = np.maximum(np.array(ks).max(axis=1), LEAST_ENERGY) ** -share
-            cells = generator.choice(len(points), per_level, p=likely / likely.sum())
+            preference = np.maximum(np.array(ks).max(axis=1), MIN_ENERGY) ** -level_power
+            cells = generator.choice(len(points), per_level, p=preference / preference.sum())
             new = _within_cells(points[:, :free], cells, generator)
         if free == 1:
             new = np.column_stack([new[:, 0], np.full(len(new), np.nan)])
@@ -325,52 +320,45 @@ def search(
             seeds.append(int(generator.integers(2**63)))
             exponent = 0.0 if free == 1 else low + width * gamma
             network = grow(lengths, rule, n_edges, low + width * eta, exponent, seeds[-1])
-            ks.append(_discrepancies(_distributions(network != 0, lengths), aim))
+            ks.append(_discrepancies(_distributions(network != 0, lengths), of_target))
         points = np.vstack([points, new])
-    found = np.array(ks)
-    energies = found.max(axis=1)
+    statistics = np.array(ks)
+    energies = statistics.max(axis=1)
     exponents = low + width * points
-    return Fit(
-        exponents[:, 0],
-        np.zeros(len(points)) if free == 1 else exponents[:, 1],
-        energies,
-        found,
-        np.array(seeds),
-        int(np.argmin(energies)),
-    )
+    gammas = np.zeros(len(points)) if free == 1 else exponents[:, 1]
+    return Fit(exponents[:, 0], gammas, energies, statistics, np.array(seeds), int(np.argmin(energies)))
 
 
 def check_search(levels: int, per_level: int, power: float, limits: tuple[float, float]) -> None:
-    """Raise ValueError if the numbers of a search make no sense."""
-    if levels < 1 or per_level < 1:
-        raise ValueError(f"levels and per_level must be 1 or more, not {levels} and {per_level}")
-    if not (np.isfinite(power) and power >= 0):
-        raise ValueError(f"power must be finite and not negative, not {power}")
+    """Raise a ValueError if a setting of a search is out of range."""
+    require_at_least("levels", levels, 1)
+    require_at_least("per_level", per_level, 1)
+    require_not_negative("power", power)
     if len(limits) != 2 or not np.isfinite(limits).all() or limits[0] >= limits[1]:
-        raise ValueError(f"limits must be two finite numbers, the lower first, not {limits}")
+        raise ValueError(f"limits must be two finite numbers, the smaller first, not {limits}")
 
 
-def _grid(at_most: int, free: int) -> FloatArray:
+def _grid(max_points: int, free: int) -> FloatArray:
     """Return the points of a regular grid on the unit interval or square, ``(point, exponent)``."""
-    side = at_most if free == 1 else int(np.sqrt(at_most))
+    side = max_points if free == 1 else int(np.sqrt(max_points))
     line = np.linspace(0, 1, side) if side > 1 else np.array([0.5])
     return np.stack(np.meshgrid(*[line] * free, indexing="ij"), axis=-1).reshape(-1, free)
 
 
 def _within_cells(points: FloatArray, cells: NDArray[np.int64], generator: np.random.Generator) -> FloatArray:
-    """Return a uniform point of the Voronoi cell, clipped to the unit square, of each point named in `cells`."""
+    """Return, for each index in `cells`, a uniform point of that Voronoi cell, clipped to the unit square."""
     if points.shape[1] == 1:
         order = np.argsort(points[:, 0])
         line = points[order, 0]
         edges = np.concatenate([[0.0], (line[1:] + line[:-1]) / 2, [1.0]])
-        place = np.empty(len(line), dtype=np.int64)
-        place[order] = np.arange(len(line))
-        left, right = edges[place[cells]], edges[place[cells] + 1]
+        rank = np.empty(len(line), dtype=np.int64)
+        rank[order] = np.arange(len(line))
+        left, right = edges[rank[cells]], edges[rank[cells] + 1]
         return (left + (right - left) * generator.random(len(cells)))[:, None]
 
     from scipy.spatial import Voronoi
 
-    # a point and its mirror image are parted by the edge between them: so cells end at the square's edges
+    # the edge of the square lies midway between a point and its mirror image, so that it bounds the cells
     mirrored = [points]
     for axis in range(2):
         for edge in (0.0, 1.0):
@@ -378,40 +366,40 @@ def _within_cells(points: FloatArray, cells: NDArray[np.int64], generator: np.ra
             image[:, axis] = 2 * edge - image[:, axis]
             mirrored.append(image)
     diagram = Voronoi(np.vstack(mirrored))
-    found = np.empty((len(cells), 2))
-    for row, (cell, (which, one, other)) in enumerate(zip(cells, generator.random((len(cells), 3)), strict=True)):
+    drawn = np.empty((len(cells), 2))
+    for row, (cell, (pick, a, b)) in enumerate(zip(cells, generator.random((len(cells), 3)), strict=True)):
         centre = points[cell]
         spokes = diagram.vertices[diagram.regions[diagram.point_region[cell]]] - centre
         spokes = spokes[np.argsort(np.arctan2(spokes[:, 1], spokes[:, 0]))]
-        turned = np.roll(spokes, -1, axis=0)
-        areas = np.abs(spokes[:, 0] * turned[:, 1] - spokes[:, 1] * turned[:, 0])  # of triangles around the centre
-        triangle = int(np.searchsorted(np.cumsum(areas), which * areas.sum(), side="right").clip(max=len(areas) - 1))
-        if one + other > 1:  # a parallelogram, folded to its triangle
-            one, other = 1 - one, 1 - other
-        found[row] = centre + one * spokes[triangle] + other * turned[triangle]
-    return found.clip(0, 1)
+        following = np.roll(spokes, -1, axis=0)
+        areas = np.abs(spokes[:, 0] * following[:, 1] - spokes[:, 1] * following[:, 0])  # of triangles at the centre
+        triangle = int(np.searchsorted(np.cumsum(areas), pick * areas.sum(), side="right").clip(max=len(areas) - 1))
+        if a + b > 1:  # fold the parallelogram onto the triangle
+            a, b = 1 - a, 1 - b
+        drawn[row] = centre + a * spokes[triangle] + b * following[triangle]
+    return drawn.clip(0, 1)
 
 
 def rule_statistics(energies: ArrayLike, rules: Sequence[str] = RULES) -> RuleStatistics:
-    """Compare rules by the energies of several networks, homophily rules with all others.
+    """Compare the energies of wiring rules over networks, and homophily rules with all others.
 
     Parameters
     ----------
     energies
         Lowest energy of each network under each rule, ``(network, rule)``; networks with NaN are left out.
     rules
-        The rules' names.
+        Names of the rules.
 
     Returns
     -------
     RuleStatistics
-        Tests are NaN where there are fewer than two networks, or two rules; so is what needs homophily rules and
-        others where there are not both.
+        Tests are NaN for fewer than two networks or fewer than two rules. Comparisons with homophily are NaN
+        without homophily rules, or without others.
 
     Raises
     ------
     ValueError
-        If there is not one column for each rule, or no such rule.
+        If there is not one column for each rule, or a rule is unknown.
 
     References
     ----------
@@ -421,13 +409,12 @@ def rule_statistics(energies: ArrayLike, rules: Sequence[str] = RULES) -> RuleSt
     Examples
     --------
     >>> energies = np.array([[0.3, 0.1, 0.2], [0.4, 0.1, 0.2], [0.3, 0.2, 0.1]])
-    >>> found = rule_statistics(energies, ("spatial", "matching", "neighbors"))
-    >>> found.best, found.homophily_lowest, round(found.p, 3), round(found.advantage, 3)
+    >>> comparison = rule_statistics(energies, ("spatial", "matching", "neighbors"))
+    >>> comparison.best, comparison.homophily_lowest, round(comparison.p, 3), round(comparison.advantage, 3)
     ('matching', True, 0.011, -0.183)
     """
     for rule in rules:
-        if rule not in RULES:
-            raise ValueError(f"there is no rule '{rule}': {nearest(rule, RULES)}")
+        check_rule(rule)
     values = np.asarray(energies, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] != len(rules):
         raise ValueError(f"energies must be (network, rule) with {len(rules)} rules, not {values.shape}")
@@ -440,10 +427,11 @@ def rule_statistics(energies: ArrayLike, rules: Sequence[str] = RULES) -> RuleSt
         means = values.mean(axis=0)
         best = rules[int(np.argmin(means))]
     if both:
-        rival = int(np.flatnonzero(~homophily)[np.argmin(means[~homophily])])
-        lowest = bool(means[homophily].max() < means[rival])
-        difference = values[:, homophily].mean(axis=1) - values[:, rival]
+        best_other = int(np.flatnonzero(~homophily)[np.argmin(means[~homophily])])
+        lowest = bool(means[homophily].max() < means[best_other])
+        difference = values[:, homophily].mean(axis=1) - values[:, best_other]
         advantage, interval = float(difference.mean()), mean_interval(difference)
+
     if n > 1 and len(rules) > 1 and (values.std(axis=0) > 0).any():
         from scipy.stats import f_oneway, tukey_hsd
 

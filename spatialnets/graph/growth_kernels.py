@@ -1,7 +1,7 @@
-"""The loop that grows a network; compiled where numba is installed.
+"""Growth of a network by a wiring rule: the inner loop, compiled if numba is installed.
 
-Importing this module imports numba, so that it is imported inside the functions that need it. Rows and sums are
-handled whole, so that the loop is also bearable, and adds up in the same order, where it is not compiled.
+Importing this module imports numba; import it inside the functions that need it. The code works on whole rows, so that
+without numba it is still fast enough and adds numbers in the same order.
 """
 
 from __future__ import annotations
@@ -9,94 +9,93 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.compiled import compiled
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.compiled import jit
 
-__all__ = ["grown"]
+__all__ = ["grow_network"]
 
-# what a rule looks at, and how it joins the values of two units: see spatialnets.graph.growth.RULES
+# what a rule depends on, and how it combines the values of two units: see spatialnets.graph.growth.RULES
 SPATIAL, NEIGHBORS, MATCHING, CLUSTERING, DEGREE = range(5)
-AVERAGE, LEAST, MOST, DIFFERENCE, PRODUCT = range(5)
+AVERAGE, MINIMUM, MAXIMUM, DIFFERENCE, PRODUCT = range(5)
 
-SLOTS = 4096  # powers that are remembered
-SPREAD = 1048573.0  # a prime, to spread values over the slots
+CACHE_SIZE = 4096  # number of cached powers
+HASH_FACTOR = 1048573.0  # a prime, spreads values over the cache
 
 
-@compiled
-def _column_sums(weights: FloatArray) -> FloatArray:
-    """Return the sum of each column, which is that of each row; anew each time, so that no rounding piles up."""
+@jit
+def _symmetric_sums(weights: FloatArray) -> FloatArray:
+    """Return the row sums of a symmetric matrix, recomputed each time so that rounding errors do not accumulate."""
     sums = np.zeros(weights.shape[0])
     for row in range(weights.shape[0]):
         sums += weights[row]
     return sums
 
 
-@compiled
-def _drawn(cumulated: FloatArray, draw: float) -> int:
-    """Return the place that a number from [0, 1) falls on: the first whose cumulated weight exceeds it.
+@jit
+def _draw_index(cumulative: FloatArray, draw: float) -> int:
+    """Return the first index whose cumulative weight exceeds a draw from [0, 1), scaled to the total weight.
 
-    A place without weight does not exceed the one before it, and is never drawn.
+    The cumulative weight does not increase at an index of weight 0, which is therefore never drawn.
     """
-    total = cumulated[-1]
-    return int(np.searchsorted(cumulated, min(draw * total, np.nextafter(total, 0.0)), side="right"))
+    total = cumulative[-1]
+    return int(np.searchsorted(cumulative, min(draw * total, np.nextafter(total, 0.0)), side="right"))
 
 
-@compiled
-def _picked(weights: FloatArray, absent: NDArray[np.bool_], draws: FloatArray) -> tuple[int, int]:
-    """Return a pair, drawn in proportion to its weight: first one unit by its sum, then the other."""
-    sums = _column_sums(weights)
+@jit
+def _draw_pair(weights: FloatArray, absent: NDArray[np.bool_], draws: FloatArray) -> tuple[int, int]:
+    """Draw a pair with probability proportional to its weight: first one unit, by its row sum, then the other."""
+    sums = _symmetric_sums(weights)
     total = sums.sum()
-    if total == 0.0 or not np.isfinite(total):  # nothing is likely, or something infinitely so: all such pairs alike
-        most = weights.max()
-        weights = np.where(absent & (weights == most), 1.0, 0.0)
-        sums = _column_sums(weights)
-    unit = _drawn(np.cumsum(sums), draws[0])
-    return unit, _drawn(np.cumsum(weights[unit]), draws[1])
+    if total == 0.0 or not np.isfinite(total):  # all weights 0, or some infinite: these pairs are equally likely
+        weights = np.where(absent & (weights == weights.max()), 1.0, 0.0)
+        sums = _symmetric_sums(weights)
+    unit = _draw_index(np.cumsum(sums), draws[0])
+    return unit, _draw_index(np.cumsum(weights[unit]), draws[1])
 
 
-@compiled
-def _joined(values: FloatArray, unit: int, join: int) -> FloatArray:
-    """Return what a unit's value and that of each other unit make together."""
-    own = values[unit]
-    if join == AVERAGE:
-        return (values + own) / 2
-    if join == LEAST:
-        return np.minimum(values, own)
-    if join == MOST:
-        return np.maximum(values, own)
-    if join == DIFFERENCE:
-        return np.abs(values - own)
-    return values * own
+@jit
+def _combine(values: FloatArray, unit: int, combination: int) -> FloatArray:
+    """Combine the value of one unit with that of every unit, ``(unit,)``."""
+    value = values[unit]
+    if combination == AVERAGE:
+        return (values + value) / 2
+    if combination == MINIMUM:
+        return np.minimum(values, value)
+    if combination == MAXIMUM:
+        return np.maximum(values, value)
+    if combination == DIFFERENCE:
+        return np.abs(values - value)
+    return values * value
 
 
-@compiled
-def _raised(values: FloatArray, gamma: float, known: FloatArray, powers: FloatArray) -> FloatArray:
-    """Return values to the power of gamma; few of them are new, so that those met lately are looked up."""
+@jit
+def _powers(values: FloatArray, gamma: float, cached: FloatArray, powers: FloatArray) -> FloatArray:
+    """Return values to the power of gamma; values repeat often, so recent powers are cached."""
     result = np.empty(values.shape[0])
-    for place in range(values.shape[0]):
-        value = values[place]
-        slot = int(value * SPREAD) % SLOTS
-        if known[slot] != value:
-            known[slot] = value
+    for index in range(values.shape[0]):
+        value = values[index]
+        slot = int(value * HASH_FACTOR) % CACHE_SIZE
+        if cached[slot] != value:
+            cached[slot] = value
             powers[slot] = value**gamma
-        result[place] = powers[slot]
+        result[index] = powers[slot]
     return result
 
 
-@compiled
-def grown(
+@jit
+def grow_network(
     start: NDArray[np.bool_],
     factor: FloatArray,
     kind: int,
-    join: int,
+    combination: int,
     gamma: float,
     epsilon: float,
     draws: FloatArray,
 ) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Return a network grown from another, and the weights by which its next connection would be drawn.
+    """Return a network grown from `start`, and the weights with which its next connection would be drawn.
 
-    `factor` is what distance makes of each pair ``(unit, unit)``; `draws`, ``(connection, 2)``, are numbers from
-    [0, 1), two for each connection that is added.
+    `factor` is the distance factor of each pair, ``(unit, unit)``; `draws`, ``(connection, 2)``, are numbers from
+    [0, 1), two for each connection to add.
     """
     n_units = start.shape[0]
     connected = start.copy()
@@ -106,22 +105,22 @@ def grown(
     degree = np.zeros(n_units)
     for unit in range(n_units):
         degree += np.where(connected[unit], 1.0, 0.0)
-    common = np.zeros((n_units, n_units))  # neighbours that two units share
+    common = np.zeros((n_units, n_units))  # number of common neighbours of two units
     if kind in (NEIGHBORS, MATCHING, CLUSTERING):
         for unit in range(n_units):
             for neighbour in np.nonzero(connected[unit])[0]:
                 common[unit] += np.where(connected[neighbour], 1.0, 0.0)
-    closed = np.zeros(n_units)  # connections among a unit's neighbours
+    triangles = np.zeros(n_units)  # connections among a unit's neighbours
     if kind == CLUSTERING:
         for unit in range(n_units):
-            closed[unit] = np.where(connected[unit], common[unit], 0.0).sum() / 2
+            triangles[unit] = np.where(connected[unit], common[unit], 0.0).sum() / 2
 
     clustering = np.zeros(n_units)
     for unit in range(n_units):
         if degree[unit] > 1:
-            clustering[unit] = 2 * closed[unit] / (degree[unit] * (degree[unit] - 1))
+            clustering[unit] = 2 * triangles[unit] / (degree[unit] * (degree[unit] - 1))
 
-    known, powers = np.full(SLOTS, -1.0), np.empty(SLOTS)
+    cached, powers = np.full(CACHE_SIZE, -1.0), np.empty(CACHE_SIZE)
     weights = np.zeros((n_units, n_units))
     stale = np.arange(n_units)  # units whose rows of K have changed
     for step in range(draws.shape[0] + 1):
@@ -132,43 +131,43 @@ def grown(
             if kind == NEIGHBORS:
                 value = common[row]
             elif kind == MATCHING:
-                ends = degree + degree[row]  # of absent pairs, which have no connection of their own to leave out
+                ends = degree + degree[row]  # only used for unconnected pairs, so 2 A is 0
                 value = 2 * common[row] / np.maximum(ends, 1.0)
             elif kind == CLUSTERING:
-                value = _joined(clustering, int(row), join)
+                value = _combine(clustering, int(row), combination)
             else:
-                value = _joined(degree, int(row), join)
-            weight = np.where(absent[row], factor[row] * _raised(value + epsilon, gamma, known, powers), 0.0)
-            weights[row] = np.where(np.isnan(weight), 0.0, weight)  # 0 · ∞: what either rules out has no chance
+                value = _combine(degree, int(row), combination)
+            weight = np.where(absent[row], factor[row] * _powers(value + epsilon, gamma, cached, powers), 0.0)
+            weights[row] = np.where(np.isnan(weight), 0.0, weight)  # 0 · ∞: a factor of 0 rules a pair out
         for row in stale:
             weights[:, row] = weights[row]
         if step == draws.shape[0]:
             break
 
-        one, other = _picked(weights, absent, draws[step])
+        a, b = _draw_pair(weights, absent, draws[step])
         if kind in (NEIGHBORS, MATCHING):
-            common[one] += np.where(connected[other], 1.0, 0.0)
-            common[other] += np.where(connected[one], 1.0, 0.0)
-            common[:, one] = common[one]
-            common[:, other] = common[other]
-        degree[one] += 1
-        degree[other] += 1
+            common[a] += np.where(connected[b], 1.0, 0.0)
+            common[b] += np.where(connected[a], 1.0, 0.0)
+            common[:, a] = common[a]
+            common[:, b] = common[b]
+        degree[a] += 1
+        degree[b] += 1
         if kind == CLUSTERING:
-            between = np.nonzero(connected[one] & connected[other])[0]
-            closed[one] += between.shape[0]
-            closed[other] += between.shape[0]
-            closed[between] += 1
-            touched = np.append(between, np.array([one, other]))
+            shared = np.nonzero(connected[a] & connected[b])[0]
+            triangles[a] += shared.shape[0]
+            triangles[b] += shared.shape[0]
+            triangles[shared] += 1
+            touched = np.append(shared, np.array([a, b]))
             before = clustering[touched]
             for row in touched:
                 if degree[row] > 1:
-                    clustering[row] = 2 * closed[row] / (degree[row] * (degree[row] - 1))
+                    clustering[row] = 2 * triangles[row] / (degree[row] * (degree[row] - 1))
             stale = touched[clustering[touched] != before]
         elif kind == SPATIAL:
             stale = stale[:0]
         else:
-            stale = np.array([one, other])
-        connected[one, other] = connected[other, one] = True
-        absent[one, other] = absent[other, one] = False
-        weights[one, other] = weights[other, one] = 0.0
+            stale = np.array([a, b])
+        connected[a, b] = connected[b, a] = True
+        absent[a, b] = absent[b, a] = False
+        weights[a, b] = weights[b, a] = 0.0
     return connected, weights

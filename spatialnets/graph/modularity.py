@@ -1,4 +1,4 @@
-"""Modularity: how far a network falls into groups of units that are wired among themselves."""
+"""Modularity of a network, and search for the modules that maximise it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.matrices import square_matrices
-from spatialnets.protocols import FloatArray
+from spatialnets.validation import require_at_least
 
 __all__ = ["REPEATS", "SEED", "modularity", "modularity_of"]
 
-REPEATS = 20  # of Louvain; Q of the consensus of 20 is above the mean of all, and mostly the best of them
+REPEATS = 20  # runs of Louvain; Q of their consensus is above the mean of the runs and usually near the best
 SEED = 1998
-ROUNDS = 50  # of clustering the associations anew; two or three do nearly always
+MAX_ROUNDS = 50  # of consensus clustering; two or three are almost always enough
 
 Modules = NDArray[np.int64]
 
@@ -27,53 +28,55 @@ def modularity(
     seed: int = SEED,
     repeats: int = REPEATS,
 ) -> tuple[FloatArray, Modules]:
-    r"""Return the modularity of each network and the modules that give it.
+    r"""Return the modularity of each network and the modules that (nearly) maximise it.
 
     .. math:: Q = \frac{1}{m} \sum_{ij} \left(A_{ij} - \frac{k_i k_j}{m}\right) \delta(c_i, c_j),
               \quad m = \sum_{ij} A_{ij}
 
-    with column sums :math:`k` (``"newman"``), or with :math:`k^{out}_i k^{in}_j` (``"directed"`` and ``"louvain"``;
-    Leicht & Newman), at resolution 1. On undirected networks both are Newman's modularity.
+    with in-strengths (column sums) :math:`k` for ``"newman"``, and with :math:`k^{out}_i k^{in}_j` in place of
+    :math:`k_i k_j` for ``"directed"`` and ``"louvain"`` (Leicht & Newman). The resolution is 1. For undirected networks
+    both are Newman's modularity.
 
     ``"newman"`` and ``"directed"`` find modules by Newman's spectral bisection: a module is divided by the signs of the
-    leading eigenvector of its modularity matrix, then single units are moved one after another, each to where it helps
-    most, and the best state is kept; until no division gains. The outcome is deterministic and near, not at, the
-    maximum. ``"newman"`` on a directed matrix is what the paper computed: in-strengths stand for both ends, the matrix
-    is not symmetrised, and the real part of its leading eigenvector (largest real part of the eigenvalue) is taken.
+    leading eigenvector of its modularity matrix, then refined by moving single units, until no division increases
+    :math:`Q`. The result is deterministic and near the maximum, but not always at it. ``"newman"`` on a directed matrix
+    is what the paper computed: in-strengths are used for both ends, the matrix is not symmetrised, and the real part of
+    the eigenvector whose eigenvalue has the largest real part is used.
 
-    ``"louvain"`` moves units, then modules, to where they gain most, `repeats` times in random order, and returns the
-    consensus: units that are together more often than if the modules' labels were shuffled are connected by how often
-    they are, these connections are clustered as often again, and so on until all agree; then units move once more
-    while that gains. :math:`Q` is that of the consensus on the network itself.
+    ``"louvain"`` moves units and then whole modules to where :math:`Q` gains most, in random order, `repeats` times,
+    and returns the consensus of these runs: pairs of units that share a module more often than expected with shuffled
+    labels form a new network, weighted by how often they do, which is clustered in the same way until all runs agree.
+    Single units are then moved once more while :math:`Q` gains. :math:`Q` is that of the consensus on the original
+    network.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, not negative; the diagonal takes part.
+        ``(…, pre, post)``, non-negative; the diagonal is included.
     method
         ``"newman"``, ``"directed"`` or ``"louvain"``.
     seed
-        Of Louvain's order; each network's is the same in whatever batch it is.
+        Seed of Louvain's random order; results do not depend on the other networks of a batch.
     repeats
-        Of Louvain, at least 1.
+        Number of Louvain runs, at least 1.
 
     Returns
     -------
     Q
-        ``(…)``; NaN where a network has no weight or weights that are not finite.
+        ``(…)``; NaN for networks without weights or with non-finite weights.
     modules
-        The module of each unit, ``(…, unit)``, numbered from 1; 0 where Q is NaN.
+        Module of each unit, ``(…, unit)``, numbered from 1; 0 where Q is NaN.
 
     Raises
     ------
     ValueError
-        If matrices are not square, weights are negative, or the method is no known word.
+        If matrices are not square, weights are negative, ``repeats`` is below 1, or the method is unknown.
 
     References
     ----------
     Newman (2006), doi:10.1073/pnas.0601602103; Leicht & Newman (2008), doi:10.1103/PhysRevLett.100.118703; Blondel et
     al. (2008), doi:10.1088/1742-5468/2008/10/P10008; Lancichinetti & Fortunato (2012), doi:10.1038/srep00336, for the
-    consensus; Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, eq. 9 (written there for binary links).
+    consensus; Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, eq. 9 (for binary connections).
 
     Examples
     --------
@@ -84,30 +87,29 @@ def modularity(
     """
     if method not in ("newman", "directed", "louvain"):
         raise ValueError(f"method must be newman, directed or louvain, not {method!r}")
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1, not {repeats}")
-    matrices = _not_negative(weights)
+    require_at_least("repeats", repeats, 1)
+    matrices = square_matrices(weights, "modularity", nonnegative=True)
     leading, n_units = matrices.shape[:-2], matrices.shape[-1]
     quality = np.full(int(np.prod(leading, dtype=int)), np.nan)
     modules = np.zeros((len(quality), n_units), dtype=np.int64)
-    for place, matrix in enumerate(matrices.reshape(-1, n_units, n_units)):
+    for row, matrix in enumerate(matrices.reshape(-1, n_units, n_units)):
         total = matrix.sum()
         if not np.isfinite(total) or total == 0:
             continue
-        surplus = _surplus(matrix, directed=method != "newman")
+        modularity_matrix = _modularity_matrix(matrix, directed=method != "newman")
         if method == "newman":
-            found = _divide(surplus, _leading)
+            labels = _divide(modularity_matrix, _leading_eigenvector)
         elif method == "directed":
-            found = _divide((surplus + surplus.T) / 2, _leading_symmetric)
+            labels = _divide((modularity_matrix + modularity_matrix.T) / 2, _leading_eigenvector_symmetric)
         else:
-            found = _consensus((surplus + surplus.T) / (2 * total), repeats, seed)
-        modules[place] = _in_order(found)
-        quality[place] = _quality(surplus, found, total)
+            labels = _consensus((modularity_matrix + modularity_matrix.T) / (2 * total), repeats, seed)
+        modules[row] = _renumber(labels)
+        quality[row] = _quality(modularity_matrix, labels, total)
     return quality.reshape(leading), modules.reshape(*leading, n_units)
 
 
 def modularity_of(weights: ArrayLike, modules: ArrayLike, directed: bool = True) -> FloatArray:
-    r"""Return the modularity of networks in given modules.
+    r"""Return the modularity of networks for given modules.
 
     .. math:: Q = \frac{1}{m} \sum_{ij} \left(A_{ij} - \frac{k^{out}_i k^{in}_j}{m}\right) \delta(c_i, c_j),
               \quad m = \sum_{ij} A_{ij}
@@ -115,16 +117,16 @@ def modularity_of(weights: ArrayLike, modules: ArrayLike, directed: bool = True)
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, not negative; the diagonal takes part.
+        ``(…, pre, post)``, non-negative; the diagonal is included.
     modules
-        The module of each unit, any integers, ``(…, unit)``; ``(unit,)`` if it is the same in all networks.
+        Module of each unit, any integers, ``(…, unit)``, or ``(unit,)`` for the same modules in all networks.
     directed
-        ``False``: in-strengths stand for both ends, as `modularity` has it by default.
+        If False, in-strengths are used for both ends, as `modularity` does by default.
 
     Returns
     -------
     ndarray
-        ``(…)``; NaN where a network has no weight or weights that are not finite.
+        ``(…)``; NaN for networks without weights or with non-finite weights.
 
     Raises
     ------
@@ -141,78 +143,73 @@ def modularity_of(weights: ArrayLike, modules: ArrayLike, directed: bool = True)
     >>> float(modularity_of(two_pairs, [0, 0, 1, 1])), float(modularity_of(two_pairs, [0, 0, 0, 0]))
     (0.5, 0.0)
     """
-    matrices, labels = _not_negative(weights), np.asarray(modules)
+    matrices, labels = square_matrices(weights, "modularity", nonnegative=True), np.asarray(modules)
     if labels.ndim < 1 or labels.shape[-1] != matrices.shape[-1]:
-        raise ValueError(f"modules have shape {labels.shape}; expected one for each of {matrices.shape[-1]} units")
+        raise ValueError(
+            f"modules must have one entry for each of {matrices.shape[-1]} units, not shape {labels.shape}"
+        )
     try:
         labels = np.broadcast_to(labels, matrices.shape[:-1])
     except ValueError:
         raise ValueError(
-            f"modules have shape {labels.shape}; expected {matrices.shape[:-1]} or {matrices.shape[-1:]}"
+            f"modules must have shape {matrices.shape[:-1]} or {matrices.shape[-1:]}, not {labels.shape}"
         ) from None
     leading, n_units = matrices.shape[:-2], matrices.shape[-1]
     quality = np.full(int(np.prod(leading, dtype=int)), np.nan)
-    each = zip(matrices.reshape(-1, n_units, n_units), labels.reshape(-1, n_units), strict=True)
-    for place, (matrix, label) in enumerate(each):
+    networks = zip(matrices.reshape(-1, n_units, n_units), labels.reshape(-1, n_units), strict=True)
+    for row, (matrix, label) in enumerate(networks):
         total = matrix.sum()
         if np.isfinite(total) and total > 0:
-            quality[place] = _quality(_surplus(matrix, directed), label, total)
+            quality[row] = _quality(_modularity_matrix(matrix, directed), label, total)
     return quality.reshape(leading)
 
 
-def _not_negative(weights: ArrayLike) -> FloatArray:
-    matrices = square_matrices(weights, "modularity")
-    if (matrices < 0).any():
-        raise ValueError("modularity needs weights that are not negative; take their magnitude")
-    return matrices
-
-
-def _surplus(matrix: FloatArray, directed: bool) -> FloatArray:
-    """Return how much stronger each connection is than strengths alone would have it."""
+def _modularity_matrix(matrix: FloatArray, directed: bool) -> FloatArray:
+    """Return the weight of each connection minus the weight expected from the strengths of its units."""
     k_in = matrix.sum(axis=0)
     k_out = matrix.sum(axis=1) if directed else k_in
     return np.asarray(matrix - np.outer(k_out, k_in) / matrix.sum())
 
 
-def _quality(surplus: FloatArray, modules: NDArray[np.generic], total: float) -> float:
-    return float(surplus[modules[:, None] == modules[None, :]].sum() / total)
+def _quality(modularity_matrix: FloatArray, modules: NDArray[np.generic], total: float) -> float:
+    return float(modularity_matrix[modules[:, None] == modules[None, :]].sum() / total)
 
 
-def _in_order(modules: Modules) -> Modules:
+def _renumber(modules: Modules) -> Modules:
     """Return modules numbered from 1 in the order of their first units."""
-    _, first, which = np.unique(modules, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[which] + 1
+    _, first, labels = np.unique(modules, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[labels] + 1
 
 
-# Newman's bisection
+# Newman's spectral bisection
 
 
 @cache
-def _somewhere(n_units: int) -> FloatArray:
+def _initial_vector(n_units: int) -> FloatArray:
     return np.random.default_rng(0).standard_normal(n_units)
 
 
-def _leading(matrix: FloatArray) -> FloatArray:
+def _leading_eigenvector(matrix: FloatArray) -> FloatArray:
     """Return the real part of the eigenvector whose eigenvalue has the largest real part.
 
-    As LAPACK gives it, with its largest component real, but by inverse iteration from the eigenvalue alone: all
-    eigenvectors take twice the time.
+    Like LAPACK's, it is scaled so that its largest component is real. Inverse iteration from the eigenvalue takes half
+    the time of computing all eigenvectors.
     """
     values = np.linalg.eigvals(matrix)
-    return _by_inverse_iteration(matrix, values[np.argmax(values.real)], np.abs(values).max())
+    return _inverse_iteration(matrix, values[np.argmax(values.real)], np.abs(values).max())
 
 
-def _leading_symmetric(matrix: FloatArray) -> FloatArray:
+def _leading_eigenvector_symmetric(matrix: FloatArray) -> FloatArray:
     values = np.linalg.eigvalsh(matrix)
-    return _by_inverse_iteration(matrix, values[-1], np.abs(values).max())
+    return _inverse_iteration(matrix, values[-1], np.abs(values).max())
 
 
-def _by_inverse_iteration(matrix: FloatArray, value: np.complexfloating | np.floating, scale: float) -> FloatArray:
+def _inverse_iteration(matrix: FloatArray, value: np.complexfloating | np.floating, scale: float) -> FloatArray:
     near = value.real if value.imag == 0 else value
-    # beside the eigenvalue, where the system can be solved, and nearer to it than any other eigenvalue will be
+    # the shift keeps the system solvable, but is much smaller than the distance to the next eigenvalue
     shifted = matrix - (near + 1e-10 * scale) * np.eye(len(matrix))
-    vector: NDArray[np.inexact] = _somewhere(len(matrix))
-    for _ in range(2):  # each makes what belongs to other eigenvalues smaller by 1e-10 over their distance
+    vector: NDArray[np.inexact] = _initial_vector(len(matrix))
+    for _ in range(2):  # each damps the other eigenvectors by 1e-10 over the distance of their eigenvalues
         try:
             vector = np.linalg.solve(shifted, vector)
         except np.linalg.LinAlgError:
@@ -221,63 +218,63 @@ def _by_inverse_iteration(matrix: FloatArray, value: np.complexfloating | np.flo
         vector = vector / largest
     if np.isfinite(vector).all():
         return np.asarray(vector.real)
-    every, vectors = np.linalg.eig(matrix)
-    return np.asarray(vectors[:, np.argmax(every.real)].real)
+    values, vectors = np.linalg.eig(matrix)
+    return np.asarray(vectors[:, np.argmax(values.real)].real)
 
 
-def _divide(surplus: FloatArray, leading: Callable[[FloatArray], FloatArray]) -> Modules:
-    """Divide modules in two for as long as that gains."""
-    modules = np.zeros(len(surplus), dtype=np.int64)
-    waiting, found = [np.arange(len(surplus))], 0
-    while waiting:
-        units = waiting.pop()
-        within = surplus[np.ix_(units, units)]
-        if len(units) < len(surplus):
-            within = within - np.diag(within.sum(axis=0))  # so that a division counts its gain alone
-        sides = _bisect(within, leading)
+def _divide(modularity_matrix: FloatArray, eigenvector: Callable[[FloatArray], FloatArray]) -> Modules:
+    """Divide modules in two until no division increases modularity."""
+    modules = np.zeros(len(modularity_matrix), dtype=np.int64)
+    pending, count = [np.arange(len(modularity_matrix))], 0
+    while pending:
+        units = pending.pop()
+        within = modularity_matrix[np.ix_(units, units)]
+        if len(units) < len(modularity_matrix):
+            within = within - np.diag(within.sum(axis=0))  # so that only the gain of the division counts
+        sides = _bisect(within, eigenvector)
         if sides is None:
-            modules[units] = found
-            found += 1
+            modules[units] = count
+            count += 1
         else:
-            waiting += [units[sides < 0], units[sides > 0]]
+            pending += [units[sides < 0], units[sides > 0]]
     return modules
 
 
-def _bisect(within: FloatArray, leading: Callable[[FloatArray], FloatArray]) -> FloatArray | None:
-    """Return the side of each unit, -1 or 1, or None if no division gains."""
-    from spatialnets.graph.modularity_kernels import LEAST_GAIN, improve_division
+def _bisect(within: FloatArray, eigenvector: Callable[[FloatArray], FloatArray]) -> FloatArray | None:
+    """Return the side of each unit, -1 or 1, or None if no division increases modularity."""
+    from spatialnets.graph.modularity_kernels import MIN_GAIN, improve_division
 
-    sides = np.where(leading(within) < 0, -1.0, 1.0)
+    sides = np.where(eigenvector(within) < 0, -1.0, 1.0)
     gain = float(sides @ within @ sides)
-    if gain <= LEAST_GAIN:
+    if gain <= MIN_GAIN:
         return None
     columns = within.T.copy()
     np.fill_diagonal(columns, 0)
-    kept = improve_division(columns, sides, gain)
-    return None if abs(kept.sum()) == len(kept) else kept
+    improved = improve_division(columns, sides, gain)
+    return None if abs(improved.sum()) == len(improved) else improved
 
 
-# Louvain's moves
+# Louvain
 
 
-def _consensus(surplus: FloatArray, repeats: int, seed: int) -> Modules:
-    """Return the modules on which repeated runs agree, the associations of units clustered until they do."""
+def _consensus(modularity_matrix: FloatArray, repeats: int, seed: int) -> Modules:
+    """Return the modules on which repeated runs agree, after clustering their co-assignments until they do."""
     from spatialnets.graph.modularity_kernels import louvain
 
     generator = np.random.default_rng(seed)
-    alone = np.arange(len(surplus))
-    between = surplus
-    for _ in range(ROUNDS):
-        runs = np.array([louvain(between, alone, generator) for _ in range(repeats)])
+    n_units = len(modularity_matrix)
+    current = modularity_matrix
+    for _ in range(MAX_ROUNDS):
+        runs = np.array([louvain(current, np.arange(n_units), generator) for _ in range(repeats)])
         together = runs[:, :, None] == runs[:, None, :]
         if (together == together[0]).all():
             break
         association = together.mean(axis=0)
         np.fill_diagonal(association, 0)
-        # with labels shuffled over units, any two would be together as often as a pair is on average
-        chance = association.sum() / (len(surplus) * (len(surplus) - 1))
-        association[association <= chance] = 0
+        # the mean over pairs is the association expected if labels were shuffled over units
+        expected = association.sum() / (n_units * (n_units - 1))
+        association[association <= expected] = 0
         if not association.any():
             break
-        between = _surplus(association, directed=True) / association.sum()
-    return louvain(surplus, runs[0], generator)  # associations know nothing of weights: what still gains, moves
+        current = _modularity_matrix(association, directed=True) / association.sum()
+    return louvain(modularity_matrix, runs[0], generator)  # final moves on the network itself

@@ -1,6 +1,6 @@
-"""Loops that move units between modules; compiled where numba is installed.
+"""Search for modules by moving units between them: the inner loops, compiled if numba is installed.
 
-Importing this module imports numba, so that it is imported inside the functions that need it.
+Importing this module imports numba; import it inside the functions that need it.
 """
 
 from __future__ import annotations
@@ -8,24 +8,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.compiled import compiled
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.compiled import jit
 
-__all__ = ["LEAST_GAIN", "improve_division", "louvain"]
+__all__ = ["MIN_GAIN", "improve_division", "louvain"]
 
-LEAST_GAIN = 1e-10  # what gains less is rounding; weights are expected to be well above it
+MIN_GAIN = 1e-10  # smaller gains are rounding errors; weights are expected to be well above this
 
 
-@compiled
+@jit
 def improve_division(columns: FloatArray, division: FloatArray, start: float) -> FloatArray:
-    """Return the best state, if it gains more than `start`, on the way through all units each changing sides once.
+    """Improve a division into two modules by moving single units (Newman's fine-tuning).
 
-    In each step the unit changes sides that gains most, or loses least, by it (Newman's fine-tuning). `columns` is the
-    modularity matrix transposed, its diagonal zero; sides are -1 and 1.
+    Each unit changes sides once; at each step it is the unit whose move gains most or loses least. The best state on
+    the way is returned, or `division` if none gains more than `start`. `columns` is the transposed modularity matrix
+    with a zero diagonal; sides are -1 and 1.
     """
     n_units = len(division)
     moving, kept = division.copy(), division.copy()
-    pull = np.zeros(n_units)  # of all others towards the side 1
+    pull = np.zeros(n_units)  # of all other units towards side 1
     for unit in range(n_units):
         pull += columns[unit] * moving[unit]
     movable = np.ones(n_units, dtype=np.bool_)
@@ -42,16 +43,18 @@ def improve_division(columns: FloatArray, division: FloatArray, start: float) ->
     return kept
 
 
-@compiled
-def louvain(surplus: FloatArray, start: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return modules that no single move of a unit, nor of a module, improves.
+@jit
+def louvain(
+    modularity_matrix: FloatArray, start: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return modules that no move of a single unit or of a whole module improves (Blondel et al. 2008).
 
-    Units in random order move to the module where they gain most, until none does; modules then become units
-    (Blondel et al. 2008). `surplus` is the symmetric modularity matrix divided by the weight of the network; `start`
-    the module of each unit to begin with, 0 to n - 1.
+    Units, in random order, move to the module where they gain most until no move gains; then each module becomes one
+    unit of a smaller network. `modularity_matrix` is symmetric and divided by the total weight of the network; `start`
+    is the initial module of each unit, 0 to n - 1.
     """
-    modules = np.arange(surplus.shape[0])
-    current = surplus.copy()
+    modules = np.arange(modularity_matrix.shape[0])
+    current = modularity_matrix.copy()
     member = start.copy()
     while True:
         size = current.shape[0]
@@ -59,11 +62,11 @@ def louvain(surplus: FloatArray, start: NDArray[np.int64], generator: np.random.
         while moved:
             moved = False
             for unit in generator.permutation(size):
-                own = member[unit]
+                module = member[unit]
                 gains = np.bincount(member, current[unit], size)
-                gains[own] -= current[unit, unit]
+                gains[module] -= current[unit, unit]
                 best = np.argmax(gains)
-                if gains[best] > gains[own] + LEAST_GAIN:
+                if gains[best] > gains[module] + MIN_GAIN:
                     member[unit] = best
                     moved = True
         number = np.full(size, -1, dtype=np.int64)

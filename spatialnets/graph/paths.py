@@ -1,33 +1,33 @@
-"""Shortest ways between units: their length, their efficiency, and who lies on them."""
+"""Shortest paths between units: path length, efficiency and betweenness."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from spatialnets.graph.matrices import measure_each
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.graph.matrices import adjacency, measure_each
 
-__all__ = ["betweenness", "characteristic_path_length", "efficiency", "path_lengths"]
+__all__ = ["betweenness", "characteristic_path_length", "efficiency", "mean_path_length", "path_lengths"]
 
 
 def path_lengths(weights: ArrayLike, weighted: bool = True) -> FloatArray:
-    r"""Return the length of the shortest way from each unit to each other.
+    r"""Return the length of the shortest path between each pair of units.
 
-    A connection is :math:`1 / |w|` long, so that a binary network's lengths are numbers of connections.
+    The length of a connection is :math:`1 / |w|`; in a binary network, path length is the number of connections.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``; where a weight is zero, there is no connection.
+        ``(…, pre, post)``; nonzero entries are connections.
     weighted
-        ``False``: every connection is 1 long, whatever its weight.
+        If False, every connection has length 1.
 
     Returns
     -------
     ndarray
-        ``(…, pre, post)``, directed; 0 on the diagonal, infinite where no way leads; NaN for a network with weights
-        that are not finite.
+        ``(…, pre, post)``, directed; 0 on the diagonal, infinite without a path, NaN for networks with non-finite
+        weights.
 
     Raises
     ------
@@ -45,11 +45,11 @@ def path_lengths(weights: ArrayLike, weighted: bool = True) -> FloatArray:
     [0.0, 0.5, 1.0]
     """
     n_units = np.shape(weights)[-1:]
-    return measure_each(weights, "path length", lambda matrix: _lengths(matrix, weighted), (*n_units, *n_units))
+    return measure_each(weights, "path length", lambda matrix: _path_lengths(matrix, weighted), (*n_units, *n_units))
 
 
 def characteristic_path_length(weights: ArrayLike, weighted: bool = True) -> FloatArray:
-    """Return the mean length of the shortest ways between all ordered pairs of different units that a way connects.
+    """Return the mean shortest-path length over all ordered pairs of different units that are connected by a path.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def characteristic_path_length(weights: ArrayLike, weighted: bool = True) -> Flo
     Returns
     -------
     ndarray
-        ``(…)``; NaN where nothing is connected or weights are not finite. Pairs without a way do not count; how many
-        these are is a question for `efficiency`, in which they count 0.
+        ``(…)``; NaN without connections or with non-finite weights. Unconnected pairs are left out; in `efficiency`
+        they count as 0.
 
     Raises
     ------
@@ -77,22 +77,26 @@ def characteristic_path_length(weights: ArrayLike, weighted: bool = True) -> Flo
     1.3333333333333333
     """
 
-    def one(matrix: FloatArray) -> float:
-        lengths = _lengths(matrix, weighted)
-        connected = np.isfinite(lengths)
-        pairs = int(connected.sum()) - len(lengths)  # the diagonal is connected, at length 0
-        return float(lengths[connected].sum()) / pairs if pairs else np.nan
+    def mean_length(matrix: FloatArray) -> float:
+        return mean_path_length(_path_lengths(matrix, weighted))
 
-    return measure_each(weights, "path length", one)
+    return measure_each(weights, "path length", mean_length)
+
+
+def mean_path_length(lengths: FloatArray) -> float:
+    """Return the mean path length of one network over connected pairs of different units; NaN if there are none."""
+    connected = np.isfinite(lengths)
+    pairs = int(connected.sum()) - len(lengths)  # the diagonal is finite, with length 0
+    return float(lengths[connected].sum()) / pairs if pairs else np.nan
 
 
 def efficiency(weights: ArrayLike, weighted: bool = True) -> FloatArray:
-    r"""Return the global efficiency of each network: how near units are to each other on average.
+    r"""Return the global efficiency of each network: the mean reciprocal path length.
 
     .. math:: E = \frac{1}{n (n - 1)} \sum_{i \ne j} \frac{1}{d_{ij}}
 
-    with the lengths :math:`d` of `path_lengths`, a connection being :math:`1 / |w|` long. A pair that no way connects
-    counts 0. Weights are taken as they are: twice the weights are twice as efficient.
+    where :math:`d` are `path_lengths` (the length of a connection is :math:`1 / |w|`). Unconnected pairs count as 0.
+    Efficiency is proportional to the weights, which are not normalised.
 
     Parameters
     ----------
@@ -102,7 +106,7 @@ def efficiency(weights: ArrayLike, weighted: bool = True) -> FloatArray:
     Returns
     -------
     ndarray
-        ``(…)``; 0 without connections; NaN for a single unit or weights that are not finite.
+        ``(…)``; 0 without connections; NaN for a single unit or non-finite weights.
 
     Raises
     ------
@@ -119,35 +123,35 @@ def efficiency(weights: ArrayLike, weighted: bool = True) -> FloatArray:
     0.8333333333333334
     """
 
-    def one(matrix: FloatArray) -> float:
+    def efficiency_of(matrix: FloatArray) -> float:
         if len(matrix) < 2:
             return np.nan
-        lengths = _lengths(matrix, weighted)
+        lengths = _path_lengths(matrix, weighted)
         np.fill_diagonal(lengths, np.inf)
         return float((1 / lengths).sum()) / (len(lengths) * (len(lengths) - 1))
 
-    return measure_each(weights, "efficiency", one)
+    return measure_each(weights, "efficiency", efficiency_of)
 
 
 def betweenness(lengths: ArrayLike) -> FloatArray:
-    r"""Return how many shortest ways between other units pass through each unit.
+    r"""Return the betweenness of each unit: the number of shortest paths between other units that pass through it.
 
     .. math:: B_u = \sum_{s \ne u \ne t} \frac{\sigma_{st}(u)}{\sigma_{st}}
 
-    with :math:`\sigma_{st}` shortest ways from `s` to `t`, :math:`\sigma_{st}(u)` of them through `u`. Every ordered
-    pair counts, so that in an undirected network each way counts twice. It takes lengths, not weights; of a network of
-    weights take ``1 / |w|`` where there is one.
+    where :math:`\sigma_{st}` is the number of shortest paths from `s` to `t` and :math:`\sigma_{st}(u)` the number of
+    those through `u`. Every ordered pair counts, so each path of an undirected network counts twice. The argument holds
+    lengths, not weights; for a weighted network pass ``1 / |w|`` where there is a connection.
 
     Parameters
     ----------
     lengths
-        How long each connection is, ``(…, pre, post)``, in any unit; 0 where there is no connection. A binary
-        network's connections are all equally long. Those of a unit to itself do not count.
+        Length of each connection, ``(…, pre, post)``, in any unit; 0 without a connection. In a binary network all
+        connections have the same length. Self-connections are ignored.
 
     Returns
     -------
     ndarray
-        ``(…, unit)``; NaN for a network with lengths that are not finite.
+        ``(…, unit)``; NaN for networks with non-finite lengths.
 
     Raises
     ------
@@ -156,7 +160,7 @@ def betweenness(lengths: ArrayLike) -> FloatArray:
 
     Notes
     -----
-    Ways are equally short if their lengths agree to 1e-12: the same lengths added up in another order are the same.
+    Paths count as equally short if their lengths agree to 1e-12 (relative), so that rounding does not matter.
 
     References
     ----------
@@ -170,54 +174,52 @@ def betweenness(lengths: ArrayLike) -> FloatArray:
     [0.0, 2.0, 0.0]
     """
     if (np.asarray(lengths, dtype=np.float64) < 0).any():
-        raise ValueError("betweenness needs lengths that are not negative; of a network of weights take 1 / |w|")
+        raise ValueError("betweenness needs non-negative lengths; for a weighted network pass 1 / |w|")
 
-    def one(matrix: FloatArray) -> FloatArray:
+    def betweenness_of(matrix: FloatArray) -> FloatArray:
         from spatialnets.graph.kernels import betweenness_binary, betweenness_weighted
 
-        exists = matrix > 0
-        np.fill_diagonal(exists, False)
+        exists = adjacency(matrix)
         if not exists.any() or np.ptp(matrix[exists]) == 0:
             return betweenness_binary(exists)
         direct = np.where(exists, matrix, np.inf)
         np.fill_diagonal(direct, 0)
-        return betweenness_weighted(direct, _shortest(direct.copy()))
+        return betweenness_weighted(direct, _shortest_path_lengths(direct.copy()))
 
-    return measure_each(lengths, "betweenness", one, np.shape(lengths)[-1:])
+    return measure_each(lengths, "betweenness", betweenness_of, np.shape(lengths)[-1:])
 
 
-def _lengths(matrix: FloatArray, weighted: bool) -> FloatArray:
-    """Return the lengths of shortest ways of one network of weights."""
-    from spatialnets.compiled import COMPILED
+def _path_lengths(matrix: FloatArray, weighted: bool) -> FloatArray:
+    """Return the shortest-path lengths of one network of weights."""
+    from spatialnets.compiled import HAS_NUMBA
     from spatialnets.graph.kernels import path_lengths_binary
 
-    exists = matrix != 0
-    np.fill_diagonal(exists, False)
-    links = np.abs(matrix[exists])
-    if not weighted or not len(links) or np.ptp(links) == 0:
-        scale = 1 / links[0] if weighted and len(links) else 1.0
-        if COMPILED:
+    exists = adjacency(matrix)
+    magnitudes = np.abs(matrix[exists])
+    if not weighted or not len(magnitudes) or np.ptp(magnitudes) == 0:
+        scale = 1 / magnitudes[0] if weighted and len(magnitudes) else 1.0
+        if HAS_NUMBA:
             return path_lengths_binary(exists) * scale
         from scipy.sparse.csgraph import shortest_path
 
         return np.asarray(shortest_path(exists.astype(np.float64), unweighted=True)) * scale
     direct = np.full(matrix.shape, np.inf)
-    with np.errstate(over="ignore"):  # a weight so small that its length is infinite is no connection
-        direct[exists] = 1 / links
+    with np.errstate(over="ignore"):  # a weight so small that its length overflows counts as no connection
+        direct[exists] = 1 / magnitudes
     np.fill_diagonal(direct, 0)
-    return _shortest(direct)
+    return _shortest_path_lengths(direct)
 
 
-def _shortest(lengths: FloatArray) -> FloatArray:
-    """Return the lengths of shortest ways, in place, from those of direct connections (Floyd and Warshall)."""
-    from spatialnets.compiled import COMPILED
-    from spatialnets.graph.kernels import shorten
+def _shortest_path_lengths(lengths: FloatArray) -> FloatArray:
+    """Replace the lengths of connections by those of shortest paths, in place (Floyd-Warshall), and return them."""
+    from spatialnets.compiled import HAS_NUMBA
+    from spatialnets.graph.kernels import floyd_warshall
 
-    if COMPILED:
-        shorten(lengths)
+    if HAS_NUMBA:
+        floyd_warshall(lengths)
         return lengths
-    by_way = np.empty_like(lengths)
-    for unit in range(len(lengths)):  # the same sums and comparisons, a matrix at a time
-        np.add(lengths[:, unit, None], lengths[unit], out=by_way)
-        np.minimum(lengths, by_way, out=lengths)
+    detour = np.empty_like(lengths)
+    for unit in range(len(lengths)):  # the same sums and comparisons as in the kernel, on whole matrices
+        np.add(lengths[:, unit, None], lengths[unit], out=detour)
+        np.minimum(lengths, detour, out=lengths)
     return lengths

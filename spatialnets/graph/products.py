@@ -1,4 +1,4 @@
-"""Products of the many small matrices of unrolled networks, by the fastest kernel that torch brings along."""
+"""Batched products of many small matrices, as in unrolled networks, with the fastest kernel that PyTorch ships."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-__all__ = ["SAMPLES", "add_products", "add_summed_products"]
+__all__ = ["BLOCK_SAMPLES", "add_products", "add_summed_products"]
 
 Kernel: TypeAlias = Callable[..., None]
 
-# torch's block product of single precision: rows, columns, depth, the three leading dimensions, whether to add to what
-# is there, the addresses of left, right and result, and whether the right one is packed. The name holds the types.
+# PyTorch's block product in single precision; the mangled name encodes the types. Arguments: rows, columns, depth, the
+# three leading dimensions, whether to add to the result, the addresses of left, right and result, and whether right is
+# packed.
 _SYMBOL = "_ZN2at6native7cpublas6brgemmEllllllbPKfS3_Pfb"
-_DEPTHS = range(64, 1025)  # for fewer units calls take longer than products, and more do not fit the cache
-SAMPLES = 640
-"""How many samples are best summed at a time: so many rows of 100 units each stay in the cache."""
+_DEPTHS = range(64, 1025)  # below, call overhead dominates; above, matrices do not fit the cache
+BLOCK_SAMPLES = 640
+"""Number of samples to sum at a time: this many rows of 100 units each stay in the cache."""
 
 
 @cache
 def _kernel() -> Kernel | None:
-    """Return oneDNN's block product, which torch carries but does not use for matrices of single precision.
+    """Return oneDNN's block product, which PyTorch ships but does not use for single-precision matrices.
 
-    For 128 trials of 100 units it is about twice as fast as `torch.baddbmm`, whose MKL does not use all of an AMD
-    processor and which is called through several layers. None where this torch has no such function, or where it does
-    not compute what is expected of it.
+    For 128 trials of 100 units it is about twice as fast as `torch.baddbmm`, whose MKL does not use all features of
+    AMD processors and which is called through several layers. None if this version of PyTorch has no such function or
+    the function fails a test product.
     """
     library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
     if sys.platform != "linux" or not library.exists():
@@ -41,24 +42,24 @@ def _kernel() -> Kernel | None:
         return None
     long, flag, address = ctypes.c_long, ctypes.c_bool, ctypes.c_void_p
     kernel.restype, kernel.argtypes = None, [*[long] * 6, flag, *[address] * 3, flag]
-    left, right, onto = (torch.arange(20.0).view(4, 5) + start for start in (1, 2, 3))
-    expected = onto[:3, :3] + left[:3, :4] @ right[:4, :3]
-    kernel(3, 3, 4, 5, 5, 5, True, left.data_ptr(), right.data_ptr(), onto.data_ptr(), False)
-    return kernel if torch.equal(onto[:3, :3], expected) else None  # small whole numbers: without rounding
+    left, right, result = (torch.arange(20.0).view(4, 5) + start for start in (1, 2, 3))
+    expected = result[:3, :3] + left[:3, :4] @ right[:4, :3]
+    kernel(3, 3, 4, 5, 5, 5, True, left.data_ptr(), right.data_ptr(), result.data_ptr(), False)
+    return kernel if torch.equal(result[:3, :3], expected) else None  # exact: small whole numbers
 
 
 def _kernel_for(depth: int, *matrices: Tensor) -> Kernel | None:
-    """Return the kernel if it is the better one for these matrices: it works on one thread."""
+    """Return the kernel if it can multiply these matrices and is faster than PyTorch; it runs on one thread."""
     if depth not in _DEPTHS or torch.get_num_threads() > 1:
         return None
-    for each in matrices:
-        if each.dtype != torch.float32 or each.device.type != "cpu" or each.stride(-1) != 1:
+    for matrix in matrices:
+        if matrix.dtype != torch.float32 or matrix.device.type != "cpu" or matrix.stride(-1) != 1:
             return None
     return _kernel()
 
 
 def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -> Tensor:
-    """Add the product of two matrices to a third in place, for each network; return the third.
+    """Add the product of two matrices to `onto` in place, for each network, and return `onto`.
 
     Parameters
     ----------
@@ -69,19 +70,19 @@ def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -
     right
         ``(network, unit, column)``.
     keep
-        What the third is multiplied by before; at 0 what is in it does not matter.
+        Factor by which `onto` is multiplied first; with 0, its previous content is ignored.
     """
     kernel = _kernel_for(right.shape[1], onto, left, right)
     networks, rows, depth = left.shape
-    fit = right.shape[:2] == (networks, depth) and onto.shape == (networks, rows, right.shape[2])
-    if kernel is None or not fit or not onto.numel():  # the kernel checks nothing; torch says what does not fit
+    fits = right.shape[:2] == (networks, depth) and onto.shape == (networks, rows, right.shape[2])
+    if kernel is None or not fits or not onto.numel():  # the kernel checks nothing; PyTorch reports wrong shapes
         return onto.baddbmm_(left, right, beta=keep)
     if keep not in (0, 1):
         onto.mul_(keep)
     columns = right.shape[2]
-    places = onto.data_ptr(), left.data_ptr(), right.data_ptr()
-    (to_next, to_row), (left_next, left_row), (right_next, right_row) = (
-        each.stride()[:2] for each in (onto, left, right)
+    addresses = onto.data_ptr(), left.data_ptr(), right.data_ptr()
+    (onto_step, onto_row), (left_step, left_row), (right_step, right_row) = (
+        matrix.stride()[:2] for matrix in (onto, left, right)
     )
     for network in range(networks):
         kernel(
@@ -90,18 +91,18 @@ def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -
             depth,
             left_row,
             right_row,
-            to_row,
+            onto_row,
             keep != 0,
-            places[1] + 4 * network * left_next,
-            places[2] + 4 * network * right_next,
-            places[0] + 4 * network * to_next,
+            addresses[1] + 4 * network * left_step,
+            addresses[2] + 4 * network * right_step,
+            addresses[0] + 4 * network * onto_step,
             False,
         )
     return onto
 
 
 def add_summed_products(onto: Tensor, before: Tensor, after: Tensor) -> None:
-    """Add how much units were active together, summed over samples, in place: the gradient of their weights.
+    """Add the products of pre- and postsynaptic values, summed over samples, in place: the gradient of weights.
 
     Parameters
     ----------
@@ -112,14 +113,14 @@ def add_summed_products(onto: Tensor, before: Tensor, after: Tensor) -> None:
     after
         ``(network, sample, post)``.
     """
-    fit = before.shape[:2] == after.shape[:2] and onto.shape == (len(before), before.shape[2], after.shape[2])
-    if not fit or _kernel_for(before.shape[2], onto, before, after) is None:
+    fits = before.shape[:2] == after.shape[:2] and onto.shape == (len(before), before.shape[2], after.shape[2])
+    if not fits or _kernel_for(before.shape[2], onto, before, after) is None:
         onto.baddbmm_(before.mT, after)
         return
-    turned = before.new_empty(before.shape[2], min(SAMPLES, before.shape[1]))
+    buffer = before.new_empty(before.shape[2], min(BLOCK_SAMPLES, before.shape[1]))
     for network in range(len(onto)):
-        for start in range(0, before.shape[1], SAMPLES):
-            samples = slice(start, start + SAMPLES)
-            part = before[network, samples].T  # torch turns the matrices of several networks much more slowly
-            left = turned[:, : part.shape[1]].copy_(part)
+        for start in range(0, before.shape[1], BLOCK_SAMPLES):
+            samples = slice(start, start + BLOCK_SAMPLES)
+            block = before[network, samples].T  # PyTorch transposes a batch of matrices much more slowly
+            left = buffer[:, : block.shape[1]].copy_(block)
             add_products(onto[network, None], left[None], after[network, None, samples])

@@ -1,4 +1,4 @@
-"""Small-world propensity: how near a weighted network is to a lattice in clustering and to chance in path length."""
+"""Small-world propensity: clustering relative to a lattice and path length relative to a random network."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.clustering import clustering
 from spatialnets.graph.matrices import measure_each
-from spatialnets.graph.paths import path_lengths
-from spatialnets.protocols import FloatArray
+from spatialnets.graph.paths import mean_path_length, path_lengths
+from spatialnets.validation import require_at_least
 
 __all__ = ["SmallWorldPropensity", "small_world_propensity"]
 
 SEED = 1998
-COUNT = 3  # lattices, and random networks; on trained networks, other ones change the propensity by about 0.001
+COUNT = 3  # of each null model; on trained networks, other draws change the propensity by about 0.001
 
 
 class SmallWorldPropensity(NamedTuple):
-    """Small-world propensity and what it is made of, ``(…)`` each, 0 to 1.
+    """Small-world propensity and its two components, each ``(…)``, 0 to 1.
 
     Parameters
     ----------
     propensity
-        1 for a network as clustered as a lattice whose ways are as short as by chance.
+        1 for a network as clustered as a lattice, with paths as short as in a random network.
     clustering_deficit
         0 for the clustering of a lattice, 1 for that of a random network.
     length_excess
@@ -43,36 +44,36 @@ def small_world_propensity(weights: ArrayLike, count: int = COUNT, seed: int = S
               \Delta_C = \frac{C_{lattice} - C}{C_{lattice} - C_{random}}, \quad
               \Delta_L = \frac{L - L_{random}}{L_{lattice} - L_{random}}
 
-    with both :math:`\Delta` clipped to 0 … 1, Onnela's weighted clustering :math:`C`, and the mean length :math:`L` of
-    shortest ways, a connection being :math:`1 / w` long. Networks are made undirected, :math:`w = (|W| + |W|^T) / 2`.
-    A lattice has the same weights, units on a ring, stronger ones between nearer units; a random network has them
-    anywhere.
+    where both :math:`\Delta` are clipped to 0 … 1, :math:`C` is Onnela's weighted clustering and :math:`L` the mean
+    shortest-path length (the length of a connection is :math:`1 / w`). Networks are symmetrised,
+    :math:`w = (|W| + |W|^T) / 2`. Both null models have the same weights: the lattice is a ring on which nearer units
+    have stronger connections; the random network has weights in random order.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``; self-connections do not count.
+        ``(…, pre, post)``; self-connections are ignored.
     count
-        How many lattices and random networks are averaged. In a lattice, weights between units equally far apart are in
-        random order.
+        Number of lattices and of random networks to average. In a lattice, weights at equal distance are in random
+        order.
     seed
-        Of their order; each network's are the same in whatever batch it is.
+        Seed of the random orders; results do not depend on the other networks of a batch.
 
     Returns
     -------
     SmallWorldPropensity
-        :math:`\phi`, :math:`\Delta_C`, :math:`\Delta_L`; NaN where weights are not finite, or where a lattice cannot be
-        told from chance (no triangles in either, weights all equal and everywhere).
+        :math:`\phi`, :math:`\Delta_C`, :math:`\Delta_L`; NaN for non-finite weights, or if lattice and random network
+        do not differ (no triangles in either, or a full network of equal weights).
 
     Raises
     ------
     ValueError
-        If the count is below 1, or matrices are not square.
+        If ``count`` is below 1, or matrices are not square.
 
     Notes
     -----
-    If no way connects some units, :math:`\Delta_L` is 1; in lattices and random networks, such pairs do not count. The
-    original takes one lattice and one random network.
+    If some units are not connected by any path, :math:`\Delta_L` is 1; in the null models, such pairs are left out.
+    The original method uses one lattice and one random network.
 
     References
     ----------
@@ -82,14 +83,13 @@ def small_world_propensity(weights: ArrayLike, count: int = COUNT, seed: int = S
     Examples
     --------
     >>> ring = np.roll(np.eye(60), 1, axis=1) + np.roll(np.eye(60), 2, axis=1) + np.roll(np.eye(60), 3, axis=1)
-    >>> found = small_world_propensity(ring)  # a lattice is as clustered as can be, and its ways are long
-    >>> float(found.clustering_deficit), float(found.length_excess), round(float(found.propensity), 3)
+    >>> result = small_world_propensity(ring)  # a lattice: clustering is maximal and paths are long
+    >>> float(result.clustering_deficit), float(result.length_excess), round(float(result.propensity), 3)
     (0.0, 1.0, 0.293)
     """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
-    found = measure_each(weights, "small-world propensity", lambda matrix: _deviations(matrix, count, seed), (2,))
-    deficit, excess = found[..., 0], found[..., 1]
+    require_at_least("count", count, 1)
+    deviations = measure_each(weights, "small-world propensity", lambda matrix: _deviations(matrix, count, seed), (2,))
+    deficit, excess = deviations[..., 0], deviations[..., 1]
     return SmallWorldPropensity(np.asarray(1 - np.sqrt((deficit**2 + excess**2) / 2)), deficit, excess)
 
 
@@ -98,18 +98,18 @@ def _deviations(matrix: FloatArray, count: int, seed: int) -> FloatArray:
     network = np.abs(matrix)
     network = (network + network.T) / 2
     np.fill_diagonal(network, 0)
-    ones, others = np.triu_indices(n_units, 1)
-    above, below = ones * n_units + others, others * n_units + ones
-    pairs = network.ravel()[above]
+    rows, columns = np.triu_indices(n_units, 1)
+    upper, lower = rows * n_units + columns, columns * n_units + rows
+    pairs = network.ravel()[upper]
     strongest_first = np.sort(pairs)[::-1]
-    around = np.minimum(others - ones, n_units - (others - ones))  # how far apart on a ring
-    nearest_first = np.argsort(around, kind="stable")
-    full = (n_units - 1) // 2 * n_units  # n pairs are 1 apart, n are 2 apart, …; if n is even, n / 2 are n / 2 apart
+    ring_distance = np.minimum(columns - rows, n_units - (columns - rows))
+    nearest_first = np.argsort(ring_distance, kind="stable")
+    full = (n_units - 1) // 2 * n_units  # n pairs at each ring distance, but n / 2 at the largest one if n is even
     generator = np.random.default_rng(seed)
 
-    def placed(values: FloatArray) -> tuple[float, float]:
+    def measures_of(values: FloatArray) -> tuple[float, float]:
         null = np.zeros_like(network)
-        null.ravel()[above] = null.ravel()[below] = values
+        null.ravel()[upper] = null.ravel()[lower] = values
         return _clustering_and_length(null)[:2]
 
     lattices, randoms = [], []
@@ -117,17 +117,14 @@ def _deviations(matrix: FloatArray, count: int, seed: int) -> FloatArray:
         arranged = np.empty_like(pairs)
         arranged[nearest_first[:full]] = generator.permuted(strongest_first[:full].reshape(-1, n_units), axis=1).ravel()
         arranged[nearest_first[full:]] = generator.permutation(strongest_first[full:])
-        lattices.append(placed(arranged))
-        randoms.append(placed(generator.permutation(pairs)))
-    own_clustering, own_length, whole = _clustering_and_length(network)
-    lattice_clustering, lattice_length = np.mean(lattices, axis=0)
-    random_clustering, random_length = np.mean(randoms, axis=0)
-    return np.array(
-        [
-            _share(lattice_clustering - own_clustering, lattice_clustering - random_clustering, lattice_clustering),
-            _share(own_length - random_length, lattice_length - random_length, lattice_length) if whole else 1.0,
-        ]
-    )
+        lattices.append(measures_of(arranged))
+        randoms.append(measures_of(generator.permutation(pairs)))
+    c, length, connected = _clustering_and_length(network)
+    c_lattice, length_lattice = np.mean(lattices, axis=0)
+    c_random, length_random = np.mean(randoms, axis=0)
+    deficit = _clipped_ratio(c_lattice - c, c_lattice - c_random, c_lattice)
+    excess = _clipped_ratio(length - length_random, length_lattice - length_random, length_lattice)
+    return np.array([deficit, excess if connected else 1.0])
 
 
 def _clustering_and_length(network: FloatArray) -> tuple[float, float, bool]:
@@ -135,15 +132,10 @@ def _clustering_and_length(network: FloatArray) -> tuple[float, float, bool]:
     if not network.any():
         return np.nan, np.nan, True
     lengths = path_lengths(network)
-    connected = np.isfinite(lengths)
-    pairs = int(connected.sum()) - len(lengths)
-    return (
-        float(clustering(network, weighted=True).mean()),
-        float(lengths[connected].sum()) / pairs,
-        bool(connected.all()),
-    )
+    mean_clustering = float(clustering(network, weighted=True).mean())
+    return mean_clustering, mean_path_length(lengths), bool(np.isfinite(lengths).all())
 
 
-def _share(part: float, whole: float, scale: float) -> float:
-    """Return part / whole within 0 … 1; NaN where the whole is rounding."""
-    return float(np.clip(part / whole, 0, 1)) if abs(whole) > 1e-12 * abs(scale) else np.nan
+def _clipped_ratio(numerator: float, denominator: float, scale: float) -> float:
+    """Return a ratio, clipped to 0 … 1; NaN if the denominator is a rounding error of numbers of this scale."""
+    return float(np.clip(numerator / denominator, 0, 1)) if abs(denominator) > 1e-12 * abs(scale) else np.nan

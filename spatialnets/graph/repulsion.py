@@ -1,4 +1,4 @@
-"""What keeps units apart whose positions are learned."""
+"""Differentiable distances and repulsion between units whose positions are learned."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["lengths", "repulsion"]
+__all__ = ["euclidean_distances", "repulsion"]
 
 
-def lengths(positions: Tensor) -> Tensor:
-    """Return the straight distances between units ``(network, pre, post)`` of positions ``(network, unit, d)``.
+def euclidean_distances(positions: Tensor) -> Tensor:
+    """Return the Euclidean distances ``(network, pre, post)`` between positions ``(network, unit, d)``.
 
-    Differentiable everywhere: the gradient of a unit's distance to itself, and of that of two units at one place, is 0.
+    Differentiable everywhere: where a distance is 0 (self-distances, coinciding units), its gradient is 0.
 
     Examples
     --------
     >>> import torch
-    >>> lengths(torch.tensor([[[0.0, 0.0], [3.0, 4.0]]]))
+    >>> euclidean_distances(torch.tensor([[[0.0, 0.0], [3.0, 4.0]]]))
     tensor([[[0., 5.],
              [5., 0.]]])
     """
@@ -30,7 +30,7 @@ def lengths(positions: Tensor) -> Tensor:
 def repulsion(distances: Tensor, power: float = 1.0) -> Tensor:
     r"""Return the mean of :math:`D_{ij}^{-p}` over pairs of different units, for each network.
 
-    It grows beyond all bounds where two units meet.
+    It diverges as two units approach each other.
 
     Parameters
     ----------
@@ -53,7 +53,6 @@ def repulsion(distances: Tensor, power: float = 1.0) -> Tensor:
     import torch
 
     n_units = distances.shape[-1]
-    apart = ~torch.eye(n_units, dtype=torch.bool, device=distances.device)
-    between = distances[:, apart]
-    closest = torch.finfo(distances.dtype).tiny ** 0.5
-    return between.clamp(min=closest).pow(-power).mean(dim=-1)
+    off_diagonal = ~torch.eye(n_units, dtype=torch.bool, device=distances.device)
+    smallest = torch.finfo(distances.dtype).tiny ** 0.5
+    return distances[:, off_diagonal].clamp(min=smallest).pow(-power).mean(dim=-1)

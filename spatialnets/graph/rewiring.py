@@ -1,31 +1,32 @@
-"""Random networks with the degrees of a given one."""
+"""Degree-preserving rewiring: random networks with the degrees of a given network."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from spatialnets.graph.matrices import square_matrices
+from spatialnets.graph.matrices import adjacency, square_matrices
+from spatialnets.validation import require_at_least
 
 __all__ = ["EXCHANGES", "rewire"]
 
-EXCHANGES = 10  # attempts for each connection; clustering no longer changes after about 3
+EXCHANGES = 10  # attempted swaps per connection; clustering stops changing after about 3
 
 
 def rewire(connections: ArrayLike, generator: np.random.Generator, exchanges: int = EXCHANGES) -> NDArray[np.bool_]:
-    """Return random networks in which every unit keeps the number of connections it begins and ends.
+    """Return random networks in which every unit keeps its in-degree and its out-degree.
 
-    Two connections are picked at random and exchange their targets, unless that would double a connection or connect a
-    unit with itself; and so on. Undirected networks stay so, and keep their degrees.
+    Two random connections exchange their targets, unless that would create a duplicate connection or a
+    self-connection; this is repeated. Undirected networks stay undirected and keep their degrees.
 
     Parameters
     ----------
     connections
-        ``(…, pre, post)``: whatever is not zero is a connection; those of a unit to itself are left out.
+        ``(…, pre, post)``; nonzero entries are connections. Self-connections are removed.
     generator
-        Decides which.
+        Draws the pairs.
     exchanges
-        How many pairs are tried for each connection.
+        Attempted swaps per connection.
 
     Returns
     -------
@@ -35,7 +36,7 @@ def rewire(connections: ArrayLike, generator: np.random.Generator, exchanges: in
     Raises
     ------
     ValueError
-        If exchanges are negative, or matrices are not square.
+        If ``exchanges`` is negative, or matrices are not square.
 
     References
     ----------
@@ -44,27 +45,28 @@ def rewire(connections: ArrayLike, generator: np.random.Generator, exchanges: in
     Examples
     --------
     >>> ring = np.roll(np.eye(50), 1, axis=1) + np.roll(np.eye(50), 2, axis=1)
-    >>> mixed = rewire(ring, np.random.default_rng(0))
-    >>> mixed.sum(axis=0).tolist() == mixed.sum(axis=1).tolist() == [2] * 50
+    >>> rewired = rewire(ring, np.random.default_rng(0))
+    >>> rewired.sum(axis=0).tolist() == rewired.sum(axis=1).tolist() == [2] * 50
     True
     """
     from spatialnets.graph.kernels import rewire_directed, rewire_undirected
 
-    if exchanges < 0:
-        raise ValueError(f"exchanges must not be negative, not {exchanges}")
+    require_at_least("exchanges", exchanges, 0)
     matrices = square_matrices(connections, "rewiring")
-    result = matrices != 0
     n_units = matrices.shape[-1]
-    for exists in result.reshape(-1, n_units, n_units):
-        np.fill_diagonal(exists, False)
+    result = np.empty(matrices.shape, dtype=np.bool_)
+    for exists, matrix in zip(
+        result.reshape(-1, n_units, n_units), matrices.reshape(-1, n_units, n_units), strict=True
+    ):
+        exists[...] = adjacency(matrix)
         undirected = bool((exists == exists.T).all())
         sources, targets = np.nonzero(np.triu(exists) if undirected else exists)
         if not len(sources):
             continue
         picks = generator.integers(len(sources), size=(exchanges * len(sources), 2))
         if undirected:
-            turns = generator.integers(2, size=(len(picks), 1))
-            rewire_undirected(exists, sources, targets, np.hstack([picks, turns]))
+            flips = generator.integers(2, size=(len(picks), 1))
+            rewire_undirected(exists, sources, targets, np.hstack([picks, flips]))
         else:
             rewire_directed(exists, sources, targets, picks)
     return result

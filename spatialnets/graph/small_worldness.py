@@ -1,4 +1,4 @@
-"""Small-worldness: more clustered than chance, and ways no longer than by chance."""
+"""Small-worldness: clustering and path length relative to random networks."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.clustering import clustering
-from spatialnets.graph.matrices import measure_each
+from spatialnets.graph.matrices import adjacency, measure_each
 from spatialnets.graph.paths import characteristic_path_length
 from spatialnets.graph.propensity import small_world_propensity
 from spatialnets.graph.rewiring import rewire
 from spatialnets.graph.threshold import threshold_proportional
-from spatialnets.protocols import FloatArray
+from spatialnets.validation import require_at_least
 
 __all__ = ["NULL_COUNTS", "small_worldness"]
 
 DENSITY = 0.1  # the paper's: the strongest tenth of all possible connections
-NULL_COUNTS = {"density": 200, "degree": 20}  # the mean of their clustering is then known to 0.1 %, 0.4 %
+NULL_COUNTS = {"density": 200, "degree": 20}  # errors of their mean clustering: 0.1 % and 0.4 %
 SEED = 1998
 
 
@@ -34,40 +35,39 @@ def small_worldness(
 
     .. math:: \sigma = \frac{C / C_{random}}{L / L_{random}}
 
-    of the strongest tenth of all directed connections (of all that there are, if they are equally strong), with the
-    mean clustering coefficient :math:`C` and the mean path length :math:`L`. Random networks have as many connections,
-    or the same degrees, and are directed if the network is.
+    where :math:`C` is the mean clustering coefficient and :math:`L` the mean path length of the strongest tenth of all
+    directed connections (of all existing connections, if their weights are equal). The random networks have the same
+    number of connections, or the same degrees, and are directed if the network is.
 
     Parameters
     ----------
     weights
-        Magnitudes ``(…, pre, post)``; self-connections do not count.
+        Magnitudes ``(…, pre, post)``; self-connections are ignored.
     definition
-        ``"paper"``: as the authors' code has it. It hands the connections to a function that expects distances, so that
-        :math:`L` is the density, which is the same in the random networks: :math:`\sigma = C / C_{random}`.
-        ``"paths"``: :math:`L` is the mean length, in connections, of the shortest ways between all ordered pairs of
-        units that a way connects. ``"propensity"``: another measure, of the weights themselves, 0 to 1; see
-        `small_world_propensity`.
+        ``"paper"``: as in the authors' code, which passes connections to a function that expects distances. There
+        :math:`L` is the density, which random networks share, so that :math:`\sigma = C / C_{random}`. ``"paths"``:
+        :math:`L` is the mean shortest-path length, in connections, over connected ordered pairs of units.
+        ``"propensity"``: a different measure of the weights themselves, 0 to 1; see `small_world_propensity`.
     nulls
-        ``"density"``: random networks with as many connections. ``"degree"``: in which, too, every unit begins and ends
-        as many connections as here (`rewire`); what the degrees alone bring about then counts as chance.
+        ``"density"``: random networks with the same number of connections. ``"degree"``: random networks in which every
+        unit also keeps its in- and out-degree (`rewire`), so that effects of degrees alone do not count.
     count
-        How many random networks; by default 200 for a density (they are made once for all networks of it), 20 for
-        degrees, 3 lattices and 3 random networks for the propensity.
+        Number of random networks; by default 200 for ``"density"`` (generated once and shared by all networks of the
+        same density), 20 for ``"degree"``, and 3 lattices and 3 random networks for the propensity.
     seed
-        Of the random networks; each network's are the same in whatever batch it is.
+        Seed of the random networks; results do not depend on the other networks of a batch.
 
     Returns
     -------
     ndarray
-        ``(…)``, about 1 for a random network (the propensity: about 0.3); NaN where weights are not finite, or nothing
-        is connected.
+        ``(…)``, about 1 for a random network (propensity: about 0.3); NaN for networks without connections or with
+        non-finite weights.
 
     Raises
     ------
     ValueError
-        If the definition or the kind of random network is no known word, the count is below 1, or matrices are not
-        square; if other nulls are asked for than the propensity's own.
+        If the definition or null model is unknown, ``count`` is below 1, matrices are not square, or ``nulls`` is set
+        for the propensity, which has its own null models.
 
     References
     ----------
@@ -84,57 +84,52 @@ def small_worldness(
         raise ValueError(f"definition must be paper, paths or propensity, not {definition!r}")
     if nulls not in NULL_COUNTS:
         raise ValueError(f"nulls must be density or degree, not {nulls!r}")
-    if count is not None and count < 1:
-        raise ValueError(f"count must be at least 1, not {count}")
+    if count is not None:
+        require_at_least("count", count, 1)
     if definition == "propensity":
         if nulls != "density":
-            raise ValueError(
-                "the propensity compares with lattices and random networks of the same weights, not degree"
-            )
+            raise ValueError("the propensity has its own null models, of the same weights: leave out nulls='degree'")
         return small_world_propensity(weights, seed=seed, **({} if count is None else {"count": count})).propensity
-    number = NULL_COUNTS[nulls] if count is None else count
+    n_nulls = NULL_COUNTS[nulls] if count is None else count
     paths = definition == "paths"
 
-    def one(matrix: FloatArray) -> float:
-        exists = matrix != 0
-        np.fill_diagonal(exists, False)
-        if np.unique(matrix[exists]).size > 1:  # of equal connections none are the strongest
+    def small_worldness_of(matrix: FloatArray) -> float:
+        exists = adjacency(matrix)
+        if np.unique(matrix[exists]).size > 1:  # among equal connections there are no strongest ones
             exists = threshold_proportional(matrix, DENSITY) > 0
-        links = int(exists.sum())
-        if not links:
+        n_connections = int(exists.sum())
+        if not n_connections:
             return np.nan
         if nulls == "degree":
             generator = np.random.default_rng(seed)
-            chance = _mean_of([rewire(exists, generator) for _ in range(number)], paths)
+            null = _mean_measures([rewire(exists, generator) for _ in range(n_nulls)], paths)
         else:
-            chance = _at_random(len(exists), links, bool((exists == exists.T).all()), number, seed)
-        own = _mean_of([exists], paths)
-        ratio = own[0] / chance[0] if chance[0] > 0 else np.nan
-        return ratio / (own[1] / chance[1]) if paths else ratio
+            null = _random_measures(len(exists), n_connections, bool((exists == exists.T).all()), n_nulls, seed)
+        observed = _mean_measures([exists], paths)
+        ratio = observed[0] / null[0] if null[0] > 0 else np.nan
+        return ratio / (observed[1] / null[1]) if paths else ratio
 
-    return measure_each(weights, "small-worldness", one)
+    return measure_each(weights, "small-worldness", small_worldness_of)
 
 
-def _mean_of(networks: list[NDArray[np.bool_]], paths: bool = True) -> tuple[float, float]:
-    """Return mean clustering and, if asked for, mean path length of networks."""
+def _mean_measures(networks: list[NDArray[np.bool_]], paths: bool = True) -> tuple[float, float]:
+    """Return the mean clustering of networks and, if requested, their mean path length (otherwise NaN)."""
     clusterings = [clustering(network).mean() for network in networks]
     lengths = [characteristic_path_length(network) for network in networks] if paths else [np.nan]
-    known = np.asarray(lengths)[np.isfinite(lengths)]
-    return float(np.mean(clusterings)), float(known.mean()) if len(known) else np.nan
+    finite = np.asarray(lengths)[np.isfinite(lengths)]
+    return float(np.mean(clusterings)), float(finite.mean()) if len(finite) else np.nan
 
 
 @cache
-def _at_random(n_units: int, links: int, undirected: bool, count: int, seed: int) -> tuple[float, float]:
-    """Return mean clustering and mean path length of random networks with so many connections."""
+def _random_measures(n_units: int, n_connections: int, undirected: bool, count: int, seed: int) -> tuple[float, float]:
+    """Return the mean clustering and path length of random networks with a given number of connections."""
     generator = np.random.default_rng(seed)
-    others = (
-        np.flatnonzero(np.triu(np.ones((n_units, n_units), dtype=bool), 1))
-        if undirected
-        else (np.flatnonzero(~np.eye(n_units, dtype=bool)))
-    )
+    possible = ~np.eye(n_units, dtype=bool)
+    candidates = np.flatnonzero(np.triu(possible) if undirected else possible)
     networks = []
     for _ in range(count):
         network = np.zeros((n_units, n_units), dtype=bool)
-        network.ravel()[generator.choice(others, links // 2 if undirected else links, replace=False)] = True
+        chosen = generator.choice(candidates, n_connections // 2 if undirected else n_connections, replace=False)
+        network.ravel()[chosen] = True
         networks.append(network | network.T if undirected else network)
-    return _mean_of(networks)
+    return _mean_measures(networks)

@@ -1,29 +1,29 @@
-"""The eigenvalues of a network: how its activity grows, and over how many modes it is spread."""
+"""Eigenvalues of weight matrices, and measures derived from them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.entropy import entropy
 from spatialnets.graph.matrices import square_matrices
-from spatialnets.protocols import FloatArray
 
 __all__ = ["eigenvalues", "spectral_abscissa", "spectral_entropy", "spectral_radius"]
 
 
 def eigenvalues(weights: ArrayLike) -> NDArray[np.complex128]:
-    """Return the eigenvalues of each network, the largest real part first.
+    """Return the eigenvalues of each network, sorted by decreasing real part.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, signed as they are.
+        ``(…, pre, post)``, signed.
 
     Returns
     -------
     ndarray
-        ``(…, n_units)``, complex; NaN for a network with weights that are not finite.
+        ``(…, n_units)``, complex; NaN for networks with non-finite weights.
 
     Raises
     ------
@@ -39,27 +39,27 @@ def eigenvalues(weights: ArrayLike) -> NDArray[np.complex128]:
     n_units = matrices.shape[-1]
     flat = matrices.reshape(-1, n_units, n_units)
     result = np.full((len(flat), n_units), complex(np.nan, np.nan))
-    for place, matrix in enumerate(flat):
+    for row, matrix in enumerate(flat):
         if np.isfinite(matrix).all():
             values = np.linalg.eigvals(matrix)
-            result[place] = values[np.argsort(-values.real, kind="stable")]
+            result[row] = values[np.argsort(-values.real, kind="stable")]
     return result.reshape(matrices.shape[:-1])
 
 
 def spectral_radius(weights: ArrayLike) -> FloatArray:
-    r"""Return the largest magnitude of the eigenvalues, :math:`\max_i |\lambda_i|`.
+    r"""Return the spectral radius, the largest magnitude of an eigenvalue, :math:`\max_i |\lambda_i|`.
 
-    Below 1, the activity of a linear network ``h @ W`` dies out.
+    If it is below 1, the activity of the linear network ``h @ W`` decays to zero.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, signed as they are.
+        ``(…, pre, post)``, signed.
 
     Returns
     -------
     ndarray
-        ``(…)``; NaN for a network with weights that are not finite.
+        ``(…)``; NaN for networks with non-finite weights.
 
     Raises
     ------
@@ -75,18 +75,17 @@ def spectral_radius(weights: ArrayLike) -> FloatArray:
 
 
 def spectral_abscissa(weights: ArrayLike) -> FloatArray:
-    r"""Return the largest real part of the eigenvalues, :math:`\max_i \mathrm{Re} \lambda_i`.
+    r"""Return the spectral abscissa, the largest real part of an eigenvalue, :math:`\max_i \mathrm{Re} \lambda_i`.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, signed as they are.
+        ``(…, pre, post)``, signed.
 
     Returns
     -------
     ndarray
-        ``(…)``; NaN for a network with weights that are not finite. The follow-up of the paper takes its natural
-        logarithm.
+        ``(…)``; NaN for networks with non-finite weights. The paper's follow-up reports its natural logarithm.
 
     Raises
     ------
@@ -106,19 +105,20 @@ def spectral_abscissa(weights: ArrayLike) -> FloatArray:
 
 
 def spectral_entropy(weights: ArrayLike) -> FloatArray:
-    r"""Return over how many modes a network is spread: the entropy of the magnitudes of its eigenvalues, in bits.
+    r"""Return the spectral entropy, the entropy of the magnitudes of the eigenvalues, in bits.
 
     .. math:: -\sum_i p_i \log_2 p_i, \quad p_i = \frac{|\lambda_i|}{\sum_j |\lambda_j|}
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, signed as they are.
+        ``(…, pre, post)``, signed.
 
     Returns
     -------
     ndarray
-        ``(…)``, 0 to ``log2(n_units)``; NaN where all eigenvalues are 0 or weights are not finite.
+        ``(…)``, 0 to ``log2(n_units)``; NaN if all eigenvalues are 0 or weights are not finite.
+
 
     Raises
     ------
@@ -131,7 +131,7 @@ def spectral_entropy(weights: ArrayLike) -> FloatArray:
 
     Examples
     --------
-    >>> float(spectral_entropy([[0.0, 1.0], [1.0, 0.0]]))
+    >>> round(float(spectral_entropy([[0.0, 1.0], [1.0, 0.0]])), 6)
     1.0
     """
     return entropy(np.abs(eigenvalues(weights)))

@@ -1,40 +1,41 @@
-"""The strongest connections of a network."""
+"""Proportional thresholding: keep only the strongest connections of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.graph.matrices import square_matrices
-from spatialnets.protocols import FloatArray
+from spatialnets.validation import require_fraction
 
 __all__ = ["threshold_proportional"]
 
-SYMMETRIC = 1e-10  # how much two directions may differ for a matrix to be one of undirected connections
+SYMMETRY_TOLERANCE = 1e-10  # largest difference between the two directions of an undirected matrix
 
 
 def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
-    """Return the strongest connections of each network, the others set to zero.
+    """Return each network with only its strongest connections kept and all others set to zero.
 
-    As the Brain Connectivity Toolbox does it: self-connections go; of a matrix whose two directions are equal, pairs
-    are counted; connections of equal weight are taken in the order of their column, then row.
+    The conventions are those of the Brain Connectivity Toolbox: self-connections are removed, pairs are counted once
+    in symmetric matrices, and connections of equal weight are kept in column-major order.
 
     Parameters
     ----------
     weights
-        ``(…, pre, post)``, not negative.
+        ``(…, pre, post)``, non-negative.
     density
-        Share of all possible connections that is kept, 0 to 1; fewer where fewer exist.
+        Fraction of all possible connections to keep, 0 to 1; fewer are kept if fewer exist.
 
     Returns
     -------
     ndarray
-        ``(…, pre, post)``, float64; NaN stays NaN.
+        ``(…, pre, post)``, float64; all NaN for networks with non-finite weights.
 
     Raises
     ------
     ValueError
-        If the density is no share, matrices are not square, or weights are negative.
+        If ``density`` is outside 0 to 1, matrices are not square, or weights are negative.
 
     References
     ----------
@@ -45,11 +46,8 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
     >>> threshold_proportional([[9.0, 1.0, 2.0], [3.0, 9.0, 4.0], [5.0, 6.0, 9.0]], density=1 / 3).tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [5.0, 6.0, 0.0]]
     """
-    if not 0 <= density <= 1:
-        raise ValueError(f"density must be between 0 and 1, not {density}")
-    matrices = np.array(square_matrices(weights, "thresholding"))
-    if (matrices < 0).any():
-        raise ValueError("thresholding needs weights that are not negative; take their magnitude")
+    require_fraction("density", density)
+    matrices = np.array(square_matrices(weights, "thresholding", nonnegative=True))
     n_units = matrices.shape[-1]
     possible = n_units * (n_units - 1)
     for matrix in matrices.reshape(-1, n_units, n_units):
@@ -57,7 +55,7 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
             matrix[...] = np.nan
             continue
         np.fill_diagonal(matrix, 0)
-        undirected = bool(np.abs(matrix - matrix.T).max(initial=0) < SYMMETRIC)
+        undirected = bool(np.abs(matrix - matrix.T).max(initial=0) < SYMMETRY_TOLERANCE)
         ranked = np.triu(matrix) if undirected else matrix
         flat = ranked.ravel(order="F")
         count = int(np.floor(possible * density / (2 if undirected else 1) + 0.5))
@@ -68,10 +66,10 @@ def threshold_proportional(weights: ArrayLike, density: float) -> FloatArray:
 
 
 def _largest(values: FloatArray, count: int) -> NDArray[np.bool_]:
-    """Return which values are the so many largest, the first of equal ones; without sorting them all."""
+    """Return a mask of the `count` largest values, the first ones among equals, without a full sort."""
     if count == 0:
         return np.zeros(len(values), dtype=bool)
     limit = np.partition(values, -count)[-count]
-    chosen = values > limit
-    chosen[np.flatnonzero(values == limit)[: count - int(chosen.sum())]] = True
-    return chosen
+    kept = values > limit
+    kept[np.flatnonzero(values == limit)[: count - int(kept.sum())]] = True
+    return kept

@@ -1,4 +1,4 @@
-"""Other people's networks, as a run: nothing is trained, everything can be measured."""
+"""Import networks that were trained elsewhere as a run, to be analysed, reported and compared."""
 
 from spatialnets.importing.source import FORMATS, Wanted
 from spatialnets.importing.writing import import_networks

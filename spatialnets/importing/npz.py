@@ -1,4 +1,4 @@
-"""Networks from NumPy's files."""
+"""Read networks from NPZ files (NumPy)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spatialnets.aliases import FloatArray
 from spatialnets.errors import UserError, nearest
 from spatialnets.files.limits import Header, headers_in
 from spatialnets.importing.source import (
@@ -17,17 +18,17 @@ from spatialnets.importing.source import (
     Source,
     SourceGroup,
     Wanted,
-    epochs_of,
-    places_of,
-    reading,
-    real,
-    stack_of,
+    epoch_indices,
+    epoch_numbers,
+    file_errors,
+    real_array,
+    select_groups,
+    stack_dimensions,
 )
-from spatialnets.protocols import FloatArray
 
 __all__ = ["open_npz"]
 
-SCORES = {
+SCORE_NAMES = {
     "accuracy": "accuracy",
     "validation_accuracy": "validation_accuracy",
     "val_accuracy": "validation_accuracy",
@@ -36,119 +37,112 @@ SCORES = {
     "val_loss": "validation_loss",
     "penalty": "penalty",
 }
-"""What scores may be called, and what they are called here."""
+"""Names of scores in a file, and in a run."""
 
-OF_NETWORKS = ("strength", "seed")
+NETWORK_FIELDS = ("strength", "seed")
 
 
 @contextmanager
 def open_npz(path: Path, wanted: Wanted) -> Iterator[Source]:
     """Open an NPZ file.
 
-    Either one array ``weights``, or for each group ``<group>__weights`` or ``<group>__weights_epoch<e>``; and, with
-    the same prefix, ``strength``, ``seed`` and scores. ``positions`` and ``distances`` have no prefix.
+    It contains one array ``weights``, or ``<group>__weights`` or ``<group>__weights_epoch<e>`` for each group; also,
+    with the same prefix, ``strength``, ``seed`` and scores. ``positions`` and ``distances`` have no prefix.
     """
-    with reading(path, "an NPZ file"):
-        known = headers_in(path)
-        matrices = _matrices(known, wanted, path)
-        used = {"positions", "distances"} & set(known)
+    with file_errors(path, "an NPZ file"):
+        headers = headers_in(path)
+        used = {"positions", "distances"} & set(headers)
         groups = []
-        for name, (prefix, of_group) in matrices.items():
-            groups.append(_group(path, name, prefix, of_group, known, wanted))
-            used |= {*of_group.values(), *(f"{prefix}{own}" for own in (*SCORES, *OF_NETWORKS))}
-        unused = sorted(set(known) - used)
-        given = {name: _load(path, name) for name in ("positions", "distances") if name in known}
+        for name, (prefix, arrays) in _find_weights(headers, wanted, path).items():
+            groups.append(_group(path, name, prefix, arrays, headers, wanted))
+            used |= {*arrays.values(), *(prefix + field for field in (*SCORE_NAMES, *NETWORK_FIELDS))}
+        unused = sorted(set(headers) - used)
+        units = {name: _load(path, name) for name in ("positions", "distances") if name in headers}
     notes = [f"{path.name}: not used: {', '.join(unused)}"] if unused else []
-    yield Source(tuple(groups), given.get("positions"), given.get("distances"), tuple(notes))
+    yield Source(tuple(groups), units.get("positions"), units.get("distances"), tuple(notes))
 
 
 def _load(path: Path, name: str) -> FloatArray:
-    with reading(path, "an NPZ file"), np.load(path, allow_pickle=False) as content:
-        return np.asarray(real(content[name], f"{path}: {name}"), dtype=np.float64)
+    with file_errors(path, "an NPZ file"), np.load(path, allow_pickle=False) as archive:
+        return np.asarray(real_array(archive[name], f"{path}: {name}"), dtype=np.float64)
 
 
-def _matrices(known: Mapping[str, Header], wanted: Wanted, path: Path) -> dict[str, tuple[str, dict[int | None, str]]]:
-    """Return for each group that is wanted the prefix of its arrays, and its weights by epoch."""
+def _find_weights(
+    headers: Mapping[str, Header], wanted: Wanted, path: Path
+) -> dict[str, tuple[str, dict[int | None, str]]]:
+    """Return the prefix of the arrays of each selected group, and the names of its weights by epoch."""
     if wanted.variable is not None:
-        if wanted.variable not in known:
-            raise UserError(f"{path} has no array {wanted.variable}: {nearest(wanted.variable, known)}")
-        return {wanted.one_group: ("", {None: wanted.variable})}
-    found: dict[str, tuple[str, dict[int | None, str]]] = {}
-    for name in known:
-        matched = re.fullmatch(r"(?:(?P<group>.+)__)?weights(?:_epoch(?P<epoch>\d+))?", name)
-        if matched:
-            prefix = f"{matched['group']}__" if matched["group"] else ""
-            epoch = int(matched["epoch"]) if matched["epoch"] else None
-            found.setdefault(matched["group"] or "", (prefix, {}))[1][epoch] = name
-    if not found:
-        there = ", ".join(f"{name} {header.shape}" for name, header in known.items()) or "nothing"
+        if wanted.variable not in headers:
+            raise UserError(f"{path} has no array {wanted.variable}: {nearest(wanted.variable, headers)}")
+        return {wanted.group_name: ("", {None: wanted.variable})}
+    groups: dict[str, tuple[str, dict[int | None, str]]] = {}
+    for name in headers:
+        match = re.fullmatch(r"(?:(?P<group>.+)__)?weights(?:_epoch(?P<epoch>\d+))?", name)
+        if match:
+            prefix = f"{match['group']}__" if match["group"] else ""
+            epoch = int(match["epoch"]) if match["epoch"] else None
+            groups.setdefault(match["group"] or "", (prefix, {}))[1][epoch] = name
+    if not groups:
+        contents = ", ".join(f"{name} {header.shape}" for name, header in headers.items()) or "nothing"
         raise UserError(
             f"{path} has no array weights, GROUP__weights or GROUP__weights_epochN (choose one with --variable); "
-            f"it holds {there}"
+            f"it contains {contents}"
         )
-    for group, (_, own) in found.items():
-        if None in own and len(own) > 1:
+    for group, (_, arrays) in groups.items():
+        if None in arrays and len(arrays) > 1:
             raise UserError(f"{path}: group '{group}' has weights both with and without an epoch")
-    if list(found) == [""]:
-        return {wanted.one_group: found[""]}
-    if "" in found:
-        raise UserError(f"{path} has weights of groups and weights of none; expected one or the other")
-    absent = [name for name in wanted.groups if name not in found]
-    if absent:
-        raise UserError(f"{path} has no group '{absent[0]}': {nearest(absent[0], found)}")
-    return {name: own for name, own in found.items() if not wanted.groups or name in wanted.groups}
+    if list(groups) == [""]:
+        return {wanted.group_name: groups[""]}
+    if "" in groups:
+        raise UserError(f"{path} has both weights and GROUP__weights; expected one or the other")
+    return {name: groups[name] for name in select_groups(groups, wanted, path)}
 
 
 def _group(
-    path: Path,
-    name: str,
-    prefix: str,
-    arrays: Mapping[int | None, str],
-    known: Mapping[str, Header],
-    wanted: Wanted,
+    path: Path, name: str, prefix: str, arrays: Mapping[int | None, str], headers: Mapping[str, Header], wanted: Wanted
 ) -> SourceGroup:
     first = next(iter(arrays.values()))
     what = f"{path}: {first}"
-    count, epoch_count, units = stack_of(known[first].shape, what)
+    count, epoch_count, units = stack_dimensions(headers[first].shape, what)
     if None in arrays:
-        epochs = epochs_of(epoch_count, wanted, what)
+        epochs = epoch_numbers(epoch_count, wanted, what)
         stored = list(epochs)
         names = [first]
     else:
-        stored = numbered = sorted(epoch for epoch in arrays if epoch is not None)
-        places = places_of(numbered, wanted, f"{path}: group '{name}'")
-        epochs = tuple(numbered[place] for place in places)
+        stored = sorted(epoch for epoch in arrays if epoch is not None)
+        epochs = tuple(stored[index] for index in epoch_indices(stored, wanted, f"{path}: group '{name}'"))
         names = [arrays[epoch] for epoch in epochs]
         for other in names:
-            if stack_of(known[other].shape, f"{path}: {other}") != (count, 1, units):
+            if stack_dimensions(headers[other].shape, f"{path}: {other}") != (count, 1, units):
                 raise UserError(
-                    f"{path}: {other} has shape {known[other].shape}, and {first} {known[first].shape}; "
+                    f"{path}: {other} has shape {headers[other].shape}, but {first} has {headers[first].shape}; "
                     "expected (network, unit, unit), the same for all epochs"
                 )
 
-    @lru_cache(maxsize=1)  # of a compressed file no part can be had without the rest
-    def whole() -> Numbers:
-        with reading(path, "an NPZ file"), np.load(path, allow_pickle=False) as content:
-            parts = [real(content[own], f"{path}: {own}").reshape(count, -1, units, units) for own in names]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+    @lru_cache(maxsize=1)  # a compressed array can only be read as a whole
+    def read_all() -> Numbers:
+        with file_errors(path, "an NPZ file"), np.load(path, allow_pickle=False) as archive:
+            blocks = [real_array(archive[one], f"{path}: {one}").reshape(count, -1, units, units) for one in names]
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
     def read(start: int, stop: int) -> Numbers:
-        values = whole()[start:stop]
+        values = read_all()[start:stop]
         if stop >= count:
-            whole.cache_clear()  # the next group needs the room
+            read_all.cache_clear()  # frees memory for the next group
         return values
 
     loaded: dict[str, FloatArray] = {}
-    for own in OF_NETWORKS:
-        if prefix + own in known:
-            values = _load(path, prefix + own)
+    for field in NETWORK_FIELDS:
+        if prefix + field in headers:
+            values = _load(path, prefix + field)
             if values.shape != (count,):
-                raise UserError(f"{path}: {prefix}{own} has shape {values.shape}; expected ({count},), one a network")
-            loaded[own] = values
+                what = f"{path}: {prefix}{field}"
+                raise UserError(f"{what} has shape {values.shape}; expected ({count},), one value per network")
+            loaded[field] = values
     scores = {
-        ours: _scores(_load(path, prefix + theirs), count, epochs, stored, f"{path}: {prefix}{theirs}")
-        for theirs, ours in SCORES.items()
-        if prefix + theirs in known
+        score: _scores(_load(path, prefix + alias), count, epochs, stored, f"{path}: {prefix}{alias}")
+        for alias, score in SCORE_NAMES.items()
+        if prefix + alias in headers
     }
     seed = loaded["seed"].astype(np.int64) if "seed" in loaded else None
     return SourceGroup(name, count, units, epochs, read, loaded.get("strength"), seed, scores)
@@ -157,8 +151,7 @@ def _group(
 def _scores(values: FloatArray, count: int, epochs: tuple[int, ...], stored: list[int], what: str) -> FloatArray:
     """Return scores ``(network, epoch)`` at the imported epochs.
 
-    They may have one column for each of these, or for each epoch of which the file has matrices, or for each epoch from
-    1 on.
+    The file may have one column per imported epoch, per epoch of its matrices, or per epoch from 1 on.
     """
     if values.ndim == 1 and len(epochs) == 1:
         values = values[:, None]
@@ -168,9 +161,9 @@ def _scores(values: FloatArray, count: int, epochs: tuple[int, ...], stored: lis
         if values.shape[1] == len(stored):
             return values[:, [stored.index(epoch) for epoch in epochs]]
         if values.shape[1] >= max(epochs):
-            before = np.full((count, 1), np.nan)
-            return np.concatenate([before, values], axis=1)[:, list(epochs)]
+            epoch_0 = np.full((count, 1), np.nan)
+            return np.concatenate([epoch_0, values], axis=1)[:, list(epochs)]
     raise UserError(
         f"{what} has shape {values.shape}; expected ({count}, {len(epochs)}), one column for each of the epochs "
-        f"{', '.join(map(str, epochs))}, or one for each epoch from 1 to {max(epochs)} or later"
+        f"{', '.join(map(str, epochs))}, or one for every epoch from 1 to {max(epochs)} or later"
     )

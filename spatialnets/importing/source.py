@@ -1,9 +1,9 @@
-"""What a file of networks holds, whatever its format: groups of matrices, and what is known of them."""
+"""Contents of a file of networks in any format: groups of weight matrices and their metadata."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,41 +12,42 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spatialnets.errors import UserError
-from spatialnets.files.reading import UnfitFile, words_of
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.errors import UserError, nearest
+from spatialnets.files.reading import InvalidFile, one_line
 
 __all__ = [
-    "FORMATS", "NAMELESS", "USUAL_EPOCH", "Source", "SourceGroup", "Wanted", "epochs_of", "places_of", "reading",
-    "real", "stack_of",
+    "DEFAULT_EPOCH", "DEFAULT_GROUP", "FORMATS", "Source", "SourceGroup", "Wanted", "epoch_indices", "epoch_numbers",
+    "file_errors", "real_array", "select_groups", "stack_dimensions",
 ]  # fmt: skip
 
 FORMATS = ("rate_data", "npz", "mat", "csv")
-NAMELESS = "imported"
-"""What a group is called if neither the file nor the user names it."""
+DEFAULT_GROUP = "imported"
+"""Name of a group if neither the file nor the user names it."""
 
-USUAL_EPOCH = 9
-"""The epoch that networks are taken to be of if nothing says it: the one at which the toolkit compares networks."""
+DEFAULT_EPOCH = 9
+"""Epoch of a single matrix if neither the file nor the user gives it: the epoch at which networks are compared."""
 
 Numbers: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to take from a file, and what it does not say itself.
+    """Options of an import: what to read from a file, and information that the file does not contain.
 
     Parameters
     ----------
     groups
-        Which of its groups, by default all; or, where a file names none, what to call its one.
+        Groups to read, by default all. If the file names no groups, the name of its only one.
     epochs
-        Which epochs; or, where a file does not say of which epochs its matrices are, of which.
+        Epochs to read, by default all. If the file does not number its matrices, their epochs.
     variable
-        Which array of a MATLAB or NPZ file.
+        Name of the array in a MATLAB or NPZ file.
     orientation
-        ``"pre_post"``: entry (i, j) leads from unit i to unit j; ``"post_pre"``: from j to i, as torch has it.
+        ``"pre_post"`` if entry (i, j) is the connection from unit i to unit j; ``"post_pre"``, as in PyTorch, if it is
+        the connection from j to i.
     keep_first
-        Whether to keep the first network of each of the authors' sets, which their statistics leave out.
+        If True, keep the first network of each of the authors' sets, which their statistics leave out.
     """
 
     groups: tuple[str, ...] = ()
@@ -59,34 +60,34 @@ class Wanted:
         if self.orientation not in ("pre_post", "post_pre"):
             raise UserError(f"orientation must be pre_post or post_pre, not {self.orientation!r}")
         if any(epoch < 0 for epoch in self.epochs) or list(self.epochs) != sorted(set(self.epochs)):
-            raise UserError(f"epochs must be whole numbers, 0 or more, each above the one before, not {self.epochs}")
+            raise UserError(f"epochs must be whole numbers, 0 or more, in increasing order, not {self.epochs}")
 
     @property
-    def one_group(self) -> str:
-        """What to call the group of a file that names none."""
+    def group_name(self) -> str:
+        """Name of the group in a file that names no groups."""
         if len(self.groups) > 1:
-            raise UserError(f"this file holds one group, which cannot be called {' and '.join(self.groups)}")
-        return self.groups[0] if self.groups else NAMELESS
+            raise UserError(f"this file contains one group; expected one name, not {', '.join(self.groups)}")
+        return self.groups[0] if self.groups else DEFAULT_GROUP
 
 
 @dataclass(frozen=True)
 class SourceGroup:
-    """Networks of one kind.
+    """One group of networks in a file.
 
     Parameters
     ----------
     name
-        What it is called.
+        Name of the group.
     count, units
-        How many networks, of how many units.
+        Number of networks, and of units in each.
     epochs
-        At which epochs there are weights.
+        Epochs of the weights.
     read
-        Gives the weights ``(network, epoch, pre, post)`` of the networks from the first number up to the second.
+        Return the weights ``(network, epoch, pre, post)`` of the networks from `start` to `stop`, exclusive.
     strength, seed
-        One for each network; None where they are not known.
+        Regularization strength and seed of each network, ``(network,)``; None if unknown.
     scores
-        Such as ``validation_accuracy``, ``(network, epoch)``; those that are not known are left out.
+        Scores such as ``validation_accuracy``, ``(network, epoch)``, by name; unknown ones are missing.
     """
 
     name: str
@@ -101,16 +102,16 @@ class SourceGroup:
 
 @dataclass(frozen=True)
 class Source:
-    """Everything that a file holds.
+    """Contents of a file.
 
     Parameters
     ----------
     groups
-        In the file's order.
+        Groups in the order of the file.
     positions, distances
-        Of the units, where the file has them.
+        Positions and distances of the units, if the file contains them.
     notes
-        What was left out or assumed, a sentence each.
+        What was ignored or assumed, one sentence each.
     """
 
     groups: tuple[SourceGroup, ...]
@@ -120,44 +121,44 @@ class Source:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Say of any error while reading a file, in one line, which file it was and what was expected.
+def file_errors(path: Path, what: str) -> Iterator[None]:
+    """Turn any error while reading a file into one line that names the file and the expected format.
 
     Raises
     ------
     UserError
-        If reading fails, or asks for more memory than there is.
+        If reading fails or needs more memory than there is.
     """
     try:
         yield
     except UserError:
         raise
-    except UnfitFile as error:  # which names the file
+    except InvalidFile as error:  # its message names the file
         raise UserError(str(error)) from error
     except MemoryError:
-        raise UserError(f"{path} asks for more memory than there is") from None
-    except Exception as error:  # parsers of broken files raise whatever they stumble over
-        raise UserError(f"{path} cannot be read as {what}: {words_of(error)}") from error
+        raise UserError(f"{path} needs more memory than there is") from None
+    except Exception as error:  # parsers of damaged files raise errors of any kind
+        raise UserError(f"{path} cannot be read as {what}: {one_line(error)}") from error
 
 
-def real(values: Any, what: str) -> Numbers:
-    """Return an array of real numbers as float32 or float64.
+def real_array(values: Any, what: str) -> Numbers:
+    """Convert real numbers to an array of float32 or float64.
 
     Raises
     ------
     UserError
-        If it holds anything else.
+        If the values are not real numbers.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "iufb":
-        raise UserError(f"{what} holds {array.dtype}; expected real numbers")
+        raise UserError(f"{what} is of type {array.dtype}; expected real numbers")
     if array.dtype == np.float32 or array.dtype == np.float16:
         return array.astype(np.float32)
     return array.astype(np.float64)
 
 
-def stack_of(shape: Sequence[int], what: str) -> tuple[int, int, int]:
-    """Return how many networks, epochs and units an array of matrices holds.
+def stack_dimensions(shape: Sequence[int], what: str) -> tuple[int, int, int]:
+    """Return the numbers of networks, epochs and units of an array of matrices.
 
     Parameters
     ----------
@@ -167,11 +168,11 @@ def stack_of(shape: Sequence[int], what: str) -> tuple[int, int, int]:
     Raises
     ------
     UserError
-        If it has another form, or holds nothing.
+        If the array has another shape or is empty.
 
     Examples
     --------
-    >>> stack_of((20, 11, 100, 100), "weights")
+    >>> stack_dimensions((20, 11, 100, 100), "weights")
     (20, 11, 100)
     """
     if not 2 <= len(shape) <= 4 or shape[-1] != shape[-2] or shape[-1] < 2 or math.prod(shape) == 0:
@@ -183,30 +184,27 @@ def stack_of(shape: Sequence[int], what: str) -> tuple[int, int, int]:
     return int(networks), int(epochs), int(shape[-1])
 
 
-def epochs_of(count: int, wanted: Wanted, what: str) -> tuple[int, ...]:
-    """Return of which epochs matrices are, where the file does not say it.
-
-    Raises
-    ------
-    UserError
-        If other epochs are asked for than there are.
-    """
+def epoch_numbers(count: int, wanted: Wanted, what: str) -> tuple[int, ...]:
+    """Return the epochs of `count` matrices that the file does not number; raise a UserError unless they match."""
     if wanted.epochs and len(wanted.epochs) != count:
         raise UserError(
-            f"{what} holds {count} epoch(s), and --epochs names {len(wanted.epochs)}; expected one for each"
+            f"{what} contains {count} epoch(s), but --epochs gives {len(wanted.epochs)}; expected one number for each"
         )
-    return wanted.epochs or (tuple(range(count)) if count > 1 else (USUAL_EPOCH,))
+    return wanted.epochs or (tuple(range(count)) if count > 1 else (DEFAULT_EPOCH,))
 
 
-def places_of(known: Sequence[int], wanted: Wanted, what: str) -> list[int]:
-    """Return where in a file that numbers its epochs those are that are wanted.
+def epoch_indices(stored: Sequence[int], wanted: Wanted, what: str) -> list[int]:
+    """Return the indices of the selected epochs among the stored ones; raise a UserError if one is not stored."""
+    missing = [epoch for epoch in wanted.epochs if epoch not in stored]
+    if missing:
+        raise UserError(f"{what} has no epoch {missing[0]}; it has {', '.join(map(str, stored))}")
+    return [list(stored).index(epoch) for epoch in wanted.epochs or stored]
 
-    Raises
-    ------
-    UserError
-        If it lacks one.
-    """
-    absent = [epoch for epoch in wanted.epochs if epoch not in known]
-    if absent:
-        raise UserError(f"{what} has no epoch {absent[0]}; it has {', '.join(map(str, known))}")
-    return [list(known).index(epoch) for epoch in wanted.epochs or known]
+
+def select_groups(names: Iterable[str], wanted: Wanted, path: Path) -> list[str]:
+    """Return the selected groups in the order of the file; raise a UserError if the file lacks one."""
+    names = list(names)
+    missing = [name for name in wanted.groups if name not in names]
+    if missing:
+        raise UserError(f"{path} has no group '{missing[0]}': {nearest(missing[0], names)}")
+    return [name for name in names if not wanted.groups or name in wanted.groups]

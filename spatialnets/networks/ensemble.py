@@ -1,4 +1,4 @@
-"""Many networks of one shape as one batched module; a single network is an ensemble of one."""
+"""Ensemble: many networks of one shape as one batched module."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spatialnets.graph.repulsion import lengths
-from spatialnets.networks.checks import admit_projections, asked
+from spatialnets.graph.repulsion import euclidean_distances
+from spatialnets.networks.checks import check_projections, component_errors
 from spatialnets.networks.parametrization import constrain
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Projection, RecurrentCore
@@ -22,33 +22,33 @@ __all__ = ["Ensemble"]
 class Ensemble(nn.Module):
     """Recurrent networks with a linear readout, one per seed.
 
-    A network's initial weights come from its own seed and nothing else, and no operation mixes networks: a network
-    is the same alone as among fifty.
+    The initial weights of a network depend only on its seed, and no operation mixes networks: a network is the same
+    alone as in an ensemble of fifty.
 
     Parameters
     ----------
     core
-        Blueprint of the recurrent part.
+        Blueprint of the recurrent module.
     n_inputs, n_units, n_outputs
         Sizes of each network.
     seeds
         One seed per network.
     geometry
-        Where units live, for constraints that ask for it, and to learn positions if they are to be learned.
+        Positions and distances, for constraints that depend on them and for learned positions.
 
     Attributes
     ----------
     readout
-        Weights ``(network, unit, output)``, Glorot-uniform at first.
+        Weights ``(network, unit, output)``, initially Glorot-uniform.
     readout_bias
-        ``(network, output)``, zero at first.
+        ``(network, output)``, initially zero.
     positions
         ``(network, unit, d)`` in the geometry's unit of length, if they are learned; otherwise None.
 
     Raises
     ------
     UserError
-        If the core has no such weights, or its constraints cannot be had.
+        If the core lacks weights, or its constraints cannot be satisfied.
 
     Examples
     --------
@@ -70,9 +70,9 @@ class Ensemble(nn.Module):
         super().__init__()
         self.core, self.geometry = core, geometry
         generators = [torch_stream(seed, "initial recurrent weights") for seed in seeds]
-        with asked(f"{type(core).__name__}.build()", "check_core"):
+        with component_errors(f"{type(core).__name__}.build()", "check_core"):
             self.recurrent = core.build(n_inputs, n_units, generators)
-        admit_projections(core, self.recurrent, (len(seeds), n_inputs, n_units))
+        check_projections(core, self.recurrent, (len(seeds), n_inputs, n_units))
         limit = (6 / (n_units + n_outputs)) ** 0.5
         self.readout = nn.Parameter(
             torch.stack(
@@ -94,12 +94,12 @@ class Ensemble(nn.Module):
 
     def _constrain(self, n_units: int) -> None:
         for name, block in self.projections().items():
-            costs = self.geometry.costs_of(name) if self.geometry is not None else None
+            distances = self.geometry.projection_distances(name) if self.geometry is not None else None
             parts = self.geometry.parts if self.geometry is not None else np.empty(0, dtype=np.int64)
             projection = Projection(
                 name,
                 (block.shape[2], block.shape[3]),
-                None if costs is None else torch.tensor(costs),
+                None if distances is None else torch.tensor(distances),
                 parts if len(parts) else np.zeros(n_units, dtype=np.int64),
             )
             owner = self if name == "readout" else cast(nn.Module, self.recurrent)
@@ -108,15 +108,17 @@ class Ensemble(nn.Module):
     def states(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``.
 
-        `noise`, of the shape of the states, is added to what enters each unit.
+        `noise`, of the shape of the states, is added to the input of each unit.
         """
         return self.recurrent(inputs) if noise is None else self.recurrent(inputs, noise)
 
     def answers(self, states: Tensor, steps: Sequence[int]) -> Tensor:
         """Map states ``(network, trial, time, unit)`` to outputs ``(network, trial, step, output)`` at some steps."""
-        seen = self.core.trace(states).transpose(1, 2)  # by time, as cores work: so will be the way back
-        asked = seen[:, steps[0]] if len(steps) == 1 else seen[:, list(steps)].transpose(1, 2).flatten(1, 2)
-        outputs = torch.baddbmm(self.readout_bias[:, None], asked, self.readout)
+        seen = self.core.trace(states).transpose(
+            1, 2
+        )  # time first, the memory layout of cores, so that gradients have it too
+        selected = seen[:, steps[0]] if len(steps) == 1 else seen[:, list(steps)].transpose(1, 2).flatten(1, 2)
+        outputs = torch.baddbmm(self.readout_bias[:, None], selected, self.readout)
         return outputs.view(len(outputs), states.shape[1], len(steps), -1)
 
     def forward(self, inputs: Tensor, steps: Sequence[int]) -> Tensor:
@@ -128,32 +130,32 @@ class Ensemble(nn.Module):
         return {**self.recurrent.projections(), "readout": self.readout[:, None]}
 
     def own_parameters(self) -> dict[str, Tensor]:
-        """Return what is learned besides projections and positions, by its last name.
+        """Return all parameters other than projections and positions, by the last part of their name.
 
         Raises
         ------
         ValueError
-            If two parameters share a name, of which a run could keep but one.
+            If two parameters share a name, because a run could store only one of them.
         """
-        apart = {*self.projections(), "positions"}
-        own = [
+        excluded = {*self.projections(), "positions"}
+        others = [
             (name.rpartition(".")[2], parameter)
             for name, parameter in self.named_parameters()
             if "parametrizations." not in name
         ]
-        own = [(name, parameter) for name, parameter in own if name not in apart]
-        if len(dict(own)) < len(own):
-            names = ", ".join(sorted(name for name, _ in own))
-            raise ValueError(f"two parameters share a name, of which a run keeps one: {names}")
-        return dict(own)
+        others = [(name, parameter) for name, parameter in others if name not in excluded]
+        if len(dict(others)) < len(others):
+            names = ", ".join(sorted(name for name, _ in others))
+            raise ValueError(f"two parameters share a name, and a run can store only one of them: {names}")
+        return dict(others)
 
     def places(self) -> Tensor:
-        """Return learned positions in steps of the paper's grid, ``(network, unit, d)``, as penalties see them.
+        """Return learned positions as penalties see them, ``(network, unit, d)``, in steps of the paper's grid.
 
-        They are rescaled so that their mean distance stays what it was taken for at first: a network cannot pay less by
-        shrinking altogether.
+        They are rescaled to keep the initial mean distance, so that a network cannot lower its penalty by shrinking.
         """
         assert self.geometry is not None
         mean = self.geometry.mean_distance * self.geometry.steps_per_unit
-        between = lengths(self.positions).sum(dim=(1, 2)) / (self.positions.shape[1] * (self.positions.shape[1] - 1))
+        n_units = self.positions.shape[1]
+        between = euclidean_distances(self.positions).sum(dim=(1, 2)) / (n_units * (n_units - 1))
         return self.positions * (mean / between)[:, None, None]

@@ -1,35 +1,35 @@
-"""Whether distances are a metric: whether no detour is shorter."""
+"""Violations of the triangle inequality."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
 
-__all__ = ["shorter_detour"]
+__all__ = ["triangle_violation"]
 
-EXACT_UNITS = 1000  # all detours of as many units are compared in less than a second
-ROUNDING = 1e-6  # of the longest distance: what was stored in single precision passes
+EXACT_UNITS = 1000  # up to this number all triples are compared, in less than a second
+ROUNDING = 1e-6  # relative to the longest distance: tolerates single precision
 
 
-def shorter_detour(distances: FloatArray) -> tuple[int, int, int] | None:
-    r"""Return three units such that the first is nearer to the last by way of the second; None if there are none.
+def triangle_violation(distances: FloatArray) -> tuple[int, int, int] | None:
+    r"""Return three units that violate the triangle inequality, or None: a detour via the second is shorter.
 
-    That :math:`D_{ij} \le D_{im} + D_{mj}` for all :math:`i, j, m` says that rows :math:`i` and :math:`m` of :math:`D`
-    nowhere differ by more than :math:`D_{im}`, so that largest differences between rows are all that it takes. Up to
-    1,000 units this is exact; of more, ways are compared from some units, drawn at random, to all by way of some.
+    :math:`D_{ij} \le D_{im} + D_{mj}` holds for all :math:`j` if rows :math:`i` and :math:`m` of :math:`D` differ by at
+    most :math:`D_{im}`, so it suffices to compare the largest differences between rows. This is exact for up to 1,000
+    units; for more, a random subset of rows is compared.
 
     Parameters
     ----------
     distances
-        ``(unit, unit)``, finite, symmetric and zero on the diagonal. What is shorter by less than a millionth of the
-        longest distance is taken for rounding.
+        ``(unit, unit)``, finite, symmetric and zero on the diagonal. Violations below a millionth of the longest
+        distance are attributed to rounding.
 
     Examples
     --------
     >>> line = np.abs(np.subtract.outer(np.arange(3.0), np.arange(3.0)))
-    >>> shorter_detour(line) is None, shorter_detour(line**2)
+    >>> triangle_violation(line) is None, triangle_violation(line**2)
     (True, (0, 1, 2))
     """
     count = len(distances)
@@ -39,10 +39,10 @@ def shorter_detour(distances: FloatArray) -> tuple[int, int, int] | None:
         rows = np.sort(np.random.default_rng(0).choice(count, few, replace=False))
     if len(rows) < 2:
         return None
-    beyond = squareform(pdist(distances[rows], "chebyshev")) - distances[np.ix_(rows, rows)]
-    if beyond.max() <= ROUNDING * distances.max():
+    excess = squareform(pdist(distances[rows], "chebyshev")) - distances[np.ix_(rows, rows)]
+    if excess.max() <= ROUNDING * distances.max():
         return None
-    start, middle = (int(rows[place]) for place in np.unravel_index(beyond.argmax(), beyond.shape))
+    start, middle = (int(rows[index]) for index in np.unravel_index(excess.argmax(), excess.shape))
     stop = int(np.abs(distances[start] - distances[middle]).argmax())
     if distances[start, stop] < distances[middle, stop]:
         start, middle = middle, start

@@ -1,4 +1,4 @@
-"""Constraints on the parameters of a module, as torch parametrizations."""
+"""Constraints on the parameters of a module, as PyTorch parametrizations."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spatialnets.protocols import Constraint, Projection
 
 __all__ = ["constrain"]
 
-ROUNDING = 1e-4  # of float32, through a singular value decomposition
+ROUNDING = 1e-4  # relative tolerance: float32, through a singular value decomposition
 
 
 class _Parametrization(nn.Module):
-    """Constraints on one projection, in the words of `torch.nn.utils.parametrize`."""
+    """Constraints on one projection, as `torch.nn.utils.parametrize` requires them."""
 
     def __init__(self, constraints: Sequence[Constraint], projection: Projection, has_gates: bool) -> None:
         super().__init__()
@@ -34,64 +34,67 @@ class _Parametrization(nn.Module):
         free: tuple[Tensor, ...] = (weights if self.has_gates else weights[:, None],)
         for constraint in reversed(self.constraints):
             if len(free) > 1:
-                raise UserError(f"{_names(self.constraints)}: the one that is learned by factors must come first")
+                raise UserError(f"{_names(self.constraints)}: a constraint that is learned as factors must come first")
             free = constraint.free(free[0], self.projection)
         return free if len(free) > 1 else free[0]
 
 
 def constrain(module: nn.Module, constraints: Sequence[Constraint], projection: Projection) -> None:
-    """Put constraints on a projection of a module, and begin with weights that keep them.
+    """Apply constraints to a projection of a module, and make its initial weights satisfy them.
 
-    From then on the module's parameter of that name is computed from free parameters, which are what is learned.
+    The optimizer then learns free parameters, from which the parameter is computed.
 
     Parameters
     ----------
     module
-        A module with the projection as a parameter of its own, ``(network, [gate,] pre, post)``.
+        A module that has the projection as a parameter, ``(network, [gate,] pre, post)``.
     constraints
-        In order; those that do not ask for this projection are left out.
+        Applied in order; those that do not apply to this projection are skipped.
     projection
-        Which one.
+        The block of weights.
 
     Raises
     ------
     UserError
-        If the module has no such parameter, a constraint cannot be had, or a later one undoes an earlier one.
+        If the module has no such parameter, a constraint cannot be satisfied, or a later one violates an earlier one.
     """
-    wanted = [constraint for constraint in constraints if projection.name in constraint.projections]
-    if not wanted:
+    applicable = [constraint for constraint in constraints if projection.name in constraint.projections]
+    if not applicable:
         return
     parameter = dict(module.named_parameters(recurse=False)).get(projection.name)
     if parameter is None:
         raise UserError(
-            f"{type(module).__name__} has no parameter '{projection.name}' to put {_names(wanted)} on; "
-            "constraints are for cores whose projections are their parameters"
+            f"{type(module).__name__} has no parameter '{projection.name}' to which {_names(applicable)} could apply; "
+            "constraints need a core whose projections are parameters"
         )
     has_gates = parameter.ndim == 4
     with torch.no_grad():
         weights = parameter if has_gates else parameter[:, None]
         try:
-            for constraint in wanted:
+            for constraint in applicable:
                 weights = constraint.initial(weights, projection)
         except ValueError as error:
             raise UserError(f"{_names([constraint])}: {error}") from error
         parameter.copy_(weights if has_gates else weights[:, 0])
-    parametrization = _Parametrization(wanted, projection, has_gates)
+    parametrization = _Parametrization(applicable, projection, has_gates)
     parametrize.register_parametrization(module, projection.name, parametrization)
     with torch.no_grad():
-        begun = cast(Tensor, getattr(module, projection.name))
-        # what weights to begin with happen to keep, those that are learned may not
-        drawn = torch.randn(begun.shape, generator=torch.Generator().manual_seed(0)).to(begun)
+        initial = cast(Tensor, getattr(module, projection.name))
+        # random weights are checked too: initial ones may satisfy by chance what learned ones will not
+        drawn = torch.randn(initial.shape, generator=torch.Generator().manual_seed(0)).to(initial)
         free = parametrization.right_inverse(drawn)
-        for made in (begun, parametrization(*(free if isinstance(free, tuple) else (free,)))):
-            _check_kept(wanted, made if has_gates else made[:, None], projection)
+        for weights in (initial, parametrization(*(free if isinstance(free, tuple) else (free,)))):
+            _check_compatible(applicable, weights if has_gates else weights[:, None], projection)
 
 
-def _check_kept(constraints: Sequence[Constraint], weights: Tensor, projection: Projection) -> None:
+def _check_compatible(constraints: Sequence[Constraint], weights: Tensor, projection: Projection) -> None:
     for constraint in constraints:
         again = constraint.constrained(constraint.free(weights, projection), projection)
         if not torch.allclose(again, weights, rtol=ROUNDING, atol=ROUNDING * float(weights.abs().max())):
-            raise UserError(f"{_names(constraints)} cannot be had together: a later one undoes {_names([constraint])}")
+            raise UserError(
+                f"{_names(constraints)} cannot be combined: a later one violates {_names([constraint])}; change "
+                "their order or leave one out"
+            )
 
 
 def _names(constraints: Sequence[Constraint]) -> str:

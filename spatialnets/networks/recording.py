@@ -1,4 +1,4 @@
-"""Recording: what the units of trained networks do while they work on trials."""
+"""Recording: the states of trained networks during trials."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from spatialnets.aliases import FloatArray
 from spatialnets.networks.ensemble import Ensemble
-from spatialnets.protocols import FloatArray, RecurrentCore, Task, Trials
+from spatialnets.protocols import RecurrentCore, Task, Trials
 from spatialnets.rng import numpy_stream, torch_stream
+from spatialnets.validation import require_at_least, require_not_negative
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,7 +31,7 @@ class Recording:
     Parameters
     ----------
     states
-        ``(network, trial, time, unit)``, float32, after the nonlinearity; NaN for a network that diverged.
+        ``(network, trial, time, unit)``, float32, after the nonlinearity; NaN for networks that diverged.
     trials
         The trials of each network.
     """
@@ -44,38 +46,39 @@ def rebuild(shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task) -> E
     Parameters
     ----------
     shard
-        Networks as `spatialnets.runs.run.Run` stores them: everything that was learned, by name.
+        A shard as loaded from a run (see `spatialnets.runs.run.Run`).
     epoch
-        Which epoch; 0 is before training.
+        The epoch; 0 is before training.
     core, task
-        What the networks were made from; fields that differ per network hold one value for each of the shard's.
+        The networks' components; fields that differ between networks hold one value for each network of the shard.
 
     Returns
     -------
     Ensemble
-        Float32, on the CPU. A network that diverged has weights that are not finite.
+        Float32, on the CPU. The weights of networks that diverged are NaN.
 
     Raises
     ------
     ValueError
-        If the shard does not hold every block of such a network in its shape, or if what it holds does not determine
-        the network.
+        If the shard lacks a block of weights, or has one of another shape.
     """
     seeds = [int(seed) for seed in shard["seed"].to_numpy()]
     stored = shard.sel(epoch=epoch)
-    # weights are stored as they must be, so that nothing needs to constrain them
-    free = dataclasses.replace(core, constraints=())
-    ensemble = Ensemble(free, task.n_inputs, stored.sizes["pre"], task.n_outputs, seeds).float()
+    # stored weights satisfy the constraints already
+    unconstrained = dataclasses.replace(core, constraints=())
+    ensemble = Ensemble(unconstrained, task.n_inputs, stored.sizes["pre"], task.n_outputs, seeds).float()
     projections = ensemble.projections()
 
     def block(name: str, like: Tensor) -> Tensor:
         if name not in stored:
-            raise ValueError(f"the shard holds no {name}, which {core!r} needs; it holds {', '.join(map(str, stored))}")
+            raise ValueError(f"the shard has no {name}, which {core!r} needs; it has {', '.join(map(str, stored))}")
         values = torch.from_numpy(np.ascontiguousarray(stored[name].to_numpy(), dtype=np.float32))
         if values.ndim == like.ndim - 1 and name.startswith("weights"):
-            values = values[:, None]  # of one gate
+            values = values[:, None]  # the only gate
         if values.shape != like.shape:
-            raise ValueError(f"{name} is {tuple(values.shape)} in the shard, but {tuple(like.shape)} in {core!r}")
+            raise ValueError(
+                f"{name} has shape {tuple(values.shape)} in the shard, but {tuple(like.shape)} in {core!r}"
+            )
         return values
 
     with torch.no_grad():
@@ -87,31 +90,30 @@ def rebuild(shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task) -> E
         }
         for name, values in kept.items():
             projections[name].copy_(values)
-        for (
-            name,
-            values,
-        ) in ensemble.projections().items():  # a projection that is no view of a parameter stays as it was
+        for name, values in ensemble.projections().items():  # unchanged if it is not a view of a parameter
             if not torch.equal(values.nan_to_num(nan=0.0), kept[name].nan_to_num(nan=0.0)):
-                raise ValueError(f"the projection {name} of {core!r} is computed, so that weights cannot be put back")
+                raise ValueError(
+                    f"the projection {name} of {core!r} is not a view of its parameters, so weights cannot be restored"
+                )
     return ensemble.eval()
 
 
 def record(
     shard: xr.Dataset, epoch: int, core: RecurrentCore, task: Task, trials: int = 640, input_noise: float = 0.0
 ) -> Recording:
-    """Let the networks of a shard work on new trials, and return the states of their units.
+    """Run the networks of a shard on new trials and return the states of their units.
 
-    Trials and noise come from streams of the network's own seed, so that a recording is the same alone and in company.
-    Where there is no noise, trials that are equal are computed once.
+    Trials and noise are drawn from streams of the network's seed, so a recording does not depend on the other networks.
+    Without noise, equal trials are computed once.
 
     Parameters
     ----------
     shard, epoch, core, task
         As in `rebuild`.
     trials
-        How many trials of each network.
+        Number of trials of each network.
     input_noise
-        Standard deviation of the Gaussian noise on every input; in the paper's code there was none outside training.
+        Standard deviation of the Gaussian noise on every input; the paper's code uses none outside training.
 
     Returns
     -------
@@ -121,7 +123,7 @@ def record(
     Raises
     ------
     ValueError
-        As `rebuild`, or if there is less than one trial, or noise below zero.
+        As `rebuild`; or if `trials` is less than 1, or the noise negative.
 
     Examples
     --------
@@ -130,10 +132,8 @@ def record(
     >>> parts = run.parts("sernn", 3)  # doctest: +SKIP
     >>> recording = record(run["sernn"].sel(network=[3]), 9, parts.core, parts.task)  # doctest: +SKIP
     """
-    if trials < 1:
-        raise ValueError(f"trials must be 1 or more, not {trials}")
-    if not (np.isfinite(input_noise) and input_noise >= 0):
-        raise ValueError(f"input_noise must be finite and not negative, not {input_noise}")
+    require_at_least("trials", trials, 1)
+    require_not_negative("input_noise", input_noise)
     ensemble = rebuild(shard, epoch, core, task)
     seeds = [int(seed) for seed in shard["seed"].to_numpy()]
     drawn = tuple(task.trials(trials, numpy_stream(seed, "recording trials")) for seed in seeds)
@@ -143,44 +143,44 @@ def record(
             noise = [torch.randn(inputs.shape[1:], generator=torch_stream(seed, "recording noise")) for seed in seeds]
             states = ensemble.recurrent(inputs + input_noise * torch.stack(noise)).numpy()
         else:
-            shown, place = _distinct(inputs.numpy())
-            states = ensemble.recurrent(torch.from_numpy(shown)).numpy()
-            states = np.stack([own[which] for own, which in zip(states, place, strict=True)])
+            distinct, rows = _distinct(inputs.numpy())
+            states = ensemble.recurrent(torch.from_numpy(distinct)).numpy()
+            states = np.stack([each[row] for each, row in zip(states, rows, strict=True)])
     states[~_finite(ensemble)] = np.nan
     return Recording(states, drawn)
 
 
 def _finite(ensemble: Ensemble) -> NDArray[np.bool_]:
-    """Tell which networks have nothing but finite weights, ``(network,)``."""
+    """Return which networks have only finite weights, ``(network,)``."""
     sums = [torch.isfinite(parameter.detach()).flatten(1).all(dim=1) for parameter in ensemble.parameters()]
     return np.asarray(torch.stack(sums).all(dim=0).numpy())
 
 
 def _distinct(inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the distinct inputs ``(network, row, time, input)`` and the row of each trial ``(network, trial)``.
+    """Return the distinct inputs ``(network, row, time, input)`` and the row of each trial, ``(network, trial)``.
 
-    Networks with fewer distinct trials than others are filled up with copies of their first.
+    Networks with fewer distinct trials than others are padded with copies of their last.
     """
     n_networks, n_trials = inputs.shape[:2]
     rows = np.ascontiguousarray(inputs).reshape(n_networks, n_trials, -1)
-    found = [
-        np.unique(own.view(np.dtype((np.void, own[0].nbytes))).ravel(), return_index=True, return_inverse=True)
-        for own in rows
+    unique = [
+        np.unique(each.view(np.dtype((np.void, each[0].nbytes))).ravel(), return_index=True, return_inverse=True)
+        for each in rows
     ]
-    longest = max(len(first) for _, first, _ in found)
-    first = np.stack([np.pad(first, (0, longest - len(first)), mode="edge") for _, first, _ in found])
-    return inputs[np.arange(n_networks)[:, None], first], np.stack([place.ravel() for _, _, place in found])
+    most = max(len(first) for _, first, _ in unique)
+    first = np.stack([np.pad(first, (0, most - len(first)), mode="edge") for _, first, _ in unique])
+    return inputs[np.arange(n_networks)[:, None], first], np.stack([row.ravel() for _, _, row in unique])
 
 
 def windows(states: ArrayLike, steps: int = 5) -> FloatArray:
-    """Return the mean state in windows of a few steps each.
+    """Return the mean state in successive windows of time.
 
     Parameters
     ----------
     states
         ``(…, time, unit)``.
     steps
-        Length of a window; the last one is shorter if the trial is no multiple of it.
+        Time steps per window; the last window is shorter if the trial length is not a multiple.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def windows(states: ArrayLike, steps: int = 5) -> FloatArray:
     Raises
     ------
     ValueError
-        If `steps` is less than 1, or there is no dimension for time.
+        If `steps` is less than 1, or the time dimension is missing or empty.
 
     Examples
     --------
@@ -198,8 +198,7 @@ def windows(states: ArrayLike, steps: int = 5) -> FloatArray:
     [[2.0], [6.0]]
     """
     values = np.asarray(states)
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, not {steps}")
+    require_at_least("steps", steps, 1)
     if values.ndim < 2 or not values.shape[-2]:
         raise ValueError(f"expected states (…, time, unit), got {values.shape}")
     starts = range(0, values.shape[-2], steps)
@@ -207,7 +206,9 @@ def windows(states: ArrayLike, steps: int = 5) -> FloatArray:
 
 
 def codes_of(trials: Trials) -> Mapping[str, NDArray[np.float32]]:
-    """Return what a unit may represent, by name, each ``(trial, column)``: codes, or else the conditions one-hot.
+    """Return the variables that a unit may encode, by name, each ``(trial, column)``.
+
+    These are the codes of the trials or, if there are none, their conditions, one-hot encoded.
 
     Examples
     --------

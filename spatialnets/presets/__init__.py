@@ -1,1 +1,1 @@
-"""Experiments that come with the toolkit, as YAML."""
+"""The experiments of the toolkit, as YAML files."""

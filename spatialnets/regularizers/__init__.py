@@ -1,4 +1,4 @@
-"""What a connection costs."""
+"""Regularizers: what a network pays for connections, activity or positions."""
 
 from spatialnets.protocols import Product, Sum
 from spatialnets.regularizers.activity import Activity

@@ -1,4 +1,4 @@
-"""A price on activity."""
+"""A penalty on activity."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["Activity"]
 
 @dataclass(frozen=True)
 class Activity(PricedRegularizer):
-    r"""Active units cost more, whatever they are connected to: :math:`\gamma \langle |h| \rangle`.
+    r"""Penalty on activity, the mean magnitude of unit states: :math:`\gamma \langle |h| \rangle`.
 
-    The mean magnitude of states over trials, time and units.
+    The mean is over trials, time and units; connections play no role.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
 
     Raises
     ------
     ValueError
-        If another projection than the recurrent one is given: states belong to none.
+        If `projection` is given: states belong to units, not to a projection.
 
     References
     ----------
-    That activity is what costs a brain most energy: Attwell & Laughlin (2001), doi:10.1097/00004647-200110000-00001.
+    Attwell & Laughlin (2001), doi:10.1097/00004647-200110000-00001: activity is the largest energy cost of the brain.
 
     Examples
     --------
@@ -48,7 +48,7 @@ class Activity(PricedRegularizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.projection != "recurrent":
-            raise ValueError(f"states belong to no projection, so leave projection out (got {self.projection!r})")
+            raise ValueError(f"states do not belong to a projection: leave out projection={self.projection}")
 
     def cost(self, snapshot: Snapshot) -> Tensor:
         if snapshot.states is None:

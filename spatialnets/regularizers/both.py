@@ -1,4 +1,4 @@
-"""The paper's price: length times communicability."""
+"""The penalty of the seRNN paper: distance times communicability."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from spatialnets.protocols import Snapshot, WiringRegularizer
-from spatialnets.regularizers.communicability import Communicability, error_of_mean
+from spatialnets.regularizers.communicability import Communicability, standard_error_of_mean
 from spatialnets.regularizers.distance import Distance
 
 if TYPE_CHECKING:
@@ -17,21 +17,22 @@ __all__ = ["Both"]
 
 @dataclass(frozen=True)
 class Both(WiringRegularizer):
-    r"""The seRNN penalty: :math:`\gamma \sum_{ij} |w_{ij}| D_{ij}^p C_{ij}^f`.
+    r"""The seRNN penalty on distance and communicability: :math:`\gamma \sum_{ij} |w_{ij}| D_{ij}^p C_{ij}^f`.
 
-    The same as ``Distance(…) * Communicability(…)``. A sum, not a mean; self-connections (:math:`D = C = 0`) are not
-    priced, but take part in :math:`C` through the out-strengths.
+    Equal to ``Distance(…) * Communicability(…)``. It is a sum over connections, not a mean. Distances :math:`D` are in
+    steps of the paper's grid (see `Geometry.rescale`). Self-connections cost nothing (:math:`D = C = 0`), but
+    contribute to :math:`C` through the out-strengths.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     power
-        The exponent :math:`p` of distance, positive.
+        Exponent :math:`p` of distance, positive.
     factor
-        The exponent :math:`f` of communicability, positive.
+        Exponent :math:`f` of communicability, positive.
     detach
-        Whether no gradient flows through communicability; see `Communicability`.
+        Whether to stop the gradient through communicability; see `Communicability`.
     method, probes
         Whether penalty and gradient are exact or estimated, and from how many probes; see `Communicability`.
 
@@ -58,7 +59,7 @@ class Both(WiringRegularizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._distance, self._communicability  # noqa: B018  they check power, factor, method and probes
+        self._distance, self._communicability  # noqa: B018  validates power, factor, method and probes
 
     @property
     def _distance(self) -> Distance:
@@ -83,7 +84,7 @@ class Both(WiringRegularizer):
     def standard_error(self, snapshot: Snapshot) -> Tensor:
         if self.method == "exact" or snapshot.probes is None:
             return super().standard_error(snapshot)
-        return self.strengths(snapshot) * error_of_mean(self._estimates(snapshot))
+        return self.strengths(snapshot) * standard_error_of_mean(self._estimates(snapshot))
 
     def _estimates(self, snapshot: Snapshot) -> Tensor:
         lengths = self._distance.price(snapshot.weights, snapshot.distances_by_gate())

@@ -1,13 +1,13 @@
-"""A price on redundant routes."""
+"""A penalty on redundant paths."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from spatialnets.graph.communicability import communicability
 from spatialnets.protocols import Snapshot, WiringRegularizer
+from spatialnets.validation import require_at_least, require_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,32 +17,33 @@ __all__ = ["Communicability"]
 
 @dataclass(frozen=True)
 class Communicability(WiringRegularizer):
-    r"""Connections between units that can already communicate cost more: :math:`\gamma \sum_{ij} |w_{ij}| C_{ij}^f`.
+    r"""Penalty on connections between units that communicate well anyway: :math:`\gamma \sum_{ij} |w_{ij}| C_{ij}^f`.
 
-    :math:`C` is `spatialnets.graph.communicability.communicability` of the weights themselves, so the gradient flows
-    through it. It is a quantity of one network: only a projection of units onto themselves has one.
+    :math:`C` is `spatialnets.graph.communicability.communicability` of the weights themselves, so gradients flow
+    through it. It is defined for one set of units only, so the projection must connect units to themselves.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     factor
-        The exponent :math:`f`, positive (``comms_factor`` in the paper's code).
+        Exponent :math:`f`, positive (``comms_factor`` in the paper's code).
     detach
-        Whether prices are taken as given while learning, so that no gradient flows through :math:`C`: the authors'
-        rate networks learn through it, their later spiking ones do not.
+        Whether :math:`C` is treated as constant in the gradient. The authors' rate networks learn through it, their
+        later spiking networks do not.
     method
-        ``"exact"``, whose time grows with the cube of the number of units, or ``"stochastic"``, with its square: while
-        learning, penalty and gradient are unbiased estimates from random signs, drawn anew for every update (see
-        `spatialnets.graph.stochastic_communicability`). Where no random numbers are given, the exact price is paid.
+        ``"exact"``, which takes time proportional to the cube of the number of units, or ``"stochastic"``, to its
+        square: in training, penalty and gradient are unbiased estimates from random signs, drawn again for every update
+        (see `spatialnets.graph.stochastic_communicability`). For snapshots without random generators, the penalty is
+        exact.
     probes
-        How many vectors of random signs, 2 or more; the variance falls as one over their number.
+        Number of random sign vectors, 2 or more, from which a standard error is estimated; the variance is inversely
+        proportional to it.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or the stochastic method is asked for what it cannot do: another `factor` than 1,
-        and `detach`.
+        If a number is out of range, or the stochastic method is combined with `detach` or a `factor` other than 1.
 
     References
     ----------
@@ -66,21 +67,16 @@ class Communicability(WiringRegularizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.factor) and self.factor > 0):
-            raise ValueError(f"factor must be finite and positive, not {self.factor}")
+        require_positive("factor", self.factor)
+        require_at_least("probes", self.probes, 2)
         if self.method not in ("exact", "stochastic"):
             raise ValueError(f"method must be exact or stochastic, not {self.method!r}")
-        if self.probes < 2:
-            raise ValueError(f"probes must be 2 or more, not {self.probes}: a single one does not tell its error")
         if self.method == "stochastic" and self.factor != 1:
-            raise ValueError(
-                f"method=stochastic estimates a sum in which communicability stands as it is, and not to the power of "
-                f"factor={self.factor:g}: write factor=1 or method=exact"
-            )
+            raise ValueError(f"method=stochastic needs factor=1, not {self.factor:g}: write factor=1 or method=exact")
         if self.method == "stochastic" and self.detach:
             raise ValueError(
-                "method=stochastic never has the price of a single connection, which detach takes as given: write "
-                "detach=false or method=exact"
+                "method=stochastic cannot be combined with detach, because it does not compute the cost of each "
+                "connection: write detach=false or method=exact"
             )
 
     @property
@@ -88,11 +84,11 @@ class Communicability(WiringRegularizer):
         return self.method == "stochastic"
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
-        price = communicability(weights.detach() if self.detach else weights)
+        values = communicability(weights.detach() if self.detach else weights)
         if self.factor == 1:
-            return price
-        reachable = price > 0  # the slope of x^f at 0 is infinite for f < 1
-        return (price.where(reachable, 1) ** self.factor).where(reachable, 0)
+            return values
+        connected = values > 0  # the slope of x^f at 0 is infinite for f < 1
+        return (values.where(connected, 1) ** self.factor).where(connected, 0)
 
     def cost(self, snapshot: Snapshot) -> Tensor:
         if self.method == "exact" or snapshot.probes is None:
@@ -102,38 +98,38 @@ class Communicability(WiringRegularizer):
     def standard_error(self, snapshot: Snapshot) -> Tensor:
         if self.method == "exact" or snapshot.probes is None:
             return super().standard_error(snapshot)
-        return self.strengths(snapshot) * error_of_mean(self.estimates(snapshot, None))
+        return self.strengths(snapshot) * standard_error_of_mean(self.estimates(snapshot, None))
 
     def estimates(self, snapshot: Snapshot, distances: Tensor | None) -> Tensor:
-        """Return what each probe makes of the cost, ``(network, probe)``; each network draws from its own generator.
+        """Return one estimate of the cost per probe, ``(network, probe)``; each network uses its own generator.
 
         Parameters
         ----------
         snapshot
-            Weights, and where to draw from.
+            Weights and random generators.
         distances
-            By what magnitudes are multiplied: ``(pre, post)`` or ``(network, 1, pre, post)``; None for 1.
+            Factor by which magnitudes are multiplied, ``(pre, post)`` or ``(network, 1, pre, post)``; None for 1.
         """
         import torch
 
-        from spatialnets.graph.stochastic_communicability import estimated_price
+        from spatialnets.graph.stochastic_communicability import estimate_communicability_cost
 
         weights = snapshot.weights
         count, gates, n_units, post = weights.shape
         if n_units != post:
-            raise ValueError(f"communicability needs weights among one set of units (pre = post), not {n_units, post}")
+            raise ValueError(f"communicability needs weights within one set of units (pre = post), not {n_units, post}")
         if snapshot.probes is None or len(snapshot.probes) != count:
-            given = "no" if snapshot.probes is None else len(snapshot.probes)
-            raise ValueError(f"a stochastic penalty needs one generator for each of {count} networks, not {given}")
+            number = "none" if snapshot.probes is None else len(snapshot.probes)
+            raise ValueError(f"a stochastic penalty needs one generator for each of {count} networks, not {number}")
         shape = (gates, n_units, self.probes)
-        signs = torch.stack([torch.randint(0, 2, shape, generator=own) for own in snapshot.probes])
+        signs = torch.stack([torch.randint(0, 2, shape, generator=generator) for generator in snapshot.probes])
         signs = (2 * signs - 1).to(weights)
         if distances is not None and distances.ndim == 4:
             distances = distances.expand(-1, gates, -1, -1).flatten(0, 1)
-        found = estimated_price(weights.flatten(0, 1), distances, signs.flatten(0, 1))
-        return found.view(count, gates, self.probes).sum(dim=1)
+        estimates = estimate_communicability_cost(weights.flatten(0, 1), distances, signs.flatten(0, 1))
+        return estimates.view(count, gates, self.probes).sum(dim=1)
 
 
-def error_of_mean(estimates: Tensor) -> Tensor:
-    """Return the standard error of the mean of independent estimates, ``(network, probe)`` to ``(network,)``."""
+def standard_error_of_mean(estimates: Tensor) -> Tensor:
+    """Return the standard error of the mean of independent estimates, from ``(network, probe)`` to ``(network,)``."""
     return estimates.std(dim=1) / estimates.shape[1] ** 0.5

@@ -1,12 +1,12 @@
-"""A price on length."""
+"""A penalty on connection length."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import WiringRegularizer
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,16 +16,17 @@ __all__ = ["Distance"]
 
 @dataclass(frozen=True)
 class Distance(WiringRegularizer):
-    r"""Long connections cost more: :math:`\gamma \sum_{ij} |w_{ij}| D_{ij}^p`.
+    r"""Penalty on connection length: :math:`\gamma \sum_{ij} |w_{ij}| D_{ij}^p`.
 
-    Connections of a unit to itself have length zero and are free.
+    Distances :math:`D` are in steps of the paper's grid (see `Geometry.rescale`). Self-connections have length zero and
+    cost nothing.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     power
-        :math:`p`, positive.
+        Exponent :math:`p`, positive.
 
     References
     ----------
@@ -46,8 +47,7 @@ class Distance(WiringRegularizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.power) and self.power > 0):
-            raise ValueError(f"power must be finite and positive, not {self.power}")
+        require_positive("power", self.power)
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
         if distances is None:

@@ -1,4 +1,4 @@
-"""The penalty of networks that were trained elsewhere."""
+"""A placeholder for the penalty of networks that were trained elsewhere."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spatialnets.aliases import PerNetwork
 from spatialnets.errors import UserError
-from spatialnets.protocols import PerNetwork, Regularizer, WiringRegularizer
+from spatialnets.protocols import Regularizer, WiringRegularizer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,12 +19,12 @@ __all__ = ["Imported"]
 
 @dataclass(frozen=True)
 class Imported(WiringRegularizer):
-    """What networks that were trained elsewhere paid for their connections: not known here.
+    """The unknown penalty of networks that were trained elsewhere.
 
     Parameters
     ----------
     strength
-        Of the penalty, one number or one per network; NaN where it is not known.
+        Regularization strength, one number or one per network; NaN if unknown.
 
     Examples
     --------
@@ -39,14 +40,14 @@ class Imported(WiringRegularizer):
             object.__setattr__(self, "strength", tuple(float(value) for value in self.strength))
         for value in self.strength if isinstance(self.strength, tuple) else (self.strength,):
             if value < 0 or math.isinf(value):
-                raise ValueError(f"strength must be finite and not negative, or NaN where it is not known, not {value}")
+                raise ValueError(f"strength must be finite and not negative, or NaN if unknown, not {value}")
 
     def price(self, weights: Tensor, distances: Tensor | None) -> Tensor:
-        """Refuse.
+        """Raise an error, because the cost of connections is unknown.
 
         Raises
         ------
         UserError
             Always.
         """
-        raise UserError("these networks were trained elsewhere; what they paid for connections is not known here")
+        raise UserError("the penalty of these networks is unknown because they were trained elsewhere")

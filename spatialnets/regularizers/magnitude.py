@@ -1,4 +1,4 @@
-"""Prices on magnitude alone, blind to space."""
+"""Penalties on the magnitude of weights, whatever their length."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["L1", "L2"]
 
 @dataclass(frozen=True)
 class L1(WiringRegularizer):
-    r"""Every connection costs the same, wherever it leads: :math:`\gamma \sum_{ij} |w_{ij}|`.
+    r"""L1 penalty, the same cost for every connection: :math:`\gamma \sum_{ij} |w_{ij}|`.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
 
     References
     ----------
@@ -42,12 +42,12 @@ class L1(WiringRegularizer):
 
 @dataclass(frozen=True)
 class L2(WiringRegularizer):
-    r"""Strong connections cost more than proportionally: :math:`\gamma \sum_{ij} w_{ij}^2`.
+    r"""L2 penalty, on squared weights: :math:`\gamma \sum_{ij} w_{ij}^2`.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
 
     Examples
     --------

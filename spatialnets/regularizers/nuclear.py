@@ -1,4 +1,4 @@
-"""A price on rank."""
+"""A penalty on the rank of weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ __all__ = ["Nuclear"]
 
 @dataclass(frozen=True)
 class Nuclear(PricedRegularizer):
-    r"""Weights of many independent directions cost more: the nuclear norm, :math:`\gamma \sum_k \sigma_k(W)`.
+    r"""Penalty on rank through the nuclear norm, the sum of singular values: :math:`\gamma \sum_k \sigma_k(W)`.
 
-    :math:`\sigma_k` are the singular values of the weights, with their signs; those of each gate are added. It presses
-    small singular values to zero, as L1 does with small weights. Those that are zero, but for rounding, have no
-    gradient.
+    :math:`\sigma_k` are the singular values of the signed weights, summed over gates. Small singular values are driven
+    to zero, as small weights are by L1. Singular values that are zero up to rounding have no gradient.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
 
     References
     ----------
@@ -45,5 +44,5 @@ class Nuclear(PricedRegularizer):
 
         values = torch.linalg.svdvals(snapshot.weights)
         rounding = torch.finfo(values.dtype).eps * max(snapshot.weights.shape[2:])
-        there = values.detach() > rounding * values.detach().amax(dim=-1, keepdim=True)
-        return values.where(there, 0).sum(dim=(1, 2))
+        nonzero = values.detach() > rounding * values.detach().amax(dim=-1, keepdim=True)
+        return values.where(nonzero, 0).sum(dim=(1, 2))

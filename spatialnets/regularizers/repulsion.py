@@ -1,13 +1,13 @@
-"""A price on units that come close to each other."""
+"""A penalty on units that are close to each other."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spatialnets.graph.repulsion import lengths, repulsion
+from spatialnets.graph.repulsion import euclidean_distances, repulsion
 from spatialnets.protocols import PricedRegularizer, Snapshot
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,22 +17,23 @@ __all__ = ["Repulsion"]
 
 @dataclass(frozen=True)
 class Repulsion(PricedRegularizer):
-    r"""Units that are close to each other cost more: :math:`\gamma` times the mean of :math:`D_{ij}^{-p}` over pairs.
+    r"""Penalty on units that are close to each other: :math:`\gamma` times the mean of :math:`D_{ij}^{-p}` over pairs.
 
-    For geometries whose positions are learned, beside or in place of the `repulsion` that they have themselves: here it
-    may follow a schedule, differ between networks, and have another exponent.
+    For geometries with learned positions, in addition to their own field `repulsion` or instead of it: here the
+    strength can follow a schedule and differ between networks, and the exponent can be chosen. Distances :math:`D` are
+    in steps of the paper's grid (see `Geometry.rescale`).
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     power
-        :math:`p`, positive.
+        Exponent :math:`p`, positive.
 
     Raises
     ------
     ValueError
-        If `power` is not positive, or another projection than the recurrent one is given.
+        If `power` is not positive, or `projection` is given: positions belong to units, not to a projection.
 
     Examples
     --------
@@ -47,12 +48,11 @@ class Repulsion(PricedRegularizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.power) and self.power > 0):
-            raise ValueError(f"power must be finite and positive, not {self.power}")
+        require_positive("power", self.power)
         if self.projection != "recurrent":
-            raise ValueError(f"positions belong to no projection, so leave projection out (got {self.projection!r})")
+            raise ValueError(f"positions do not belong to a projection: leave out projection={self.projection}")
 
     def cost(self, snapshot: Snapshot) -> Tensor:
         if snapshot.positions is None:
-            raise ValueError("repulsion is for positions that are learned: write geometry: {kind: learnable, start: …}")
-        return repulsion(lengths(snapshot.positions), self.power)
+            raise ValueError("repulsion needs learned positions: write geometry: {kind: learnable, start: …}")
+        return repulsion(euclidean_distances(snapshot.positions), self.power)

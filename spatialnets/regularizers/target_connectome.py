@@ -1,4 +1,4 @@
-"""A price on being unlike a given connectome."""
+"""A penalty on the deviation from a given connectome."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.aliases import FloatArray
 from spatialnets.files.matrix import Source, as_source, matrix_of
-from spatialnets.protocols import FloatArray, PricedRegularizer, Snapshot
+from spatialnets.protocols import PricedRegularizer, Snapshot
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,31 +20,32 @@ __all__ = ["TargetConnectome"]
 
 @dataclass(frozen=True)
 class TargetConnectome(PricedRegularizer):
-    r"""Weights cost the more, the less their pattern is that of a given connectome.
+    r"""Penalty on the deviation of weights from a given connectome.
 
-    With magnitudes :math:`|W|` and target :math:`T`, both scaled to length 1,
+    With weight magnitudes :math:`|W|` and target :math:`T`, both normalized to length 1, the penalty is
 
     .. math:: \gamma \; \sum_{ij} \left( \frac{|w_{ij}|}{\lVert W \rVert} - \frac{t_{ij}}{\lVert T \rVert} \right)^2,
 
-    which is 0 where weights are the target times any number, 2 where they share no connection, and 1 where there are
-    none. Without normalising it is :math:`\gamma \sum_{ij} (|w_{ij}| - t_{ij})^2`. Those of several gates are added.
+    which is 0 if weights are proportional to the target, :math:`2 \gamma` if they share no connection, and
+    :math:`\gamma` if all weights are zero. Without normalization it is :math:`\gamma \sum_{ij} (|w_{ij}| - t_{ij})^2`.
+    Gates are summed.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     source
-        The target ``(pre, post)``: a file (``.csv``, ``.tsv``, ``.txt``, ``.npy``, ``.npz``, ``.mat``) or the values,
-        not negative. Missing values (NaN) are not compared, and the weights there are left out of the length.
+        Target ``(pre, post)``: a file (``.csv``, ``.tsv``, ``.txt``, ``.npy``, ``.npz``, ``.mat``) or the values, not
+        negative. Missing values (NaN) are not compared, and the weights there are left out of the normalization.
     variable
-        Which of several arrays of an ``.npz`` or ``.mat`` file.
+        Name of the array, if an ``.npz`` or ``.mat`` file has several.
     normalise
-        Whether the pattern counts alone, and not the total.
+        Whether to compare only the pattern of weights and not their total.
 
     Raises
     ------
     ValueError
-        If the file cannot be read, values are negative or infinite, or nothing is above zero.
+        If the file cannot be read, a value is negative or infinite, or no value is positive.
 
     Examples
     --------
@@ -63,14 +65,14 @@ class TargetConnectome(PricedRegularizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "source", as_source(self.source))
-        self._target  # noqa: B018  it is read and checked
+        self._target  # noqa: B018  reads and validates source
 
     @cached_property
     def _target(self) -> FloatArray:
         target = matrix_of(self.source, self.variable)
-        known = target[~np.isnan(target)]
-        if not (np.isfinite(known).all() and (known >= 0).all() and (known > 0).any()):
-            raise ValueError("the target must be finite and not negative, with something above zero")
+        values = target[~np.isnan(target)]
+        if not (np.isfinite(values).all() and (values >= 0).all() and (values > 0).any()):
+            raise ValueError("source must be finite and not negative, with at least one value above zero")
         return target
 
     def cost(self, snapshot: Snapshot) -> Tensor:
@@ -78,18 +80,18 @@ class TargetConnectome(PricedRegularizer):
 
         if self._target.shape != tuple(snapshot.weights.shape[2:]):
             raise ValueError(
-                f"source has shape {self._target.shape}; the weights are {tuple(snapshot.weights.shape[2:])}"
+                f"source has shape {self._target.shape}; the weights have shape {tuple(snapshot.weights.shape[2:])}"
             )
         target = torch.from_numpy(self._target).to(snapshot.weights)
-        known = ~target.isnan()
-        magnitudes, target = snapshot.weights.abs().where(known, 0), target.where(known, 0)
+        present = ~target.isnan()
+        magnitudes, target = snapshot.weights.abs().where(present, 0), target.where(present, 0)
         if self.normalise:
             squares = magnitudes.square().sum(dim=(2, 3), keepdim=True)
-            there = squares > 0
-            magnitudes = magnitudes * squares.where(there, 1).rsqrt().where(there, 0)
+            nonzero = squares > 0
+            magnitudes = magnitudes * squares.where(nonzero, 1).rsqrt().where(nonzero, 0)
             target = target / target.norm()
         return (magnitudes - target).square().sum(dim=(1, 2, 3))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what can be read again."""
+        """Leave out the cached target, which can be read again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

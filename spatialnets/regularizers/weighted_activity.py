@@ -1,12 +1,12 @@
-"""A price on what is sent along connections."""
+"""A penalty on activity that is sent along long connections."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from spatialnets.protocols import PricedRegularizer, Snapshot
+from spatialnets.validation import require_positive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,18 +16,18 @@ __all__ = ["WeightedActivity"]
 
 @dataclass(frozen=True)
 class WeightedActivity(PricedRegularizer):
-    r"""Activity that is sent far costs more: :math:`\gamma \sum_{ij} \langle |h_i| \rangle \, |w_{ij}| \, D_{ij}^p`.
+    r"""Penalty on activity sent over distance: :math:`\gamma \sum_{ij} \langle |h_i| \rangle \, |w_{ij}| \, D_{ij}^p`.
 
-    :math:`\langle |h_i| \rangle` is the mean magnitude of the state of the source over trials and time, so that a
-    connection costs as long as something is sent along it. Summed over gates. Gradients flow through weights and
-    states.
+    :math:`\langle |h_i| \rangle` is the mean magnitude of the source unit's state over trials and time, so a connection
+    costs more the more active its source is. Distances :math:`D` are in steps of the paper's grid (see
+    `Geometry.rescale`). Gates are summed. Gradients flow through weights and states.
 
     Parameters
     ----------
     strength
-        :math:`\gamma`, one number or one per network.
+        Regularization strength :math:`\gamma`, one number or one per network.
     power
-        The exponent :math:`p` of distance, positive.
+        Exponent :math:`p` of distance, positive.
 
     Raises
     ------
@@ -36,8 +36,8 @@ class WeightedActivity(PricedRegularizer):
 
     References
     ----------
-    That signals cost energy, and the more the farther they go: Laughlin & Sejnowski (2003),
-    doi:10.1126/science.1089662. The formula is not theirs.
+    Laughlin & Sejnowski (2003), doi:10.1126/science.1089662: signals cost energy, the more so the farther they travel.
+    The formula is not theirs.
 
     Examples
     --------
@@ -56,15 +56,14 @@ class WeightedActivity(PricedRegularizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (math.isfinite(self.power) and self.power > 0):
-            raise ValueError(f"power must be finite and positive, not {self.power}")
+        require_positive("power", self.power)
         if self.projection == "input":
             raise ValueError("inputs have no states: projection must be recurrent or readout")
 
     def cost(self, snapshot: Snapshot) -> Tensor:
         distances = snapshot.distances_by_gate()
         if snapshot.states is None or distances is None:
-            raise ValueError("this penalty needs distances and states: Snapshot(weights=…, distances=…, states=…)")
+            raise ValueError("this penalty needs distances and states: write Snapshot(weights, distances=…, states=…)")
         sent = snapshot.states.abs().mean(dim=(1, 2))
         lengths = distances if self.power == 1 else distances**self.power
         return (sent[:, None, :, None] * snapshot.weights.abs() * lengths).sum(dim=(1, 2, 3))

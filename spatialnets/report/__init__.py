@@ -1,1 +1,1 @@
-"""Figures, scorecard and one page."""
+"""Report of a run: figures, scorecard and an HTML page."""

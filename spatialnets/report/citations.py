@@ -1,4 +1,4 @@
-"""Whom to cite for an experiment."""
+"""The works that an experiment should cite, as BibTeX."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["bibliography", "entries", "keys_of"]
 
-ALWAYS = (
-    "spatialnets",
-    "achterberg2023",
-    "kingma2015",
-)  # the toolkit, the method, and Adam that trains everything
+ALWAYS = ("spatialnets", "achterberg2023", "kingma2015")  # the toolkit, the method, and Adam, which trains everything
 
 
 def entries() -> dict[str, str]:
-    """Return every BibTeX entry that comes with the toolkit, by key."""
+    """Return the BibTeX entries of the toolkit, by key."""
     text = files("spatialnets.report").joinpath("references.bib").read_text(encoding="utf-8")
     return {
         entry.partition("{")[2].partition(",")[0]: entry.strip()
@@ -31,35 +27,32 @@ def entries() -> dict[str, str]:
 
 
 def keys_of(experiment: Experiment) -> list[str]:
-    """Return the keys of the works that an experiment's parts name, and of what every experiment uses."""
-    keys = dict.fromkeys(ALWAYS)
-    for part in _parts(experiment):
-        keys |= dict.fromkeys(type(part).references)
-    return list(keys)
+    """Return the BibTeX keys of the works that every experiment or one of this experiment's components cites."""
+    return list(dict.fromkeys([*ALWAYS, *(key for one in _components(experiment) for key in type(one).references)]))
 
 
-def _parts(experiment: Experiment) -> Iterator[Any]:
+def _components(experiment: Experiment) -> Iterator[Any]:
     for group in experiment.groups.values():
         for ensemble in group.ensembles:
-            for part in (ensemble.geometry, ensemble.core, ensemble.task, ensemble.regularizer):
-                yield from _with_inner(part)
+            for component in (ensemble.geometry, ensemble.core, ensemble.task, ensemble.regularizer):
+                yield from _nested(component)
     yield from experiment.analyses.values()
 
 
-def _with_inner(part: Any) -> Iterator[Any]:
-    """Give a part, and the parts that it is made of: terms of a sum, areas of a union."""
-    yield part
-    for field in fields(part):
-        value = getattr(part, field.name)
+def _nested(component: Any) -> Iterator[Any]:
+    """Yield a component and those it contains, such as the terms of a sum or the areas of a union."""
+    yield component
+    for field in fields(component):
+        value = getattr(component, field.name)
         for inner in value if isinstance(value, tuple) else (value,):
             if hasattr(type(inner), "references"):
-                yield from _with_inner(inner)
+                yield from _nested(inner)
 
 
 def bibliography(experiment: Experiment) -> str:
-    """Return BibTeX for everything an experiment uses.
+    """Return BibTeX for everything that an experiment uses.
 
-    A part from elsewhere may name works that are not in the toolkit's list; they are given as comments.
+    Works that another package's component names and the toolkit does not know are listed as comments.
     """
-    known = entries()
-    return "\n\n".join(known.get(key, f"% {key}: named by a part, not in this list") for key in keys_of(experiment))
+    bibtex = entries()
+    return "\n\n".join(bibtex.get(key, f"% {key}: cited by a component; no entry known") for key in keys_of(experiment))

@@ -1,4 +1,4 @@
-"""Groups set against each other: how much they differ, and what of it distance alone explains."""
+"""Compare groups of networks: effect sizes, the paper's claims, and how much of them distance alone explains."""
 
 from __future__ import annotations
 
@@ -11,70 +11,60 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.experiments.blocks import brief
 from spatialnets.progress import NoProgress, Progress
-from spatialnets.protocols import FloatArray
-from spatialnets.report.contrasts import FEWEST, Contrast, Pairing, contrasts, differing, pairings
+from spatialnets.report.contrasts import MIN_NETWORKS, Contrast, Pairing, all_contrasts, contrasts, pairings
 from spatialnets.report.samples import Sample
-from spatialnets.report.spatial_nulls import NULL_COLUMNS, map_table, null_table, strength_map, weights_of
+from spatialnets.report.spatial_nulls import NULL_COLUMNS, map_table, null_table, passing_weights, strength_map
 from spatialnets.statistics.effects import Effect, bootstrap, effect, false_discovery
 
-__all__ = ["CLAIMS", "Comparison", "compare"]
+__all__ = ["CLAIMS", "Comparison", "compare", "effects_of"]
 
-LEVEL = 0.05  # below which q says that a claim is no accident of so many tests
+SIGNIFICANCE_LEVEL = 0.05  # of q, the p-value adjusted for the number of tests
 
 
 class Claim(NamedTuple):
-    """What the paper claims of seRNNs against L1 networks.
+    """A claim of the paper about how seRNNs differ from L1 networks."""
 
-    Parameters
-    ----------
-    figure
-        Where.
-    claim, feature
-        In words: what such a network does, and what that is called.
-    sign
-        Of the difference, spatial minus L1.
-    """
-
-    figure: str
-    claim: str
-    feature: str
-    sign: int
+    figure: str  # of the paper
+    claim: str  # predicate that completes "a spatial network …"
+    feature: str  # name of the feature
+    sign: int  # of the expected difference, spatial minus L1
 
 
 CLAIMS = {
-    "weight_distance_correlation": Claim("2c", "prunes long connections", "long connections pruned", -1),
+    "weight_distance_correlation": Claim("2c", "prunes long connections", "pruning of long connections", -1),
     "mean_communicability": Claim("2d", "communicates less", "low communicability", -1),
-    "modularity": Claim("3a", "is more modular", "modularity", 1),
-    "small_worldness": Claim("3b", "is more of a small world", "small-worldness", 1),
+    "modularity": Claim("3a", "is more modular", "high modularity", 1),
+    "small_worldness": Claim("3b", "is more small-world", "high small-worldness", 1),
 }
-"""By measure."""
+"""The claims, by the measure that tests them."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found; every table is tidy, one row for each combination.
+    """Results of a comparison between groups of networks, as tidy tables.
 
     Parameters
     ----------
     samples, contrasts
-        What was compared, and which with which.
+        The groups, and the pairs of groups that are compared.
     groups
-        Of each sample, measure and epoch: mean of the networks that pass, with its 95 % interval.
+        One row per sample, measure and epoch: mean over the networks that pass, with its 95 % interval.
     effects
-        Of each contrast, selection, measure and epoch: means and their difference, Hedges' g, both with 95 % intervals,
-        p by permutation, and q, which is p adjusted for all tests of that selection and epoch.
+        One row per contrast, selection, measure and epoch: means, their difference and Hedges' g with 95 % intervals,
+        permutation p, and q (p adjusted for all tests of that selection and epoch).
     claims
-        Which of the paper's claims hold on each geometry, where there are networks with a spatial penalty and with L1;
-        q is p adjusted for the claims at that selection alone, which were known beforehand.
+        One row per geometry, claim of the paper and selection, where a spatial penalty can be compared with L1. Here q
+        is adjusted for the claims of that selection only, because they were fixed in advance.
     nulls
-        Of each sample and measure: passing networks as they are, with their weights shuffled among connections of about
-        the same length, and among all; and how much of what exceeds the last the second explains, a share.
+        One row per sample and measure: means over passing networks as trained, with weights shuffled among connections
+        of similar length and among all connections, and the share that connection lengths explain.
     maps
-        Correlations between maps over units (the mean strength of each unit), with p by spins or Moran's maps.
+        Correlations between maps of unit strength, with p from spin or Moran surrogates.
     epoch
-        At which networks are compared.
+        Epoch at which networks are compared.
     reasons
         What could not be compared, and why.
     """
@@ -96,9 +86,9 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
     Parameters
     ----------
     samples
-        As `spatialnets.report.samples.samples_of` gives them, two or more.
+        Two or more groups, from `spatialnets.report.samples.samples_of`.
     progress
-        Where to report; by default nowhere.
+        Receives progress messages; by default they are discarded.
     """
     progress = progress or NoProgress()
     chosen = contrasts(samples)
@@ -107,45 +97,47 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
     try:
         groups = []
         for sample in samples:
-            groups.append(_means(sample))
+            groups.append(_group_means(sample))
             progress.advance(1, f"means of {sample.label}")
-        effects, reasons = [], _left_out(samples, chosen)
+        effects, reasons = [], _omissions(samples, chosen)
         for contrast in chosen:
             for pairing in pairings(contrast):
-                if pairing.reason or min(len(pairing.first), len(pairing.second)) < FEWEST:
-                    count = min(len(pairing.first), len(pairing.second))
-                    what = "pairs" if pairing.paired else "networks in a group"
-                    why = pairing.reason or f"too few: {count} {what}, and {FEWEST} are needed"
-                    reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
-                    continue
-                found = _effects(contrast, pairing)
-                if found["g"].notna().any():
-                    effects.append(found)
-                else:
-                    why = f"no measure differs among, and is defined in, {FEWEST} networks or pairs"
-                    reasons.append(f"{contrast.label}, {pairing.selection}: {why}")
+                count = min(len(pairing.first), len(pairing.second))
+                reason = pairing.reason
+                if not reason and count < MIN_NETWORKS:
+                    what = _count(count, "pair") if pairing.paired else f"{_count(count, 'network')} in one group"
+                    reason = f"only {what}; at least {MIN_NETWORKS} are needed"
+                if not reason:
+                    table = _contrast_effects(contrast, pairing)
+                    if table["g"].notna().any():
+                        effects.append(table)
+                        continue
+                    reason = f"no measure varies between and is defined in at least {MIN_NETWORKS} networks or pairs"
+                reasons.append(f"{contrast.label}, {pairing.selection}: {reason}")
             progress.advance(1, contrast.label)
         nulls = []
         unit_maps: dict[str, FloatArray] = {}
         for sample in samples:
-            weights = weights_of(sample)
-            if len(weights) >= FEWEST:
+            weights = passing_weights(sample)
+            if len(weights) >= MIN_NETWORKS:
                 nulls.append(null_table(sample, weights))
                 unit_maps[sample.label] = strength_map(weights)
             else:
-                why = f"{len(weights)} networks pass, and {FEWEST} are needed to shuffle or to map them"
-                reasons.append(f"{sample.label}: {why}")
+                passing = f"only {_count(len(weights), 'network')} pass{'es' * (len(weights) == 1)}"
+                reasons.append(f"{sample.label}: {passing}; spatial nulls and unit maps need at least {MIN_NETWORKS}")
             progress.advance(1, f"shuffled networks of {sample.label}")
         maps = map_table(samples, unit_maps)
     finally:
         progress.end()
-    table = _adjusted(pd.concat(effects, ignore_index=True)) if effects else pd.DataFrame(columns=EFFECT_COLUMNS)
+    effect_table = pd.DataFrame(columns=EFFECT_COLUMNS)
+    if effects:
+        effect_table = _with_q(pd.concat(effects, ignore_index=True), "selection", "epoch")[EFFECT_COLUMNS]
     return Comparison(
         samples=tuple(samples),
         contrasts=tuple(chosen),
         groups=pd.concat(groups, ignore_index=True),
-        effects=table,
-        claims=_claims(chosen, table, epoch),
+        effects=effect_table,
+        claims=_claim_table(chosen, effect_table, epoch),
         nulls=pd.concat(nulls, ignore_index=True) if nulls else pd.DataFrame(columns=NULL_COLUMNS),
         maps=maps,
         epoch=epoch,
@@ -153,29 +145,33 @@ def compare(samples: Sequence[Sample], progress: Progress | None = None) -> Comp
     )
 
 
-def _left_out(samples: Sequence[Sample], chosen: Sequence[Contrast]) -> list[str]:
-    """Return what is not compared, and why: contrasts, measures, and networks that are still to be computed."""
+def _omissions(samples: Sequence[Sample], chosen: Sequence[Contrast]) -> list[str]:
+    """Return why some contrasts and measures are left out, and which groups have no trained network yet."""
     labels = {contrast.label for contrast in chosen}
     reasons = [
-        f"{contrast.label}: the penalty knows nothing of distances, so that geometry makes no difference"
-        for contrast in differing(samples)
+        f"{contrast.label}: the penalty does not depend on distance, so the geometry makes no difference"
+        for contrast in all_contrasts(samples)
         if contrast.label not in labels
     ]
     shared = set.intersection(*(set(sample.measures) for sample in samples))
     for sample in samples:
-        alone = sorted(set(sample.measures) - shared)
-        if alone:
-            reasons.append(f"{sample.label}: not all groups have {', '.join(alone)}")
+        unshared = sorted(set(sample.measures) - shared)
+        if unshared:
+            reasons.append(f"{sample.label}: not measured in every group: {', '.join(unshared)}")
     for run in {sample.run.folder: sample.run for sample in samples}.values():
         shards: dict[tuple[str, str], list[bool]] = {}
         for shard in run.shards:
             shards.setdefault((shard.group, shard.geometry), []).append(shard.done)
         reasons += [
-            f"{run.name}: {group}{f' on {geometry}' if geometry else ''}: none of its networks has been computed yet"
+            f"{run.name}: {group}{f' on {geometry}' if geometry else ''}: no network has been trained yet"
             for (group, geometry), done in shards.items()
             if not any(done)
         ]
     return reasons
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 # Means and effects
@@ -186,78 +182,71 @@ EFFECT_COLUMNS = [
 ]  # fmt: skip
 
 
-def _complete(values: FloatArray) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
-    """Group rows ``(row, network)`` by the networks that they have a value of: each group is resampled at once.
+def _missing_patterns(values: FloatArray) -> list[tuple[NDArray[np.bool_], NDArray[np.int64]]]:
+    """Group the rows of ``(row, network)`` by their pattern of missing values, so that each group is resampled at once.
 
     Returns
     -------
-    list of (has, rows)
-        Which networks ``(network,)`` the rows of these places have.
+    list of (defined, rows)
+        Mask of the networks that have a value, ``(network,)``, and the indices of the rows with that mask.
     """
     patterns, group = np.unique(np.isfinite(values), axis=0, return_inverse=True)
-    return [(has, np.flatnonzero(group.ravel() == number)) for number, has in enumerate(patterns)]
-
-
-def _rows(sample: Sample, measures: Sequence[str], epochs: Sequence[int], networks: NDArray[np.int64]) -> FloatArray:
-    """Return values ``(row, network)``, one row for each measure and epoch."""
-    values = sample.values(measures, epochs)[:, :, networks]
-    return values.reshape(len(measures) * len(epochs), len(networks))
+    return [(defined, np.flatnonzero(group.ravel() == number)) for number, defined in enumerate(patterns)]
 
 
 def _mean(values: FloatArray) -> FloatArray:
     return values.mean(axis=-1) if values.shape[-1] else np.full(values.shape[:-1], np.nan)
 
 
-def _means(sample: Sample) -> pd.DataFrame:
+def _group_means(sample: Sample) -> pd.DataFrame:
     measures, epochs = sample.measures, sample.table["epoch"].to_numpy().tolist()
-    values = _rows(sample, measures, epochs, np.flatnonzero(sample.passes))
+    values = sample.rows(measures, epochs, np.flatnonzero(sample.passes))
     table = pd.DataFrame(list(product(measures, epochs)), columns=["measure", "epoch"])
     table.insert(0, "sample", sample.label)
     table[["n", "mean", "low", "high"]] = np.nan
-    for has, rows in _complete(values):
-        some = values[rows][:, has]
-        none = np.full(len(rows), np.nan)
-        low, high = bootstrap((some,), np.mean) if some.shape[-1] >= FEWEST else (none, none)
+    for defined, rows in _missing_patterns(values):
+        complete = values[rows][:, defined]
+        missing = np.full(len(rows), np.nan)
+        low, high = bootstrap((complete,), np.mean) if complete.shape[-1] >= MIN_NETWORKS else (missing, missing)
         table.loc[rows, ["n", "mean", "low", "high"]] = np.column_stack(
-            [np.full(len(rows), has.sum()), _mean(some), low, high]
+            [np.full(len(rows), defined.sum()), _mean(complete), low, high]
         )
     return table.astype({"n": int})
 
 
-def _effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
+def _contrast_effects(contrast: Contrast, pairing: Pairing) -> pd.DataFrame:
     one, other = contrast.first, contrast.second
     measures = [name for name in one.measures if name in other.measures]
     epochs = sorted(set(one.table["epoch"].to_numpy().tolist()) & set(other.table["epoch"].to_numpy().tolist()))
-    first = _rows(one, measures, epochs, pairing.first)
-    second = _rows(other, measures, epochs, pairing.second)
+    first, second = one.rows(measures, epochs, pairing.first), other.rows(measures, epochs, pairing.second)
     table = pd.DataFrame(list(product(measures, epochs)), columns=["measure", "epoch"])
-    table = table.assign(
-        selection=pairing.selection,
-        first=one.label,
-        second=other.label,
-        differ_in=contrast.family,
-        n_first=0,
-        n_second=0,
-    )
+    labels = {"first": one.label, "second": other.label, "differ_in": contrast.family}
+    table = table.assign(selection=pairing.selection, **labels, n_first=0, n_second=0)
     numbers = ["mean_first", "mean_second", *Effect._fields]
     table[numbers] = np.nan
-    for has, rows in _complete(np.concatenate([first, second], axis=-1)):
-        in_first, in_second = has[: first.shape[-1]], has[first.shape[-1] :]
-        if pairing.paired:  # a pair that misses one misses both
+    for defined, rows in _missing_patterns(np.concatenate([first, second], axis=-1)):
+        in_first, in_second = defined[: first.shape[-1]], defined[first.shape[-1] :]
+        if pairing.paired:  # a pair with a missing value is dropped
             in_first = in_second = in_first & in_second
-        some, rest = first[rows][:, in_first], second[rows][:, in_second]
+        values, other_values = first[rows][:, in_first], second[rows][:, in_second]
         table.loc[rows, ["n_first", "n_second"]] = [in_first.sum(), in_second.sum()]
-        table.loc[rows, numbers[:2]] = np.column_stack([_mean(some), _mean(rest)])
-        if min(in_first.sum(), in_second.sum()) >= FEWEST:
-            table.loc[rows, numbers[2:]] = np.column_stack(effect(some, rest, pairing.paired))
+        table.loc[rows, numbers[:2]] = np.column_stack([_mean(values), _mean(other_values)])
+        if min(in_first.sum(), in_second.sum()) >= MIN_NETWORKS:
+            table.loc[rows, numbers[2:]] = np.column_stack(effect(values, other_values, pairing.paired))
     return table
 
 
-def _adjusted(effects: pd.DataFrame) -> pd.DataFrame:
-    table = effects.assign(q=np.nan)
-    for _, own in table.groupby(["selection", "epoch"]):
-        table.loc[own.index, "q"] = false_discovery(own["p"].to_numpy(dtype=np.float64))
-    return table[EFFECT_COLUMNS]
+def effects_of(effects: pd.DataFrame, contrast: Contrast) -> pd.DataFrame:
+    """Return the rows of a table of effects that belong to a contrast."""
+    return effects[(effects["first"] == contrast.first.label) & (effects["second"] == contrast.second.label)]
+
+
+def _with_q(table: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return a table with q: p adjusted for all tests that share the values of some columns."""
+    table = table.assign(q=np.nan)
+    for _, tests in table.groupby(list(columns)):
+        table.loc[tests.index, "q"] = false_discovery(tests["p"].to_numpy(dtype=np.float64))
+    return table
 
 
 CLAIM_COLUMNS = [
@@ -266,48 +255,39 @@ CLAIM_COLUMNS = [
 ]  # fmt: skip
 
 
-def _claims(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd.DataFrame:
-    """Test the paper's claims wherever a spatial penalty stands against L1 and all else is equal."""
+def _claim_table(chosen: Sequence[Contrast], effects: pd.DataFrame, epoch: int) -> pd.DataFrame:
+    """Test the paper's claims in every contrast of a spatial penalty with L1 in which all else is equal."""
     rows = []
-    tested = [contrast for contrast in chosen if contrast.family == "regularizer" and _is_claimed(contrast)]
-    for contrast, place in zip(tested, _places(tested), strict=True):
-        sign = 1 if contrast.second.blind else -1  # spatial minus L1, whichever comes first
-        own = effects[
-            (effects["first"] == contrast.first.label)
-            & (effects["second"] == contrast.second.label)
-            & (effects["epoch"] == epoch)
-        ]
+    tested = [contrast for contrast in chosen if contrast.family == "regularizer" and _is_spatial_against_l1(contrast)]
+    for contrast, geometry in zip(tested, _geometry_labels(tested), strict=True):
+        sign = 1 if contrast.first.spatial else -1  # spatial minus L1, whichever comes first
+        table = effects_of(effects, contrast)
         for measure, claim in CLAIMS.items():
-            for row in own[own["measure"] == measure].itertuples():
-                ends = sorted((sign * row.low, sign * row.high))
+            for row in table[(table["measure"] == measure) & (table["epoch"] == epoch)].itertuples():
+                n = " + ".join(map(str, (row.n_first, row.n_second)[::sign]))
+                interval = sorted((sign * row.low, sign * row.high))
                 rows.append(
-                    [
-                        place, contrast.first.label, contrast.second.label, claim.figure, claim.claim,
-                        measure,
-                        row.selection, " + ".join(map(str, (row.n_first, row.n_second)[::sign])), sign * row.g, *ends,
-                        row.p, np.nan, "",
-                    ]
+                    [geometry, row.first, row.second, claim.figure, claim.claim, measure,
+                     row.selection, n, sign * row.g, *interval, row.p, np.nan, ""]
                 )  # fmt: skip
-    table = pd.DataFrame(rows, columns=CLAIM_COLUMNS)
-    for _, own in table.groupby("selection"):
-        table.loc[own.index, "q"] = false_discovery(own["p"].to_numpy(dtype=np.float64))
+    table = _with_q(pd.DataFrame(rows, columns=CLAIM_COLUMNS), "selection")
     signs = [CLAIMS[measure].sign for measure in table["measure"]]
     table["verdict"] = [
-        _verdict(low, high, q, sign)
+        claim_verdict(low, high, q, sign)
         for low, high, q, sign in zip(table["low"], table["high"], table["q"], signs, strict=True)
     ]
     return table
 
 
-def _is_claimed(contrast: Contrast) -> bool:
-    """Tell whether a contrast is what the paper makes claims of: a spatial penalty against L1."""
+def _is_spatial_against_l1(contrast: Contrast) -> bool:
+    """Return whether a contrast compares a spatial penalty with L1, as the paper's claims do."""
     one, other = contrast.first, contrast.second
     kinds = one.kind("regularizer"), other.kind("regularizer")
-    return one.blind != other.blind and "l1" in kinds and "imported" not in kinds
+    return one.spatial != other.spatial and "l1" in kinds and "imported" not in kinds
 
 
-def _places(tested: Sequence[Contrast]) -> list[str]:
-    """Return what to call where each contrast is: as short as tells them all apart."""
+def _geometry_labels(tested: Sequence[Contrast]) -> list[str]:
+    """Return the shortest description of each contrast's geometry that is different for all of them."""
     blocks = [contrast.first.blocks["geometry"] for contrast in tested]
     sources = [f" ({block['source']})" if isinstance(block.get("source"), str) else "" for block in blocks]
     kinds = [contrast.first.kind("geometry") for contrast in tested]
@@ -317,9 +297,9 @@ def _places(tested: Sequence[Contrast]) -> list[str]:
     return next((names for names in (short, whole) if len(set(names)) == len(names)), labels)
 
 
-def _verdict(low: float, high: float, q: float, expected: int) -> str:
-    """Say whether a difference is what was expected: both its interval and its test must be clear of chance."""
+def claim_verdict(low: float, high: float, q: float, expected: int) -> str:
+    """Return whether a difference has the expected sign; both its interval and its test must exclude chance."""
     if not np.isfinite(low + high + q):
         return "no verdict"
-    clear = low * high > 0 and q < LEVEL
+    clear = low * high > 0 and q < SIGNIFICANCE_LEVEL
     return ("holds" if low * expected > 0 else "reversed") if clear else "open"

@@ -1,4 +1,4 @@
-"""Which groups of networks are set against which, and which networks of each."""
+"""Choose which groups of networks to compare with each other, and which networks of each group."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.experiments.declaration import BLOCKS
-from spatialnets.protocols import FloatArray
 from spatialnets.report.samples import Sample
 
-__all__ = ["FEWEST", "SELECTIONS", "Contrast", "Pairing", "contrasts", "differing", "pairings"]
+__all__ = ["MIN_NETWORKS", "SELECTIONS", "Contrast", "Pairing", "all_contrasts", "contrasts", "pairings"]
 
-FEWEST = 8  # networks, or pairs: an interval from fewer is too narrow to speak of
+MIN_NETWORKS = 8  # or pairs: bootstrap intervals from fewer are too narrow
 SELECTIONS = ("passing", "equal strength", "equal total weight")
-STRENGTHS_APART = 0.05  # two strengths within 5 % are equal
-WEIGHTS_APART = 0.1  # two total weights within 10 % are equal
-LEAST = 1e-30  # of what a logarithm is taken
+STRENGTH_TOLERANCE = 0.05  # relative: strengths within 5 % count as equal
+WEIGHT_TOLERANCE = 0.1  # relative: total weights within 10 % count as equal
+MIN_VALUE = 1e-30  # lower bound before taking a logarithm
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two samples to set against each other: the first minus the second.
+    """Two samples to compare; differences are first minus second.
 
     Parameters
     ----------
     first, second
         The samples.
     family
-        The one part in which they differ, such as ``"geometry"``; empty if they differ in several, or none.
+        The only component in which they differ, such as ``"geometry"``; empty if they differ in several or in none.
     """
 
     first: Sample
@@ -39,31 +40,32 @@ class Contrast:
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """The names of the two samples, joined by a minus sign."""
         return f"{self.first.label} - {self.second.label}"
 
     @property
-    def empty(self) -> bool:
-        """Whether geometry cannot make a difference, as the penalty knows nothing of it."""
+    def trivial(self) -> bool:
+        """Whether only the geometry differs, while the penalty does not depend on distance: networks are the same."""
         units = {len(sample.geometry.distances) for sample in (self.first, self.second)}
-        return self.family == "geometry" and self.first.blind and len(units) == 1
+        return self.family == "geometry" and not self.first.spatial and len(units) == 1
 
 
 def contrasts(samples: Sequence[Sample]) -> list[Contrast]:
-    """Choose which samples to set against each other.
+    """Return the pairs of samples to compare.
 
-    Of two, the first against the second. Of more, those that differ in one part alone: for each such part, samples that
-    are otherwise alike are compared with the first of them. If there are none of that kind, all with the first.
+    Two samples are compared with each other. Of more than two, those that differ in a single component are compared:
+    for each component, samples that are otherwise alike are compared with the first of them. If no samples differ in
+    a single component, all are compared with the first sample.
 
-    Every spatial penalty is also compared with L1. Samples that know nothing of distances are not compared between
-    geometries of as many units, on which their networks are the same, unless there is nothing else to compare.
+    Every spatial penalty is also compared with L1. With a penalty that does not depend on distance, networks are the
+    same on all geometries with the same number of units; such contrasts are left out unless there are no others.
     """
-    found = differing(samples)
-    return [contrast for contrast in found if not contrast.empty] or found
+    candidates = all_contrasts(samples)
+    return [contrast for contrast in candidates if not contrast.trivial] or candidates
 
 
-def differing(samples: Sequence[Sample]) -> list[Contrast]:
-    """Return all contrasts, those that geometry cannot make a difference to as well."""
+def all_contrasts(samples: Sequence[Sample]) -> list[Contrast]:
+    """Return all contrasts, including those in which the geometry cannot make a difference."""
     different = [family for family in BLOCKS if len({sample.identity(family) for sample in samples}) > 1]
     chosen: dict[tuple[str, str], Contrast] = {}
     for family in different:
@@ -71,19 +73,19 @@ def differing(samples: Sequence[Sample]) -> list[Contrast]:
         for sample in samples:
             rest = tuple(sample.identity(other) for other in BLOCKS if other != family)
             alike.setdefault(rest, []).append(sample)
-        for own in alike.values():
-            first, *others = own
+        for group in alike.values():
+            first, *others = group
             pairs = [(first, second) for second in others]
             if family == "regularizer":
                 pairs += [
                     (spatial, plain)
-                    for spatial in own
-                    for plain in own
-                    if not spatial.blind and plain.kind("regularizer") == "l1"
+                    for spatial in group
+                    for plain in group
+                    if spatial.spatial and plain.kind("regularizer") == "l1"
                 ]
             for one, other in pairs:
-                known = (one.label, other.label) in chosen or (other.label, one.label) in chosen
-                if one.identity(family) != other.identity(family) and not known:
+                duplicate = (one.label, other.label) in chosen or (other.label, one.label) in chosen
+                if one.identity(family) != other.identity(family) and not duplicate:
                     chosen[one.label, other.label] = Contrast(one, other, family)
     if not chosen:
         first, *others = samples
@@ -93,18 +95,18 @@ def differing(samples: Sequence[Sample]) -> list[Contrast]:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Which networks of two samples are compared.
+    """The networks of two samples that are compared.
 
     Parameters
     ----------
     selection
-        One of `SELECTIONS`.
+        Rule by which networks were chosen, one of `SELECTIONS`.
     first, second
-        Places of networks in their tables.
+        Indices of the networks in their samples' tables.
     paired
-        Whether network `k` of one is matched to network `k` of the other.
+        Whether network `k` of the first is matched with network `k` of the second.
     reason
-        Why there are none, if there are none.
+        Why no networks could be chosen; empty otherwise.
     """
 
     selection: str
@@ -115,62 +117,61 @@ class Pairing:
 
 
 def pairings(contrast: Contrast) -> list[Pairing]:
-    """Choose the networks of a contrast in three ways: that pass, at equal strength, and at equal total weight.
+    """Select the networks of a contrast in three ways: those that pass, at equal strength, and at equal total weight.
 
-    Networks of equal strength are paired whether or not they pass, so that passing decides nothing; those of equal
-    total weight must pass. Pairs are those that differ least in all, no network being in two of them.
+    Networks are paired by strength whether or not they pass, which avoids a selection effect; pairs of equal total
+    weight must pass. No network is in two pairs, and the sum of the differences within pairs is minimal.
     """
     one, other = contrast.first, contrast.second
-    none = np.empty(0, dtype=np.int64)
-    reason = _strengths_differ(one, other)
     passing_one, passing_other = np.flatnonzero(one.passes), np.flatnonzero(other.passes)
-    found = [Pairing("passing", passing_one, passing_other, paired=False)]
-    if reason:
-        found.append(Pairing("equal strength", none, none, paired=True, reason=reason))
-    else:
-        strength, other_strength = (
-            np.log(np.maximum(sample.table["strength"].to_numpy().astype(np.float64), LEAST)) for sample in (one, other)
-        )
-        defined = bool(np.isfinite(strength).all() and np.isfinite(other_strength).all())
-        pairs = _matched(strength, other_strength, STRENGTHS_APART) if defined else (none, none)
-        reason = "" if defined else "a strength is not known, as that of a sum of penalties is not"
-        found.append(Pairing("equal strength", *pairs, paired=True, reason=reason))
+    selected = [Pairing("passing", passing_one, passing_other, paired=False)]
+    strength, other_strength = (_logarithm(sample.table["strength"]) for sample in (one, other))
+    reason = _strengths_differ(one, other)
+    if not reason and not np.isfinite([*strength, *other_strength]).all():
+        reason = "some networks have no single strength, such as those with a sum of penalties"
+    none = np.empty(0, dtype=np.int64)
+    pairs = (none, none) if reason else match_pairs(strength, other_strength, STRENGTH_TOLERANCE)
+    selected.append(Pairing("equal strength", *pairs, paired=True, reason=reason))
     if "total_weight" in one.table and "total_weight" in other.table:
         total, other_total = (
-            np.log(np.maximum(sample.table["total_weight"].sel(epoch=sample.epoch).to_numpy()[places], LEAST))
-            for sample, places in ((one, passing_one), (other, passing_other))
+            _logarithm(sample.table["total_weight"].sel(epoch=sample.epoch)[networks])
+            for sample, networks in ((one, passing_one), (other, passing_other))
         )
-        first, second = _matched(total, other_total, WEIGHTS_APART)
-        found.append(Pairing("equal total weight", passing_one[first], passing_other[second], paired=True))
-    return found
+        first, second = match_pairs(total, other_total, WEIGHT_TOLERANCE)
+        selected.append(Pairing("equal total weight", passing_one[first], passing_other[second], paired=True))
+    return selected
+
+
+def _logarithm(values: xr.DataArray) -> FloatArray:
+    return np.asarray(np.log(np.maximum(values.to_numpy().astype(np.float64), MIN_VALUE)))
 
 
 def _strengths_differ(one: Sample, other: Sample) -> str:
-    """Return why equal strengths mean different things, if they do."""
+    """Return why equal strengths are not comparable; empty if they are."""
     if one.identity("regularizer") != other.identity("regularizer"):
-        return "the penalties differ, so that equal strengths mean different things"
+        return "the penalties differ, so equal strengths are not comparable"
     rescale, other_rescale = (sample.blocks["geometry"].get("rescale", "none") for sample in (one, other))
     means = [sample.geometry.mean_distance * sample.geometry.steps_per_unit for sample in (one, other)]
-    alike = rescale == other_rescale != "none" or abs(np.log(means[0] / means[1])) <= np.log1p(STRENGTHS_APART)
-    if one.blind or alike:
+    equal = rescale == other_rescale != "none" or abs(np.log(means[0] / means[1])) <= np.log1p(STRENGTH_TOLERANCE)
+    if not one.spatial or equal:
         return ""
     return (
-        f"the mean distance counts for {means[0]:.3g} and {means[1]:.3g} steps (rescale {rescale} and "
-        f"{other_rescale}), so that equal strengths mean different things"
+        f"the mean distances are {means[0]:.3g} and {means[1]:.3g} steps (rescale: {rescale} and {other_rescale}), "
+        "so equal strengths are not comparable"
     )
 
 
-def _matched(one: FloatArray, other: FloatArray, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair numbers, of which the logarithms are given, that differ by a share within reach.
+def match_pairs(one: FloatArray, other: FloatArray, tolerance: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pair numbers, given as logarithms, whose relative difference is within a tolerance.
 
-    There are as many pairs as there can be, and they are as near as possible.
+    The number of pairs is maximal; among the solutions with that many pairs, the sum of their differences is minimal.
     """
     from scipy.optimize import linear_sum_assignment
 
-    away = np.abs(one[:, None] - other[None, :])
-    reach = float(np.log1p(reach))
-    far = away > reach + 1e-12
-    # a pair out of reach costs more than all others together
-    first, second = linear_sum_assignment(np.where(far, 1 + away.size * max(reach, 1e-12), away))
-    kept = ~far[first, second]
+    difference = np.abs(one[:, None] - other[None, :])
+    largest = float(np.log1p(tolerance))
+    too_far = difference > largest + 1e-12
+    # one pair beyond the tolerance costs more than all pairs within it together
+    first, second = linear_sum_assignment(np.where(too_far, 1 + difference.size * max(largest, 1e-12), difference))
+    kept = ~too_far[first, second]
     return first[kept].astype(np.int64), second[kept].astype(np.int64)

@@ -1,4 +1,4 @@
-"""One geometry: what it measures, a picture, and a page to turn it around."""
+"""Describe a geometry: a table of properties, a figure, and a page with an interactive 3-D view."""
 
 from __future__ import annotations
 
@@ -11,110 +11,103 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from spatialnets.aliases import FloatArray
 from spatialnets.files.atomic import write_text
 from spatialnets.networks.stored_geometry import StoredGeometry
-from spatialnets.protocols import FloatArray, Geometry
+from spatialnets.protocols import Geometry
 from spatialnets.report.figures import PALETTE, Picture, style
 from spatialnets.report.html import plotly_script, template
-from spatialnets.report.space import draw, in_three_dimensions, scene, scene_html, views
+from spatialnets.report.space import draw, face_normals, length, plural, positions_3d, scene, scene_html, views
 
 __all__ = ["metric_checks", "portrait", "table_of_facts", "write_geometry_page"]
 
-TRIPLES = 10**5
-ROUNDING = 1e-9  # relative to the longest distance
+N_TRIPLES = 10**5
+TOLERANCE = 1e-9  # for rounding errors, relative to the longest distance
 
 
 def table_of_facts(geometry: Geometry, stored: StoredGeometry) -> list[tuple[str, str]]:
-    """Return what is worth knowing of a geometry: rows of a name and a value.
+    """Return the properties of a geometry as rows of a name and a value.
 
     Parameters
     ----------
     geometry
-        The part.
+        The geometry.
     stored
-        What it said of its units, as `spatialnets.runs.folder.stored` gives it.
+        Its positions and distances, from `StoredGeometry.of`.
     """
     unit, distances = stored.length_unit, stored.distances
+    step = length(1 / stored.steps_per_unit, unit)
     apart = ~np.eye(len(distances), dtype=bool)
-    nearest = _nearest(distances)
+    nearest = _nearest_distances(distances)
     rows = [
         ("geometry", repr(geometry)),
-        ("units", f"{len(distances):,}" + (f" in {len(np.unique(stored.parts))} parts" if len(stored.parts) else "")),
+        ("units", f"{len(distances):,}" + (f" in {len(np.unique(stored.parts))} areas" if len(stored.parts) else "")),
     ]
     if len(stored.names):
-        some = ", ".join(stored.names[:4])
-        rows.append(("names", some + (", …" if len(stored.names) > 4 else "")))
+        rows.append(("names", ", ".join(stored.names[:4]) + (", …" if len(stored.names) > 4 else "")))
     rows += [
         (
             "nearest neighbour",
-            f"{nearest.mean():.3g} {unit} in the mean ({nearest.min():.3g} to {nearest.max():.3g}), "
-            f"coefficient of variation {nearest.std() / nearest.mean():.2f}",
+            f"{length(nearest.mean(), unit)} on average ({nearest.min():.3g} to {length(nearest.max(), unit)}, "
+            f"coefficient of variation {nearest.std() / nearest.mean():.2f})",
         ),
-        ("mean distance", f"{distances[apart].mean():.4g} {unit}"),
-        ("longest distance", f"{distances.max():.4g} {unit}"),
-        (
-            "in a penalty",
-            f"{1 / stored.steps_per_unit:.4g} {unit} count as one step of the paper's grid "
-            f"(rescale: {geometry.rescale})",
-        ),
+        ("mean distance", length(distances[apart].mean(), unit, 4)),
+        ("longest distance", length(distances.max(), unit, 4)),
+        ("scale", f"{step} = 1 step of the paper's grid (rescale: {geometry.rescale})"),
     ]
     if len(stored.faces):
-        rows.append(("surface", _surface_words(stored)))
+        rows.append(("surface", _surface_summary(stored)))
     return [*rows, *geometry.facts().items(), *metric_checks(stored).items()]
 
 
 def metric_checks(stored: StoredGeometry) -> dict[str, str]:
-    """Check that distances are a metric; return an answer to each question, ``"yes"`` or what is wrong."""
+    """Return the results of checks that distances are a metric, by the name of the property."""
     distances = stored.distances
-    slack = ROUNDING * distances.max()
-    one, middle, other = np.random.default_rng(0).integers(0, len(distances), size=(3, TRIPLES))
-    longer = float((distances[one, other] - distances[one, middle] - distances[middle, other]).max())
-    off = float(np.abs(distances - distances.T).max())
-    answers = {
-        "as far there as back": "yes" if off <= slack else f"no, {off:.3g} {stored.length_unit} apart",
-        "no detour is shorter": f"yes, in {TRIPLES:,} random triples"
-        if longer <= slack
-        else f"no, one by {longer:.3g} {stored.length_unit}",
+    tolerance, unit = TOLERANCE * distances.max(), stored.length_unit
+    one, middle, other = np.random.default_rng(0).integers(0, len(distances), size=(3, N_TRIPLES))
+    excess = float((distances[one, other] - distances[one, middle] - distances[middle, other]).max())
+    asymmetry = float(np.abs(distances - distances.T).max())
+    outcome = "holds in" if excess <= tolerance else f"violated by up to {length(excess, unit)} among"
+    results = {
+        "symmetric": "yes" if asymmetry <= tolerance else f"no: directions differ by up to {length(asymmetry, unit)}",
+        "triangle inequality": f"{outcome} {N_TRIPLES:,} random triples",
     }
     if len(stored.faces):
-        points = in_three_dimensions(stored.positions)
-        below = float((np.linalg.norm(points[one] - points[other], axis=1) - distances[one, other]).max())
-        answers["never below a straight line"] = "yes" if below <= slack else f"no, by {below:.3g} {stored.length_unit}"
-    return answers
+        points = positions_3d(stored.positions)
+        deficit = float((np.linalg.norm(points[one] - points[other], axis=1) - distances[one, other]).max())
+        shorter = f"no: shorter by up to {length(deficit, unit)}"
+        results["never shorter than a straight line"] = "yes" if deficit <= tolerance else shorter
+    return results
 
 
-def _nearest(distances: FloatArray) -> FloatArray:
-    between = distances + np.where(np.eye(len(distances), dtype=bool), np.inf, 0)
-    return np.asarray(between.min(axis=1))
+def _nearest_distances(distances: FloatArray) -> FloatArray:
+    return np.asarray((distances + np.where(np.eye(len(distances), dtype=bool), np.inf, 0)).min(axis=1))
 
 
-def _surface_words(stored: StoredGeometry) -> str:
-    corners = stored.vertices[stored.faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    area = 0.5 * np.linalg.norm(normal, axis=1).sum()
+def _surface_summary(stored: StoredGeometry) -> str:
+    area = 0.5 * np.linalg.norm(face_normals(stored), axis=1).sum()
     ends = np.sort(stored.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, count = np.unique(ends, axis=0, return_counts=True)
     euler = len(stored.vertices) - len(edges) + len(stored.faces)
-    closed = (
-        "closed" if (count == 2).all() else f"with {int((count != 2).sum()):,} edges that are not between two faces"
-    )
+    n_open = int((count != 2).sum())
+    closed = f"not closed ({n_open:,} edges that do not join exactly two faces)" if n_open else "closed"
     size = f"{area / 100:,.0f} cm²" if stored.length_unit == "mm" else f"{area:,.3g} {stored.length_unit}²"
     return f"{len(stored.vertices):,} vertices, {len(stored.faces):,} faces, {size}, {closed}, Euler number {euler}"
 
 
 def portrait(stored: StoredGeometry, name: str) -> Picture:
-    """Draw where units live, and how far apart they are."""
-    looks, unit, distances = views(stored), stored.length_unit, stored.distances
+    """Draw the units of a geometry in space and the distribution of their distances."""
+    viewpoints, unit, distances = views(stored), stored.length_unit, stored.distances
     apart = distances[np.triu_indices(len(distances), 1)]
-    nearest = _nearest(distances)
+    nearest = _nearest_distances(distances)
     with style():
-        figure = Figure(figsize=(3.6 * (len(looks) + 1) + 0.6, 3.6))
-        places = figure.add_gridspec(1, len(looks) + 1, width_ratios=[1] * len(looks) + [0.85])
-        for place, view in enumerate(looks):
-            axis = figure.add_subplot(places[place], projection="3d")
+        figure = Figure(figsize=(3.6 * (len(viewpoints) + 1) + 0.6, 3.6))
+        grid = figure.add_gridspec(1, len(viewpoints) + 1, width_ratios=[1] * len(viewpoints) + [0.85])
+        for column, view in enumerate(viewpoints):
+            axis = figure.add_subplot(grid[column], projection="3d")
             draw(axis, stored, view, PALETTE[1], 22.0)
             axis.set_title(view.name)
-        axis = figure.add_subplot(places[len(looks)])
+        axis = figure.add_subplot(grid[len(viewpoints)])
         bins = np.linspace(0, distances.max(), 31).tolist()
         axis.hist(apart, bins=bins, color=PALETTE[0], label="all pairs", weights=np.full(len(apart), 1 / len(apart)))
         axis.hist(
@@ -122,34 +115,35 @@ def portrait(stored: StoredGeometry, name: str) -> Picture:
             weights=np.full(len(nearest), 1 / len(nearest)),
         )  # fmt: skip
         axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
-        axis.set(xlabel=f"Distance ({unit})", ylabel="Share", title="How far apart")
+        axis.set(xlabel=f"Distance ({plural(unit)})", ylabel="Proportion", title="Distances between units")
         axis.legend(fontsize=8)
-    points = in_three_dimensions(stored.positions)
+    points = positions_3d(stored.positions)
     values = pd.DataFrame(
         {
             "unit": np.arange(len(points)),
             **({"name": stored.names} if len(stored.names) else {}),
             **({"part": stored.parts} if len(stored.parts) else {}),
-            **{f"{axis}_{unit}": points[:, place] for place, axis in enumerate("xyz")},
+            **{f"{axis}_{unit}": points[:, column] for column, axis in enumerate("xyz")},
             f"nearest_{unit}": nearest,
             f"mean_distance_{unit}": distances.sum(axis=1) / (len(points) - 1),
         }
     )
-    caption = f"{len(points):,} units; those behind the surface are not drawn." if len(stored.faces) else ""
+    hidden = " (units behind the surface are hidden)" if len(stored.faces) else ""
+    caption = f"The {len(points):,} units in space{hidden}, and the distribution of distances between them."
     return Picture("geometry", name, caption, figure, values)
 
 
 def write_geometry_page(geometry: Geometry, stored: StoredGeometry, name: str, folder: Path) -> Mapping[str, Path]:
-    """Write ``geometry.png`` (also as SVG, and the units as CSV) and ``geometry.html``, a page to turn it around.
+    """Write ``geometry.png`` (also as SVG, and the units as CSV) and ``geometry.html`` with an interactive 3-D view.
 
     Parameters
     ----------
     geometry, stored
         As in `table_of_facts`.
     name
-        A heading.
+        Heading of the page.
     folder
-        Where files go; it is made if need be.
+        Output folder; created if it does not exist.
     """
     picture = portrait(stored, name)
     picture.save(folder)
@@ -158,7 +152,7 @@ def write_geometry_page(geometry: Geometry, stored: StoredGeometry, name: str, f
         "facts": table_of_facts(geometry, stored),
         "scene": scene_html(scene(stored)),
         "plotly": plotly_script(),
-        "picture": picture.embedded(),
+        "picture": picture.embed(),
     }
     write_text(folder / "geometry.html", template("geometry.html").render(page))
     return {"picture": folder / "geometry.png", "page": folder / "geometry.html"}

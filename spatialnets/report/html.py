@@ -1,4 +1,4 @@
-"""Pages: templates that escape what is put into them, and one script for all scenes."""
+"""Load page templates, which escape inserted text, and the Plotly script."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["plotly_script", "template"]
 
 
 def template(name: str) -> jinja2.Template:
-    """Return a page of this folder, which escapes what is put into it."""
+    """Return a page template of this folder; inserted text is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("spatialnets.report", "."),
         autoescape=True,
@@ -20,7 +20,7 @@ def template(name: str) -> jinja2.Template:
 
 
 def plotly_script() -> str:
-    """Return plotly's script, once for a page and all scenes in it."""
+    """Return the Plotly script, which a page includes once for all of its scenes."""
     from plotly.offline import get_plotlyjs
 
     return str(get_plotlyjs())

@@ -1,4 +1,4 @@
-"""Units, connections and surfaces in space: still pictures and pages to turn around."""
+"""Draw units, connections and surfaces in space: static figures and interactive 3-D views."""
 
 from __future__ import annotations
 
@@ -12,22 +12,33 @@ import numpy as np
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.networks.stored_geometry import StoredGeometry
-from spatialnets.protocols import FloatArray
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Connections", "View", "draw", "in_three_dimensions", "scene", "scene_html", "views"]
+__all__ = [
+    "Connections",
+    "View",
+    "draw",
+    "face_normals",
+    "length",
+    "plural",
+    "positions_3d",
+    "scene",
+    "scene_html",
+    "views",
+]
 
 SURFACE_COLOR = (0.78, 0.77, 0.75)
 SCENE_HEIGHT = 520  # pixels
-NARROW = 1.35  # how much farther away half the width of a page needs to be seen from
+NARROW_DISTANCE = 1.35  # factor on the camera distance in a scene of half the page's width
 
 
 @dataclass(frozen=True)
 class View:
-    """Where one looks from, in degrees, and what it is called."""
+    """A named viewpoint: elevation and azimuth in degrees."""
 
     elevation: float
     azimuth: float
@@ -35,7 +46,7 @@ class View:
 
     @property
     def direction(self) -> FloatArray:
-        """The direction towards the viewer, a unit vector."""
+        """Unit vector from the scene towards the viewer, ``(3,)``."""
         elevation, azimuth = np.radians([self.elevation, self.azimuth])
         across = np.cos(elevation)
         return np.array([across * np.cos(azimuth), across * np.sin(azimuth), np.sin(elevation)])
@@ -43,14 +54,14 @@ class View:
 
 @dataclass(frozen=True)
 class Connections:
-    """Some connections of a network, the stronger ones drawn stronger.
+    """Connections of a network to draw; stronger connections are thicker and darker.
 
     Parameters
     ----------
     pre, post
-        Units, ``(connection,)``.
+        Indices of source and target units, ``(connection,)``.
     weights
-        Magnitudes, ``(connection,)``.
+        Weight magnitudes, ``(connection,)``.
     """
 
     pre: NDArray[np.int64]
@@ -58,19 +69,36 @@ class Connections:
     weights: FloatArray
 
 
-def in_three_dimensions(positions: FloatArray) -> FloatArray:
-    """Return positions ``(unit, 3)``: missing axes are zero, those beyond the third are left out."""
+def positions_3d(positions: FloatArray) -> FloatArray:
+    """Return positions as ``(unit, 3)``: missing axes are zero, axes beyond the third are dropped."""
     points = np.zeros((len(positions), 3))
     columns = min(positions.shape[1], 3)
     points[:, :columns] = positions[:, :columns]
     return points
 
 
+def length(value: float, unit: str, digits: int = 3) -> str:
+    """Format a length with its unit.
+
+    Examples
+    --------
+    >>> length(1.0, "step"), length(3.058, "step"), length(1234.5, "mm")
+    ('1 step', '3.06 steps', '1,230 mm')
+    """
+    number = f"{float(f'{value:.{digits}g}'):,g}"
+    return f"{number} {unit if number == '1' else plural(unit)}"
+
+
+def plural(unit: str) -> str:
+    """Return the plural of a unit of length: ``"steps"``, but ``"mm"``."""
+    return "steps" if unit == "step" else unit
+
+
 def views(geometry: StoredGeometry) -> list[View]:
-    """Return from where a geometry is best seen: a hemisphere from both sides, two from above as well."""
-    points = in_three_dimensions(geometry.positions)
+    """Return the viewpoints for a geometry: a hemisphere from both sides, two hemispheres also from above."""
+    points = positions_3d(geometry.positions)
     if not np.ptp(points[:, 2]):
-        return [View(90, -90, "from above")]  # a flat one
+        return [View(90, -90, "from above")]  # flat geometries
     if _has_axes(geometry):
         return [View(18, -60, "")]
     if len(np.unique(geometry.parts)) > 1:
@@ -80,7 +108,7 @@ def views(geometry: StoredGeometry) -> list[View]:
     return [outside, inside] if left else [inside, outside]
 
 
-# Still pictures
+# Static figures
 
 
 def draw(
@@ -91,101 +119,109 @@ def draw(
     sizes: FloatArray | float = 14.0,
     connections: Connections | None = None,
 ) -> None:
-    """Draw units, on their surface if there is one, into a 3D axis of matplotlib.
+    """Draw units, and their surface if there is one, into a Matplotlib 3-D axis.
 
-    Units behind the surface are left out, unless there are connections: then one looks through it.
+    Units behind the surface are hidden. If connections are drawn, all units are visible.
 
     Parameters
     ----------
     axis
-        Where to draw.
+        Matplotlib 3-D axis.
     geometry
-        Where units live.
+        Geometry of the units.
     view
-        Where one looks from.
+        Viewpoint.
     color
-        Of units and connections.
+        Colour of units and connections.
     sizes
-        Of units, points squared, ``(unit,)`` or one for all.
+        Marker areas in points squared, ``(unit,)`` or one value for all units.
     connections
-        What to draw between units.
+        Connections between units.
     """
-    points = in_three_dimensions(geometry.positions)
-    corners = points
+    points = positions_3d(geometry.positions)
     shown = np.ones(len(points), dtype=bool)
     if len(geometry.faces):
-        corners = geometry.vertices
-        axis.add_collection3d(_shaded(geometry, view, 0.5 if connections is None else 0.15), autolim=False)
-        if connections is None:  # with them, one looks through the surface
-            shown = ~_hidden(points, geometry, view)
+        axis.add_collection3d(_surface_mesh(geometry, view, 0.5 if connections is None else 0.15), autolim=False)
+        if connections is None:
+            shown = ~_behind_surface(points, geometry, view)
     if connections is not None and len(connections.weights):
-        share = connections.weights / max(connections.weights.max(), 1e-30)
+        relative = connections.weights / max(connections.weights.max(), 1e-30)
         lines = np.stack([points[connections.pre], points[connections.post]], axis=1)
-        shades = [(*mpl.colors.to_rgb(color), 0.1 + 0.7 * part**2) for part in share]
+        colors = [(*mpl.colors.to_rgb(color), 0.1 + 0.7 * value**2) for value in relative]
         axis.add_collection3d(
-            Line3DCollection(lines, colors=shades, linewidths=0.4 + 2.4 * share, zorder=3), autolim=False
+            Line3DCollection(lines, colors=colors, linewidths=0.4 + 2.4 * relative, zorder=3), autolim=False
         )
     sizes = np.broadcast_to(sizes, len(points))
     axis.scatter(
         *points[shown].T, s=sizes[shown], color=color, edgecolors="white", linewidths=0.5, depthshade=False, zorder=4
     )
-    axis.computed_zorder = False  # units are in front of their surface
-    low, spans = _box(corners)
+    axis.computed_zorder = False  # draw units in front of their surface
+    low, spans = _box(geometry)
     for name, start, span in zip("xyz", low, spans, strict=True):
         getattr(axis, f"set_{name}lim")(start, start + span)
     axis.set_box_aspect(spans, zoom=0.95 if _has_axes(geometry) else 1.3)
     axis.view_init(elev=view.elevation, azim=view.azimuth)
     if _has_axes(geometry):
         for name in "xyz":
-            getattr(axis, f"set_{name}label")(f"{name} ({geometry.length_unit})")
+            getattr(axis, f"set_{name}label")(f"{name} ({plural(geometry.length_unit)})")
             getattr(axis, f"{name}axis").set_major_locator(mpl.ticker.MaxNLocator(4, steps=[1, 2, 5, 10]))
-        if view.elevation == 90:  # a flat one, seen from above
+        if view.elevation == 90:  # a flat geometry, seen from above
             axis.set(zticks=[], zlabel="")
     else:
         axis.set_axis_off()
         axis.set_proj_type("ortho")
 
 
-def _box(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the lower corner and the lengths of a box around points, with some room, and never quite flat."""
+def _box(geometry: StoredGeometry) -> tuple[FloatArray, FloatArray]:
+    """Return the lower corner and edge lengths of a padded box around all points, in which no edge is very short."""
+    points = geometry.vertices if len(geometry.faces) else positions_3d(geometry.positions)
     spans = np.maximum(np.ptp(points, axis=0), 0.15 * np.ptp(points, axis=0).max())
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     return middle - 0.55 * spans, 1.1 * spans
 
 
 def _has_axes(geometry: StoredGeometry) -> bool:
-    """Tell whether axes help to see where units are; on anatomy they are in the way."""
+    """Return whether to draw axes: yes, except on anatomical surfaces, where they only distract."""
     return not len(geometry.faces) or geometry.length_unit != "mm"
 
 
-def _shaded(geometry: StoredGeometry, view: View, contrast: float) -> Poly3DCollection:
-    triangles = geometry.vertices[geometry.faces]
-    normal = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+def face_normals(geometry: StoredGeometry) -> FloatArray:
+    """Return a vector perpendicular to each face of a surface, twice as long as the face's area, ``(face, 3)``."""
+    corners = geometry.vertices[geometry.faces]
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+
+
+def _mean_edge(geometry: StoredGeometry) -> float:
+    """Return the mean length of the first edge of each face."""
+    start, stop = geometry.vertices[geometry.faces[:, :2].T]
+    return float(np.linalg.norm(stop - start, axis=1).mean())
+
+
+def _surface_mesh(geometry: StoredGeometry, view: View, contrast: float) -> Poly3DCollection:
+    normal = face_normals(geometry)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-30)
-    light = view.direction + np.array([0, 0, 0.4])  # from behind the viewer, a little above
+    light = view.direction + np.array([0, 0, 0.4])  # from slightly above the viewer
     facing = np.clip(normal @ light / np.linalg.norm(light), 0, None)
-    bright = (1.15 - contrast) + contrast * (facing - 0.5)
-    colors = np.column_stack([np.clip(np.outer(bright, SURFACE_COLOR), 0, 1), np.ones(len(bright))])
+    brightness = (1.15 - contrast) + contrast * (facing - 0.5)
+    colors = np.column_stack([np.clip(np.outer(brightness, SURFACE_COLOR), 0, 1), np.ones(len(brightness))])
+    triangles = geometry.vertices[geometry.faces]
     return Poly3DCollection(triangles, facecolors=colors, edgecolors=colors, linewidths=0.1, zorder=1, rasterized=True)
 
 
-def _hidden(points: FloatArray, geometry: StoredGeometry, view: View) -> NDArray[np.bool_]:
-    """Return which units have some of the surface clearly in front of them."""
+def _behind_surface(points: FloatArray, geometry: StoredGeometry, view: View) -> NDArray[np.bool_]:
+    """Return a mask of the units that are clearly behind a piece of the surface, ``(unit,)``."""
     from scipy.spatial import cKDTree
 
     towards = view.direction
-    side = np.linalg.svd(towards[None])[2][1:]  # two directions across the line of sight
-    edge = np.linalg.norm(
-        geometry.vertices[geometry.faces[:, 0]] - geometry.vertices[geometry.faces[:, 1]], axis=1
-    ).mean()
-    depth, flat = geometry.vertices @ towards, geometry.vertices @ side.T
-    near = cKDTree(flat).query_ball_point(points @ side.T, 1.2 * edge)
+    across = np.linalg.svd(towards[None])[2][1:]  # two directions perpendicular to the line of sight
+    edge, depth, projected = _mean_edge(geometry), geometry.vertices @ towards, geometry.vertices @ across.T
+    nearby = cKDTree(projected).query_ball_point(points @ across.T, 1.2 * edge)
     return np.array(
-        [bool((depth[around] > at + 2.5 * edge).any()) for around, at in zip(near, points @ towards, strict=True)]
+        [bool((depth[near] > unit + 2.5 * edge).any()) for near, unit in zip(nearby, points @ towards, strict=True)]
     )
 
 
-# Pages to turn around
+# Interactive 3-D views
 
 
 def scene(
@@ -194,25 +230,25 @@ def scene(
     connections: Connections | None = None,
     narrow: bool = False,
 ) -> go.Figure:
-    """Return a picture to turn around: surface, units, connections, and a choice of what colours the units.
+    """Return an interactive 3-D view of surface, units and connections, with a menu that selects the units' colours.
 
     Parameters
     ----------
     geometry
-        Where units live.
+        Geometry of the units.
     measures
-        By name, one value per unit, ``(unit,)``: what may colour them. By default, how far each is from all others.
+        Values to colour units by, ``(unit,)`` each, by name; by default each unit's mean distance to all other units.
     connections
-        What to draw between units.
+        Connections between units.
     narrow
-        Whether it gets half the width of a page: then one looks from farther away.
+        If True, move the camera away so that the view fits half the width of a page.
     """
     import plotly.graph_objects as go
 
-    points = _raised(geometry).astype(np.float32)
+    points = _lifted_positions(geometry).astype(np.float32)
     if measures is None:
-        n_units = len(points)
-        measures = {f"Mean distance to the others ({geometry.length_unit})": geometry.distances.sum(1) / (n_units - 1)}
+        mean_distance = geometry.distances.sum(1) / (len(points) - 1)
+        measures = {f"Mean distance to all other units ({plural(geometry.length_unit)})": mean_distance}
     traces: list[Any] = []
     if len(geometry.faces):
         (x, y, z), (i, j, k) = geometry.vertices.astype(np.float32).T, geometry.faces.astype(np.int32).T
@@ -225,7 +261,7 @@ def scene(
             )
         )  # fmt: skip
     if connections is not None and len(connections.weights):
-        traces += _lines(points, connections)
+        traces += _connection_traces(points, connections)
     first = next(iter(measures))
     names = geometry.names if len(geometry.names) else np.array([f"unit {unit}" for unit in range(len(points))])
     traces.append(
@@ -240,7 +276,6 @@ def scene(
             },
         )
     )  # fmt: skip
-    figure = go.Figure(traces)
     buttons = [
         {
             "label": name,
@@ -249,50 +284,42 @@ def scene(
         }
         for name, values in measures.items()
     ]
-    if len(buttons) > 1:
-        menu = {"buttons": buttons, "x": 0.0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"l": 8}}
-        figure.update_layout(updatemenus=[menu])
-    figure.update_layout(
+    menu = {"buttons": buttons, "x": 0.0, "xanchor": "left", "y": 1.0, "yanchor": "bottom", "pad": {"l": 8}}
+    return go.Figure(traces).update_layout(
+        updatemenus=[menu] if len(buttons) > 1 else [],
         showlegend=False,
         height=SCENE_HEIGHT,
         margin={"l": 0, "r": 0, "t": 40 if len(buttons) > 1 else 8, "b": 0},
-        scene={
-            "camera": _camera(geometry, NARROW if narrow else 1.0),
-            **_space(geometry),
-        },
+        scene={"camera": _camera(geometry, NARROW_DISTANCE if narrow else 1.0), **_plotly_axes(geometry)},
     )
-    return figure
 
 
-def _raised(geometry: StoredGeometry) -> FloatArray:
-    """Return where units are, a little above their surface, so that they do not sink into it."""
-    points = in_three_dimensions(geometry.positions)
+def _lifted_positions(geometry: StoredGeometry) -> FloatArray:
+    """Return unit positions, raised slightly above their surface so that markers stay visible."""
+    points = positions_3d(geometry.positions)
     if not len(geometry.faces):
         return points
     from scipy.spatial import cKDTree
 
-    corners = geometry.vertices[geometry.faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    upward = np.zeros_like(geometry.vertices)
-    for corner in range(3):
-        np.add.at(upward, geometry.faces[:, corner], normal)
-    upward /= np.maximum(np.linalg.norm(upward, axis=1, keepdims=True), 1e-30)
-    edge = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1).mean()
-    return points + 0.8 * edge * upward[cKDTree(geometry.vertices).query(points)[1]]
+    outward, normal = np.zeros_like(geometry.vertices), face_normals(geometry)
+    for corner in geometry.faces.T:
+        np.add.at(outward, corner, normal)
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-30)
+    return points + 0.8 * _mean_edge(geometry) * outward[cKDTree(geometry.vertices).query(points)[1]]
 
 
-def _lines(points: NDArray[np.float32], connections: Connections) -> list[Any]:
-    """Return connections as lines in four classes of strength: a line of plotly has one width."""
+def _connection_traces(points: NDArray[np.float32], connections: Connections) -> list[Any]:
+    """Return connections as Plotly line traces in four classes of strength, because a trace has a single width."""
     import plotly.graph_objects as go
 
-    share = connections.weights / max(float(connections.weights.max()), 1e-30)
+    relative = connections.weights / max(float(connections.weights.max()), 1e-30)
     traces = []
     for low, width, opacity in ((0.0, 1.0, 0.35), (0.25, 2.0, 0.5), (0.5, 3.5, 0.7), (0.75, 6.0, 0.9)):
-        some = (share > low) & (share <= low + 0.25)
-        if not some.any():
+        members = (relative > low) & (relative <= low + 0.25)
+        if not members.any():
             continue
-        gap = np.full((int(some.sum()), 3), np.nan, dtype=np.float32)
-        ends = np.stack([points[connections.pre[some]], points[connections.post[some]], gap], axis=1).reshape(-1, 3)
+        pre, post = points[connections.pre[members]], points[connections.post[members]]
+        ends = np.stack([pre, post, np.full_like(pre, np.nan)], axis=1).reshape(-1, 3)
         traces.append(
             go.Scatter3d(
                 x=ends[:, 0], y=ends[:, 1], z=ends[:, 2], mode="lines", hoverinfo="skip",
@@ -302,38 +329,33 @@ def _lines(points: NDArray[np.float32], connections: Connections) -> list[Any]:
     return traces
 
 
-def _space(geometry: StoredGeometry) -> dict[str, Any]:
-    """Return plotly's box and axes: true proportions, as far as a flat geometry has them."""
-    corners = geometry.vertices if len(geometry.faces) else in_three_dimensions(geometry.positions)
-    low, spans = _box(corners)
+def _plotly_axes(geometry: StoredGeometry) -> dict[str, Any]:
+    """Return Plotly's axes and aspect ratio: true proportions, except that flat geometries get some height."""
+    (low, spans), unit = _box(geometry), plural(geometry.length_unit)
     axes = {
         f"{name}axis": {"range": [float(start), float(start + span)]}
-        | ({"title": {"text": f"{name} ({geometry.length_unit})"}} if _has_axes(geometry) else {"visible": False})
+        | ({"title": {"text": f"{name} ({unit})"}} if _has_axes(geometry) else {"visible": False})
         for name, start, span in zip("xyz", low, spans, strict=True)
     }
     ratio = dict(zip("xyz", (1.25 * spans / spans.max()).tolist(), strict=True))
     return {"aspectmode": "manual", "aspectratio": ratio, **axes}
 
 
-def _camera(geometry: StoredGeometry, farther: float) -> dict[str, Any]:
-    lower = 0.15 if _has_axes(geometry) and views(geometry)[0].elevation < 90 else 0.0  # room for the axes' names
-    eye = _eye(geometry, farther)
-    return {"eye": eye, "center": {"x": 0, "y": 0, "z": -lower}, "up": {"x": 0, "y": 0, "z": 1}}
+def _camera(geometry: StoredGeometry, distance: float) -> dict[str, Any]:
+    lower = 0.15 if _has_axes(geometry) and views(geometry)[0].elevation < 90 else 0.0  # room for the axis titles
+    return {"eye": _eye(geometry, distance), "center": {"x": 0, "y": 0, "z": -lower}, "up": {"x": 0, "y": 0, "z": 1}}
 
 
-def _eye(geometry: StoredGeometry, farther: float) -> dict[str, float]:
+def _eye(geometry: StoredGeometry, distance: float) -> dict[str, float]:
     view = views(geometry)[0]
-    away = farther * (2.1 if _has_axes(geometry) else 1.3)
-    x, y, z = away * view.direction + (np.array([0, 0, 0.25]) if view.elevation == 0 else 0)
+    radius = distance * (2.1 if _has_axes(geometry) else 1.3)
+    x, y, z = radius * view.direction + (np.array([0, 0, 0.25]) if view.elevation == 0 else 0)
     return {"x": float(x), "y": float(y) - 0.01, "z": float(z)}
 
 
 def scene_html(figure: go.Figure) -> str:
-    """Return a scene as a piece of a page that holds plotly's script already."""
+    """Return a scene as an HTML fragment for a page that already includes Plotly's script."""
     import plotly.io
 
-    return str(
-        plotly.io.to_html(
-            figure, include_plotlyjs=False, full_html=False, config={"displaylogo": False, "responsive": True}
-        )
-    )
+    config = {"displaylogo": False, "responsive": True}
+    return str(plotly.io.to_html(figure, include_plotlyjs=False, full_html=False, config=config))

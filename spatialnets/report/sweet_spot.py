@@ -1,4 +1,4 @@
-"""The sweet spot: the strengths and epochs at which every feature of the paper is there at once."""
+"""The sweet spot: the regularization strengths and epochs at which all four features of the paper occur together."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from spatialnets.aliases import FloatArray
 from spatialnets.paper import PASS_ACCURACY
-from spatialnets.protocols import FloatArray
-from spatialnets.report.figures import Picture, style
-from spatialnets.report.measured import at_scored, pass_accuracy
+from spatialnets.report.figures import Picture, join_items, label_epochs, panels, style
+from spatialnets.report.measured import at_scored_epoch, pass_accuracy
 
 __all__ = ["SweetSpot", "Thresholds", "map_picture", "sweet_spot"]
 
-MOST_ROWS = 50  # of a map; more networks are averaged, in the order of their strengths
+MAX_ROWS = 50  # of a map; if there are more networks, each row averages neighbours in the order of strength
 MAPS = {
     "validation_accuracy": "Accuracy",
     "total_weight": "Total weight",
@@ -30,19 +29,19 @@ MAPS = {
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on a feature counts as there; the paper draws such borders and does not print them.
+    """Thresholds of the four features; the paper draws the corresponding borders but does not print their values.
 
     Parameters
     ----------
     accuracy
-        Least validation accuracy.
+        Lowest validation accuracy.
     total_weight
-        Largest total weight, as a share of the initial one.
+        Highest total weight, as a share of the initial total weight.
     modularity
-        Least modularity. 0.25 lies above nine in ten of the L1 networks that learn, and below most that are spatially
-        embedded at medium strength.
+        Lowest modularity. 0.25 is above the modularity of nine in ten L1 networks that learn, and below that of most
+        spatially embedded networks at medium strength.
     small_worldness
-        Least small-worldness; a random network has 1, and networks before training 1.0 to 1.1.
+        Lowest small-worldness. It is 1 in a random network and 1.0 to 1.1 before training.
     """
 
     accuracy: float = PASS_ACCURACY
@@ -53,20 +52,20 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class SweetSpot:
-    """Maps of a group over strength and epoch.
+    """Maps of four features over regularization strength and epoch, for one group.
 
     Parameters
     ----------
     thresholds
-        What counts as there.
+        The thresholds of the features.
     percent
-        The strength of each row, in percent of the largest, ``(row,)``.
+        Strength of each row, in percent of the largest, ``(row,)``.
     epochs
-        ``(epoch,)``, from 1 on.
+        Epochs, from 1 on, ``(epoch,)``.
     maps
-        Mean over the networks of a row, by measure, ``(row, epoch)``.
+        Mean of each measure over the networks of a row, ``(row, epoch)``.
     shares
-        The share of a row's networks in which the feature is there, by name of the threshold, ``(row, epoch)``.
+        Share of a row's networks that have each feature, by the name of its threshold, ``(row, epoch)``.
     """
 
     thresholds: Thresholds
@@ -77,144 +76,133 @@ class SweetSpot:
 
     @property
     def inside(self) -> NDArray[np.bool_]:
-        """Where each feature is there in at least half of the networks, ``(row, epoch)``."""
+        """Where at least half of the networks have each of the features, ``(row, epoch)``."""
         return np.all([share >= 0.5 for share in self.shares.values()], axis=0)
 
     @property
     def area(self) -> float:
-        """The share of the plane of strength and epoch that lies inside."""
+        """The share of the strength-epoch plane that is inside the sweet spot."""
         return float(self.inside.mean())
 
     @property
     def reach(self) -> tuple[float, float] | None:
-        """The lowest and the highest strength inside, in percent of the largest; None if nothing is."""
+        """The lowest and highest strength inside, in percent of the largest; None if the sweet spot is empty."""
         rows = np.flatnonzero(self.inside.any(axis=1))
         return (float(self.percent[rows[0]]), float(self.percent[rows[-1]])) if len(rows) else None
 
     @property
     def first_epoch(self) -> int | None:
-        """The first epoch at which something lies inside; None if nothing does."""
+        """The first epoch inside; None if the sweet spot is empty."""
         columns = np.flatnonzero(self.inside.any(axis=0))
         return int(self.epochs[columns[0]]) if len(columns) else None
 
 
 def sweet_spot(table: xr.Dataset, group: str = "sernn", thresholds: Thresholds | None = None) -> SweetSpot | None:
-    """Map accuracy, total weight, modularity and small-worldness over strength and epoch, and where all are good.
+    """Map accuracy, total weight, modularity and small-worldness over strength and epoch, and find where all are good.
 
     Parameters
     ----------
     table
-        As `spatialnets.report.measured.measured` gives it.
+        From `spatialnets.report.measured.metrics_table`.
     group
-        Whose networks; in the order of their strengths, those that diverged left out.
+        Name of the group. Networks that diverged are left out.
     thresholds
-        What counts as good.
+        Thresholds of the features; by default with the accuracy that networks of this run need to pass.
 
     Returns
     -------
     SweetSpot or None
-        None if the group has no strengths, no epoch 0, fewer than eight networks, or not all four measures.
+        None if the group has no epoch 0, fewer than eight networks, equal or no strengths, or lacks a measure.
 
     References
     ----------
     Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 6a.
     """
-    own = table.isel(network=np.flatnonzero(table["group"].to_numpy() == group))
-    if not set(MAPS) <= set(own.data_vars) or 0 not in own["epoch"] or own.sizes["epoch"] < 2:
+    networks = table.isel(network=np.flatnonzero(table["group"].to_numpy() == group))
+    if not set(MAPS) <= set(networks.data_vars) or 0 not in networks["epoch"] or networks.sizes["epoch"] < 2:
         return None
-    strength = own["strength"].to_numpy().astype(float)
-    own = own.isel(network=np.flatnonzero(np.isfinite(strength) & np.isfinite(at_scored(own, "total_weight"))))
-    if own.sizes["network"] < 8 or np.ptp(own["strength"].to_numpy()) == 0:
+    finite = np.isfinite(networks["strength"].to_numpy()) & np.isfinite(at_scored_epoch(networks, "total_weight"))
+    networks = networks.isel(network=np.flatnonzero(finite)).sortby("strength")
+    strengths = networks["strength"].to_numpy()
+    if len(strengths) < 8 or np.ptp(strengths) == 0:
         return None
-    own = own.isel(network=np.argsort(own["strength"].to_numpy(), kind="stable"))
     thresholds = thresholds or Thresholds(accuracy=pass_accuracy(table))
-    values = {name: own[name].to_numpy().astype(float) for name in MAPS}
-    initial = values["total_weight"][:, :1]
+    values = {name: networks[name].to_numpy().astype(float) for name in MAPS}
     with np.errstate(invalid="ignore"):
-        good = {
+        present = {
             "accuracy": values["validation_accuracy"] >= thresholds.accuracy,
-            "total_weight": values["total_weight"] <= thresholds.total_weight * initial,
+            "total_weight": values["total_weight"] <= thresholds.total_weight * values["total_weight"][:, :1],
             "modularity": values["modularity"] >= thresholds.modularity,
             "small_worldness": values["small_worldness"] >= thresholds.small_worldness,
         }
-    rows = np.array_split(np.arange(own.sizes["network"]), min(MOST_ROWS, own.sizes["network"]))
-    strengths = own["strength"].to_numpy()
+    rows = np.array_split(np.arange(len(strengths)), min(MAX_ROWS, len(strengths)))
 
     def by_row(of_networks: NDArray[Any]) -> FloatArray:
-        filled = np.ma.masked_invalid(of_networks.astype(float))
-        return np.ma.stack([filled[row].mean(axis=0) for row in rows])[:, 1:].filled(np.nan)
+        masked = np.ma.masked_invalid(of_networks.astype(float))
+        return np.ma.stack([masked[row].mean(axis=0) for row in rows])[:, 1:].filled(np.nan)
 
     return SweetSpot(
         thresholds=thresholds,
         percent=np.array([100 * strengths[row].mean() / strengths[-1] for row in rows]),
-        epochs=own["epoch"].to_numpy()[1:],
+        epochs=networks["epoch"].to_numpy()[1:],
         maps={name: by_row(of_networks) for name, of_networks in values.items()},
-        shares={name: by_row(found) for name, found in good.items()},
+        shares={name: by_row(of_networks) for name, of_networks in present.items()},
     )
 
 
 def map_picture(spot: SweetSpot, group: str = "sernn") -> Picture:
-    """Draw the maps, each with the border of its feature, and where all borders meet (Fig. 6a)."""
+    """Plot the maps with the border of each feature, and the area inside all borders (Fig. 6a)."""
     edges = np.concatenate([spot.epochs - 0.5, spot.epochs[-1:] + 0.5])
     rows = np.arange(len(spot.percent) + 1) / len(spot.percent) * 100
     frames = []
     with style():
-        figure = Figure(figsize=(12, 3.4))
-        axes = figure.subplots(1, 5, sharey=True)
+        figure, axes = panels(5, 12, 3.4, sharey=True)
         for axis, (name, label), (feature, share) in zip(axes, MAPS.items(), spot.shares.items(), strict=False):
             mapped = spot.maps[name]
-            drawn = axis.pcolormesh(edges, rows, mapped, cmap="viridis", rasterized=True)
-            figure.colorbar(drawn, ax=axis, shrink=0.85)
+            mesh = axis.pcolormesh(edges, rows, mapped, cmap="viridis", rasterized=True)
+            figure.colorbar(mesh, ax=axis, shrink=0.85)
             _outline(axis, edges, rows, share >= 0.5, "white")
             _outline(axis, edges, rows, spot.inside, "#ff5fa2")
-            axis.set(title=f"{label}\n{_words(spot.thresholds, feature)}")
+            axis.set(title=f"{label}\n{_threshold_text(spot.thresholds, feature)}")
             frames.append(_frame(spot, name, mapped))
         together = np.sum([share >= 0.5 for share in spot.shares.values()], axis=0)
-        drawn = axes[4].pcolormesh(edges, rows, together, cmap="Greys", vmin=0, vmax=4, rasterized=True)
-        figure.colorbar(drawn, ax=axes[4], shrink=0.85, ticks=range(5))
+        mesh = axes[4].pcolormesh(edges, rows, together, cmap="Greys", vmin=0, vmax=4, rasterized=True)
+        figure.colorbar(mesh, ax=axes[4], shrink=0.85, ticks=range(5))
         _outline(axes[4], edges, rows, spot.inside, "#ff5fa2")
-        axes[4].set(title="Features that\nare there")
+        axes[4].set(title="Number of\nfeatures present")
         frames.append(_frame(spot, "features", together.astype(float)))
         for axis in axes:
-            axis.set(xlabel="Epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
-        axes[0].set(ylabel="Strength (% of networks, weak first)")
+            label_epochs(axis)
+        axes[0].set(ylabel="Strength (percentile)")
         axes[0].invert_yaxis()
     if spot.reach is None:
-        seen = "There is no combination of strength and epoch at which all four features are there at once."
+        caption = "There is no combination of strength and epoch at which all four features occur together."
     else:
-        seen = (
-            f"All four features are there at once in {100 * spot.area:.0f} % of the plane, from epoch "
+        caption = (
+            f"All four features occur together in {100 * spot.area:.0f} % of the strength-epoch plane, from epoch "
             f"{spot.first_epoch} on and at {spot.reach[0]:.0f} to {spot.reach[1]:.0f} % of the largest strength. "
-            f"{_missing(spot)}"
+            f"{_missing_features(spot)}"
         )
     note = (
-        f"Group {group}. Rows are networks in the order of their strengths, up to {MOST_ROWS} rows of equally many "
-        "networks; colours are means, white borders enclose where at least half of a row's networks have the feature, "
-        "the pink one where that is so of all four. The thresholds are ours: the paper does not print its own."
+        f"Networks of group {group} in order of strength, averaged into up to {MAX_ROWS} rows of equal size. "
+        "Colours: means. White borders: at least half of a row's networks have the feature. Pink border: they have all "
+        "four. The paper does not print its thresholds; these were chosen for this report."
     )
-    return Picture(
-        "sweet_spot",
-        "Figure 6a: where everything is there at once",
-        seen,
-        figure,
-        pd.concat(frames, ignore_index=True),
-        note,
-    )
+    return Picture("sweet_spot", "Figure 6a: sweet spot", caption, figure, pd.concat(frames, ignore_index=True), note)
 
 
-def _missing(spot: SweetSpot) -> str:
-    """Say which features are missing at the last epoch for weaker and for stronger penalties than those inside."""
+def _missing_features(spot: SweetSpot) -> str:
+    """Return which features networks below and above the sweet spot lack at the last epoch, as a sentence."""
     assert spot.reach is not None
-    said = []
-    for side, rows in (("Weaker", spot.percent < spot.reach[0]), ("stronger", spot.percent > spot.reach[1])):
-        lack = [name.replace("_", " ") for name, share in spot.shares.items() if (share[rows, -1] < 0.5).mean() > 0.5]
-        if rows.any() and lack:
-            said.append(f"{side} penalties mostly miss {' and '.join(lack)}")
-    return f"{'; '.join(said)}." if said else ""
+    texts = []
+    for side, rows in (("weaker", spot.percent < spot.reach[0]), ("stronger", spot.percent > spot.reach[1])):
+        lacking = [name for name, share in spot.shares.items() if (share[rows, -1] < 0.5).mean() > 0.5]
+        if rows.any() and lacking:
+            texts.append(f"{side} penalties mostly lack {join_items(lacking).replace('_', ' ')}")
+    return f"{'; '.join(texts)}.".capitalize() if texts else ""
 
 
-def _words(thresholds: Thresholds, feature: str) -> str:
+def _threshold_text(thresholds: Thresholds, feature: str) -> str:
     value = getattr(thresholds, feature)
     return f"≤ {100 * value:.0f} % of initial" if feature == "total_weight" else f"≥ {value:g}"
 

@@ -1,4 +1,4 @@
-"""A network for other people's tools: as a graph of networkx, GraphML, or tables of numbers."""
+"""Export a network as a NetworkX graph, GraphML, an edge list or a weight matrix."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spatialnets.aliases import FloatArray
 from spatialnets.errors import printable
-from spatialnets.files.table import harmless
-from spatialnets.protocols import FloatArray
 from spatialnets.files.atomic import write_bytes, write_text
+from spatialnets.files.table import spreadsheet_safe
 from spatialnets.networks.stored_geometry import StoredGeometry
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "edge_table", "graph_of", "matrix_of", "write_graph"]
 
 FORMATS = {"graphml": ".graphml", "edges": ".csv", "csv": ".csv"}
-"""What a network can be written as, and how the file's name ends: ``csv`` is the matrix, ``edges`` a list."""
-
-AXES = ("x", "y", "z")
+"""Formats of exported networks and the endings of their files: ``csv`` is a matrix, ``edges`` an edge list."""
 
 
 def graph_of(weights: FloatArray, geometry: StoredGeometry, about: Mapping[str, str | int | float]) -> nx.DiGraph:
@@ -35,16 +33,16 @@ def graph_of(weights: FloatArray, geometry: StoredGeometry, about: Mapping[str, 
     weights
         Signed, ``(pre, post)`` or ``(gate, pre, post)``.
     geometry
-        Where its units live.
+        Positions and distances of its units.
     about
         Attributes of the graph, such as its group.
 
     Returns
     -------
     networkx.DiGraph
-        A node for each unit, by its number from 0 on, with its position ``x``, ``y``, ``z`` (those that there are),
-        its ``name`` if units have names, and its ``part`` if there are several. An edge from pre to post for each
-        weight that is not 0, with ``weight`` (signed), ``magnitude`` and ``distance``; of several gates both are sums.
+        A node for each unit, numbered from 0, with its coordinates (``x``, ``y``, ``z``), its ``name`` if units have
+        names, and its area ``part`` if there are several. An edge from pre to post for each nonzero weight, with
+        ``weight`` (signed), ``magnitude`` and ``distance``; weight and magnitude are summed over gates.
 
     Examples
     --------
@@ -58,12 +56,12 @@ def graph_of(weights: FloatArray, geometry: StoredGeometry, about: Mapping[str, 
     signed, magnitudes = gates.sum(axis=0), np.abs(gates).sum(axis=0)
     graph = nx.DiGraph(**about, length_unit=geometry.length_unit)
     for unit, position in enumerate(geometry.positions.tolist()):
-        told: dict[str, Any] = dict(zip(AXES, position, strict=False))
+        attributes: dict[str, Any] = dict(zip("xyz", position, strict=False))
         if len(geometry.names):
-            told["name"] = printable(str(geometry.names[unit]))  # XML has no letters for the rest
+            attributes["name"] = printable(str(geometry.names[unit]))  # XML cannot represent control characters
         if len(geometry.parts):
-            told["part"] = int(geometry.parts[unit])
-        graph.add_node(unit, **told)
+            attributes["part"] = int(geometry.parts[unit])
+        graph.add_node(unit, **attributes)
     for pre, post in np.argwhere(magnitudes != 0).tolist():
         graph.add_edge(
             pre,
@@ -76,7 +74,7 @@ def graph_of(weights: FloatArray, geometry: StoredGeometry, about: Mapping[str, 
 
 
 def matrix_of(graph: nx.DiGraph) -> str:
-    """Return the signed weights as a table, a line for each pre and a column for each post, to the last bit."""
+    """Return the signed weights as CSV, with pre as rows and post as columns, in full precision."""
     weights = np.zeros((len(graph), len(graph)))
     for pre, post, weight in graph.edges(data="weight"):
         weights[pre, post] = weight
@@ -84,7 +82,7 @@ def matrix_of(graph: nx.DiGraph) -> str:
 
 
 def edge_table(graph: nx.DiGraph) -> str:
-    """Return a table of edges: pre, post, weight (signed) and distance; and what units are called, if they have names.
+    """Return the edges as CSV: pre, post, signed weight, distance, and the names of units if they have any.
 
     Examples
     --------
@@ -98,13 +96,13 @@ def edge_table(graph: nx.DiGraph) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["pre", "post", "weight", "distance", *(["pre_name", "post_name"] if named else [])])
     for pre, post, edge in graph.edges(data=True):
-        names = [harmless(named[pre]), harmless(named[post])] if named else []
+        names = [spreadsheet_safe(named[pre]), spreadsheet_safe(named[post])] if named else []
         table.writerow([pre, post, repr(edge["weight"]), repr(edge["distance"]), *names])
     return text.getvalue()
 
 
 def write_graph(graph: nx.DiGraph, path: Path, format: str) -> None:
-    """Write a network to a file, whole or not at all; `format` is one of `FORMATS`."""
+    """Write a network to a file, atomically; `format` is one of `FORMATS`."""
     if format == "graphml":
         import networkx as nx
 

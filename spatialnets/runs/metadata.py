@@ -1,27 +1,32 @@
-"""What the text files of a run's folder say: read as data, and checked, since anybody may have written them."""
+"""Read and validate the metadata of a run: ``experiment.yaml``, ``plan.json`` and ``provenance.json``."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spatialnets.experiments.declaration import BLOCKS, parse, plain
 from spatialnets.errors import RunError, UserError
-from spatialnets.files.reading import UnfitFile
+from spatialnets.experiments.declaration import BLOCKS, GROUP, NAME
+from spatialnets.files.atomic import checksum_error, write_text
 from spatialnets.files.limits import check_file, plain_text
-from spatialnets.files.atomic import damage
+from spatialnets.files.reading import InvalidFile
+from spatialnets.files.yaml_nodes import parse, plain
 
-__all__ = ["GROUP", "NAME", "check_inside", "check_stored", "declaration_of", "plan_of", "provenance_of"]
+__all__ = [
+    "check_inside",
+    "check_stored",
+    "declaration_of",
+    "is_imported",
+    "plan_of",
+    "provenance_of",
+    "write_provenance",
+]
 
-NAME = r"[A-Za-z0-9][\w.-]{0,99}"
-"""How an experiment or a geometry may be called: a word that is the name of a file or folder on every system."""
-
-GROUP = r"[A-Za-z][\w-]{0,99}"
-"""How a group may be called."""
-
-MOST_INDEX = 10**6
+MAX_INDEX = 10**6
 FOLDERS = ("geometries", "shards", "checkpoints", "analyses", "figures", "comparison", "exports", "engine")
 
 PROVENANCE: dict[str, Any] = {
@@ -29,9 +34,9 @@ PROVENANCE: dict[str, Any] = {
     "command": [str],
     "versions": {"*": str},
     "machine": {"system": str, "processor": str, "cores": (int, type(None))},
-    "sessions": [{"started": str, "ended": str, "engine?": str, "workers": (int, type(None)), "shards": int}],
-    "checksum?": str,  # of all the rest
-    "lost?": str,  # that an earlier file was, and when
+    "sessions": [{"started": str, "ended": str, "engine": str, "workers": (int, type(None)), "shards": int}],
+    "checksum": str,  # of all other values
+    "lost?": str,  # when an earlier file was lost
     "commit?": (str, type(None)),
     "cores?": {"*": {"*": str}},
     "geometries?": {"*": {"*": (str, int, float)}},
@@ -41,23 +46,23 @@ PROVENANCE: dict[str, Any] = {
         "groups": {"*": {"networks": int, "units": int, "epochs": [int]}},
     },
 }
-"""What must be there, and of what type; ``*`` is any key, and ``?`` one that may be absent."""
+"""Required keys and types; ``*`` stands for any key, and ``?`` marks an optional one."""
 
 
 def check_inside(folder: Path, path: Path) -> None:
-    """Refuse a file or folder of a run that is a link to somewhere else: a run's folder is all of it.
+    """Refuse a file or folder of a run that is a link out of the run folder.
 
     Raises
     ------
     RunError
-        Naming the link.
+        If it is such a link.
     """
     try:
         out = path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a link to itself
         out = True
     if out:
-        raise RunError(f"{path} is a link out of the run's folder; put there what it leads to, if it belongs there")
+        raise RunError(f"{path} is a link out of the run folder; replace it by its target if that belongs there")
 
 
 def _text(folder: Path, name: str) -> str:
@@ -66,25 +71,27 @@ def _text(folder: Path, name: str) -> str:
     path = folder / name
     if not path.exists() and not path.is_symlink():
         if (folder / "shards").is_dir():
-            raise RunError(f"{folder} is damaged: {name} is gone{_cure(name)}")
-        raise RunError(f"{folder} is no run folder: it has no {name}; expected a folder written by `spatialnets run`")
+            raise RunError(f"{folder} is damaged: {name} is missing{_advice(name)}")
+        raise RunError(
+            f"{folder} is not a run folder: it has no {name}; expected a folder written by `spatialnets run`"
+        )
     try:
         check_file(path)
-        reason = damage(path)
+        reason = checksum_error(path)
         if reason:
-            raise RunError(f"{folder} is damaged: {name}: {reason}{_cure(name)}")
+            raise RunError(f"{folder} is damaged: {name}: {reason}{_advice(name)}")
         return plain_text(path)
-    except UnfitFile as error:
-        raise RunError(f"{folder} is damaged: {error}{_cure(name)}") from error
+    except InvalidFile as error:
+        raise RunError(f"{folder} is damaged: {error}{_advice(name)}") from error
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _cure(name: str) -> str:
-    """Say what to do about a file that only its user has another copy of."""
+def _advice(name: str) -> str:
+    """Return advice about a missing file; none for the provenance, which can be started again."""
     if name == "provenance.json":
         return ""
-    return ". It cannot be computed again: put it back from a copy of the run, or start anew in another place"
+    return ". It cannot be computed again: restore it from a copy of the run, or start again in another folder"
 
 
 def _json(folder: Path, name: str) -> Any:
@@ -95,22 +102,22 @@ def _json(folder: Path, name: str) -> Any:
 
 
 def declaration_of(folder: Path) -> dict[str, Any]:
-    """Return what ``experiment.yaml`` declares, as plain data: no part is looked up, nothing imported.
+    """Return the contents of ``experiment.yaml`` as plain data; no component is looked up or imported.
 
     Raises
     ------
     RunError
-        If the file is not there or says something else.
+        If the file is missing or invalid.
     """
     try:
-        found = plain(parse(_text(folder, "experiment.yaml"), str(folder / "experiment.yaml")))
+        content = plain(parse(_text(folder, "experiment.yaml"), str(folder / "experiment.yaml")))
     except RunError:
         raise
     except UserError as error:
         raise RunError(f"{folder} is damaged: experiment.yaml does not parse: {error}") from error
-    _must(isinstance(found, dict), folder, "experiment.yaml", "it is no mapping")
-    declared: dict[str, Any] = found
-    _must(_is_word(declared.get("name"), NAME), folder, "experiment.yaml", "it has no name that is a word")
+    _must(isinstance(content, dict), folder, "experiment.yaml", "it is not a mapping")
+    declared: dict[str, Any] = content
+    _must(_is_word(declared.get("name"), NAME), folder, "experiment.yaml", "it has no valid name")
     groups, analyses = declared.get("groups"), declared.get("analyses", [])
     whole = isinstance(groups, dict) and all(
         _is_word(name, GROUP)
@@ -118,14 +125,14 @@ def declaration_of(folder: Path) -> dict[str, Any]:
         and all(_is_part(group.get(family), family) for family in BLOCKS)
         for name, group in groups.items()
     )
-    _must(whole, folder, "experiment.yaml", "its groups are no mappings of parts")
+    _must(whole, folder, "experiment.yaml", "its groups are not mappings of components")
     listed = isinstance(analyses, list) and all(map(_is_part, analyses))
-    _must(listed, folder, "experiment.yaml", "its analyses are no list of parts")
+    _must(listed, folder, "experiment.yaml", "its analyses are not a list of components")
     return declared
 
 
 def _is_part(block: Any, family: str = "") -> bool:
-    if isinstance(block, dict) and len(block) == 1 and "list" in block:  # an axis of whole parts
+    if isinstance(block, dict) and len(block) == 1 and "list" in block:  # an axis of whole components
         items = block["list"]
         return isinstance(items, list) and all(isinstance(item, str) or _is_part(item, family) for item in items)
     if not isinstance(block, dict) or (family != "training" and not isinstance(block.get("kind"), str)):
@@ -135,27 +142,26 @@ def _is_part(block: Any, family: str = "") -> bool:
 
 
 def plan_of(folder: Path) -> dict[str, Any]:
-    """Return the plan: which networks are in which shard.
+    """Return the plan, which divides the networks into shards.
 
     Raises
     ------
     RunError
-        If the file is not there or says something else.
+        If the file is missing or invalid.
     """
     plan = _json(folder, "plan.json")
     _must(isinstance(plan, dict) and isinstance(plan.get("shards"), list), folder, "plan.json", "it has no shards")
     for key in ("experiment", "threads", "networks_per_shard"):
-        known = plan.get(key, "" if key == "experiment" else 1)
-        fits = isinstance(known, str) if key == "experiment" else _is_count(known) and known > 0
-        _must(fits and (key in plan or plan.get("format") == 1), folder, "plan.json", f"it has no {key}")
+        value = plan.get(key)
+        valid = isinstance(value, str) if key == "experiment" else _is_count(value) and value > 0
+        _must(valid, folder, "plan.json", f"it has no valid {key}")
     seen: set[tuple[str, int]] = set()
     for place, entry in enumerate(plan["shards"]):
         about = f"shard {place}"
-        _must(isinstance(entry, dict), folder, "plan.json", f"{about} is no mapping")
+        _must(isinstance(entry, dict), folder, "plan.json", f"{about} is not a mapping")
         _must(_is_count(entry.get("index")) and entry["index"] == place, folder, "plan.json", f"{about} has no index")
         _must(_is_word(entry.get("group"), GROUP), folder, "plan.json", f"{about} names no group")
-        geometry = entry.get("geometry", "")
-        _must(geometry == "" or _is_word(geometry, NAME), folder, "plan.json", f"{about} names no geometry")
+        _must(_is_word(entry.get("geometry"), NAME), folder, "plan.json", f"{about} names no geometry")
         networks = entry.get("networks")
         _must(
             isinstance(networks, list) and bool(networks) and all(map(_is_count, networks)),
@@ -165,59 +171,74 @@ def plan_of(folder: Path) -> dict[str, Any]:
         )
         numbered = {(entry["group"], number) for number in networks}
         fresh = len(numbered) == len(networks) and not numbered & seen
-        _must(fresh, folder, "plan.json", f"{about} has a network that is in a shard already")
+        _must(fresh, folder, "plan.json", f"{about} has a network that another shard has")
         seen |= numbered
-    if "geometries" in plan:
-        known = plan["geometries"]
-        blocks = isinstance(known, dict) and all(
-            isinstance(block, dict) and isinstance(block.get("kind"), str) for block in known.values()
-        )
-        _must(blocks, folder, "plan.json", "its geometries are no parts")
-        _must(
-            all(entry.get("geometry", "") in known for entry in plan["shards"]),
-            folder,
-            "plan.json",
-            "a shard is on a geometry that is not declared",
-        )
+    geometries = plan.get("geometries")
+    valid = isinstance(geometries, dict) and all(
+        isinstance(block, dict) and isinstance(block.get("kind"), str) for block in geometries.values()
+    )
+    _must(valid, folder, "plan.json", "its geometries are not components")
+    declared = all(entry["geometry"] in geometries for entry in plan["shards"])
+    _must(declared, folder, "plan.json", "a shard has a geometry that is not declared")
     return dict(plan)
 
 
 def provenance_of(folder: Path) -> dict[str, Any]:
-    """Return versions, machine and times.
+    """Return the contents of ``provenance.json``: versions, machine and times.
 
     Raises
     ------
     RunError
-        If the file is not there or says something else.
+        If the file is missing or invalid.
     """
-    found = _json(folder, "provenance.json")
-    lacking = _lacking(found, PROVENANCE)
-    _must(lacking is None, folder, "provenance.json", f"{lacking} is not what a run writes")
-    return dict(found)
+    content = _json(folder, "provenance.json")
+    invalid = _invalid_key(content, PROVENANCE)
+    _must(invalid is None, folder, "provenance.json", f"{invalid} is missing or has the wrong type")
+    checksum = content.pop("checksum")
+    _must(checksum == _digest(content), folder, "provenance.json", "it does not match its checksum")
+    return dict(content)
 
 
-def _lacking(value: Any, shape: Any, path: str = "") -> str | None:
-    """Return where a value differs from a shape as `PROVENANCE` has them, or None."""
+def write_provenance(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``provenance.json``, which contains its own checksum: one file is replaced atomically, two would not be."""
+    text = json.dumps({**content, "checksum": _digest(content)}, indent=2) + "\n"
+    write_text(folder / "provenance.json", text)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def is_imported(folder: Path) -> bool:
+    """Tell whether the networks of a run were trained elsewhere; False if its provenance cannot be read."""
+    try:
+        return "imported" in provenance_of(folder)
+    except RunError:
+        return False
+
+
+def _invalid_key(value: Any, shape: Any, path: str = "") -> str | None:
+    """Return the first key path at which a value differs from a schema such as `PROVENANCE`, or None."""
     if isinstance(shape, dict):
         if not isinstance(value, dict):
-            return path or "it"
+            return path or "the content"
         if "*" in shape:
-            items = [(f"{path}.{key}".lstrip("."), own, shape["*"]) for key, own in value.items()]
+            items = [(f"{path}.{key}".lstrip("."), item, shape["*"]) for key, item in value.items()]
         else:
             needed = {key.rstrip("?"): inner for key, inner in shape.items() if key in value or not key.endswith("?")}
             needed |= {key[:-1]: inner for key, inner in shape.items() if key.endswith("?") and key[:-1] in value}
             items = [(f"{path}.{key}".lstrip("."), value.get(key), inner) for key, inner in needed.items()]
-        return next((found for where, own, inner in items if (found := _lacking(own, inner, where))), None)
+        return next((key for where, item, inner in items if (key := _invalid_key(item, inner, where))), None)
     if isinstance(shape, list):
         if not isinstance(value, list):
             return path
-        return next((found for own in value if (found := _lacking(own, shape[0], path))), None)
+        return next((key for item in value if (key := _invalid_key(item, shape[0], path))), None)
     return None if isinstance(value, shape) else path
 
 
-def _must(holds: bool, folder: Path, name: str, what: str) -> None:
-    if not holds:
-        raise RunError(f"{folder} is damaged: {name}: {what}")
+def _must(condition: bool, folder: Path, name: str, otherwise: str) -> None:
+    if not condition:
+        raise RunError(f"{folder} is damaged: {name}: {otherwise}")
 
 
 def _is_word(value: Any, pattern: str) -> bool:
@@ -225,18 +246,18 @@ def _is_word(value: Any, pattern: str) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_INDEX
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_INDEX
 
 
 def check_stored(folder: Path, path: Path) -> None:
-    """Refuse what is no file of a run's folder.
+    """Refuse a path that is not a file within the run folder.
 
     Raises
     ------
     RunError
-        If it is a link to elsewhere.
-    UnfitFile
-        If it is no file.
+        If it is a link out of the folder.
+    InvalidFile
+        If it is not a file.
     """
     check_inside(folder, path)
     check_file(path)

@@ -1,4 +1,4 @@
-"""A trained network as a plain module of torch."""
+"""A trained network as an ordinary PyTorch module."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from spatialnets import registry
-from spatialnets.experiments.blocks import take
 from spatialnets.errors import UserError
-from spatialnets.protocols import RecurrentCore
+from spatialnets.experiments.blocks import select_networks
 from spatialnets.networks.recording import rebuild
+from spatialnets.protocols import RecurrentCore
 
 if TYPE_CHECKING:
     from spatialnets.runs.run import Run
@@ -20,15 +20,14 @@ __all__ = ["PlainNetwork", "to_torch"]
 
 
 class PlainNetwork(nn.Module):
-    """A recurrent module and a linear readout: one network, without `spatialnets`.
+    """One network as a recurrent module and a linear readout.
 
     Parameters
     ----------
     core
-        Maps inputs ``(trial, time, input)`` to what the readout sees ``(trial, time, unit)``, or to a tuple of which
-        that is the first.
+        Maps inputs ``(trial, time, input)`` to states ``(trial, time, unit)``, or to a tuple that begins with them.
     readout
-        Maps a state to an output.
+        Maps states to outputs.
     """
 
     def __init__(self, core: nn.Module, readout: nn.Linear) -> None:
@@ -36,9 +35,9 @@ class PlainNetwork(nn.Module):
         self.core, self.readout = core, readout
 
     def states(self, inputs: Tensor) -> Tensor:
-        """Map inputs ``(trial, time, input)`` to what the readout sees, ``(trial, time, unit)``."""
-        answer: Any = self.core(inputs)
-        return answer[0] if isinstance(answer, (tuple, list)) else answer
+        """Map inputs ``(trial, time, input)`` to the states that the readout sees, ``(trial, time, unit)``."""
+        result: Any = self.core(inputs)
+        return result[0] if isinstance(result, (tuple, list)) else result
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs ``(trial, time, input)`` to outputs ``(trial, time, output)``, before any nonlinearity."""
@@ -46,16 +45,16 @@ class PlainNetwork(nn.Module):
 
 
 def _has_counterpart(core: type[RecurrentCore]) -> bool:
-    """Tell whether networks of a core can be had as plain modules of torch."""
+    """Tell whether networks of a core can be converted to PyTorch modules."""
     return core.to_torch is not RecurrentCore.to_torch
 
 
 def to_torch(run: Run, group: str, network: int, epoch: int | None = None) -> PlainNetwork:
-    """Return one network of a run as a plain module of torch, whose outputs are those of the network.
+    """Return one network of a run as an ordinary PyTorch module with the same outputs.
 
-    The cores ``rnn``, ``gru`` and ``lstm`` become `torch.nn.RNN`, `torch.nn.GRU` and `torch.nn.LSTM`; a core
-    ``wrapped`` becomes the user's own module again. Its ``state_dict()`` can be saved and loaded where there is no
-    `spatialnets`, into a module of the same two parts::
+    The cores ``rnn``, ``gru`` and ``lstm`` become `torch.nn.RNN`, `torch.nn.GRU` and `torch.nn.LSTM`; the core
+    ``wrapped`` becomes the user's module again. The module's ``state_dict()`` can be saved and loaded without
+    `spatialnets`, into a module that has the same two submodules::
 
         torch.save(run.to_torch("sernn", 3).state_dict(), "network.pt")
 
@@ -68,23 +67,23 @@ def to_torch(run: Run, group: str, network: int, epoch: int | None = None) -> Pl
     Parameters
     ----------
     run
-        Where the network is.
+        The run.
     group, network
-        Which network.
+        Name of the group, and number of the network in it.
     epoch
-        When; by default at epoch 9, or the last one before.
+        The epoch; by default 9, or the last one stored before it.
 
     Returns
     -------
     PlainNetwork
-        Float32, on the CPU, with parts ``core`` and ``readout``.
+        The network in float32, on the CPU, with submodules ``core`` and ``readout``.
 
     Raises
     ------
     RunError
         If there is no such network or epoch, or the network diverged.
     UserError
-        If its core has no counterpart in torch.
+        If its core has no PyTorch counterpart.
 
     Examples
     --------
@@ -94,15 +93,15 @@ def to_torch(run: Run, group: str, network: int, epoch: int | None = None) -> Pl
     torch.Size([16, 50, 4])
     """
     stored = run.network(group, network, epoch)
-    made = run.parts(group, network)
-    place = made.numbers.index(network)
-    own = slice(place, place + 1)
-    core, task = take(made.core, own), take(made.task, own)
+    ensemble_spec = run.parts(group, network)
+    index = ensemble_spec.numbers.index(network)
+    one = slice(index, index + 1)
+    core, task = select_networks(ensemble_spec.core, one), select_networks(ensemble_spec.task, one)
     if not _has_counterpart(type(core)):
-        able = [name for name in registry.names("core") if _has_counterpart(registry.load("core", name))]
+        convertible = [name for name in registry.names("core") if _has_counterpart(registry.load("core", name))]
         raise UserError(
-            f"the core of group '{group}' is {type(core).__name__}, which has no counterpart in torch; cores that have "
-            f"one: {', '.join(able)}"
+            f"the core of group '{group}' is {type(core).__name__}, which cannot be converted to a PyTorch module; "
+            f"cores that can: {', '.join(convertible)}"
         )
     ensemble = rebuild(stored, int(stored["epoch"][0]), core, task)
     readout = nn.Linear(*ensemble.readout.shape[1:])

@@ -1,15 +1,14 @@
-"""Means, effect sizes and tests, with intervals: networks are what is resampled, never epochs or units."""
+"""Means, effect sizes and tests with intervals. Networks are resampled, never epochs or units."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from spatialnets.aliases import FloatArray
 
 __all__ = [
     "Effect",
@@ -22,23 +21,23 @@ __all__ = [
     "rank_aligned_t",
 ]
 
-RESAMPLES = 2000  # an end of a 95 % interval is then known to about 3 % of its width
-PERMUTATIONS = 4999  # the smallest two-sided p is 0.0004
-SEED = 20231120  # of the paper's publication; the same data give the same interval
-AT_ONCE = 2**22  # numbers that a batch of resamples may hold: 32 MB
+N_RESAMPLES = 2000  # the limits of a 95 % interval are then accurate to about 3 % of its width
+N_PERMUTATIONS = 4999  # the smallest two-sided p is 0.0004
+SEED = 20231120  # fixed (the date of the paper), so that the same data give the same interval
+BATCH_VALUES = 2**22  # values in a batch of resamples: 32 MB
 
 
 class Effect(NamedTuple):
-    """A difference between two groups.
+    """The difference between two groups, as an effect size and in the unit of the values.
 
     Parameters
     ----------
     g, low, high
         Hedges' g, first minus second, and its 95 % interval.
     difference, difference_low, difference_high
-        The difference of the means, in the unit of the values, and its 95 % interval.
+        Difference of the means, in the unit of the values, and its 95 % interval.
     p
-        Two-sided, by permutation of networks.
+        Two-sided p of a permutation test.
     """
 
     g: FloatArray
@@ -51,27 +50,27 @@ class Effect(NamedTuple):
 
 
 def cohens_d(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
-    r"""Return Cohen's d, :math:`(\bar a - \bar b) / \sqrt{(s_a^2 + s_b^2) / 2}`, as the paper pools it.
+    r"""Return Cohen's d with the paper's pooled variance, :math:`(\bar a - \bar b) / \sqrt{(s_a^2 + s_b^2) / 2}`.
 
     Parameters
     ----------
     one, other
         Values of two groups.
     axis
-        Along which the networks lie.
+        Axis of the networks.
 
     Examples
     --------
     >>> float(cohens_d(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0])))
     1.0
     """
-    spread = (one.var(axis=axis, ddof=1) + other.var(axis=axis, ddof=1)) / 2
+    variance = (one.var(axis=axis, ddof=1) + other.var(axis=axis, ddof=1)) / 2
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((one.mean(axis=axis) - other.mean(axis=axis)) / np.sqrt(spread))
+        return np.asarray((one.mean(axis=axis) - other.mean(axis=axis)) / np.sqrt(variance))
 
 
 def hedges_g(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
-    r"""Return Hedges' g, the difference of two means in pooled standard deviations, without bias in small groups.
+    r"""Return Hedges' g: the difference of two means in pooled standard deviations, unbiased for small groups.
 
     .. math:: g = J \, \frac{\bar a - \bar b}{s}, \quad
               s^2 = \frac{(n_a - 1) s_a^2 + (n_b - 1) s_b^2}{\nu}, \quad
@@ -82,7 +81,7 @@ def hedges_g(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
     one, other
         Values of two groups, two or more each.
     axis
-        Along which the networks lie.
+        Axis of the networks.
 
     References
     ----------
@@ -96,15 +95,15 @@ def hedges_g(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
     from scipy.special import gammaln
 
     n_one, n_other = one.shape[axis], other.shape[axis]
-    free = n_one + n_other - 2
-    unbiased = np.exp(gammaln(free / 2) - gammaln((free - 1) / 2)) / np.sqrt(free / 2)
-    spread = ((n_one - 1) * one.var(axis=axis, ddof=1) + (n_other - 1) * other.var(axis=axis, ddof=1)) / free
+    dof = n_one + n_other - 2
+    correction = np.exp(gammaln(dof / 2) - gammaln((dof - 1) / 2)) / np.sqrt(dof / 2)
+    variance = ((n_one - 1) * one.var(axis=axis, ddof=1) + (n_other - 1) * other.var(axis=axis, ddof=1)) / dof
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(unbiased * (one.mean(axis=axis) - other.mean(axis=axis)) / np.sqrt(spread))
+        return np.asarray(correction * (one.mean(axis=axis) - other.mean(axis=axis)) / np.sqrt(variance))
 
 
 def mean_interval(values: FloatArray) -> tuple[float, float] | None:
-    """Return the 95 % bootstrap interval (BCa) of a mean, resampling networks; None for fewer than two.
+    """Return the 95 % bootstrap interval (BCa) of a mean; None for fewer than two values or if all are equal.
 
     Examples
     --------
@@ -119,67 +118,68 @@ def mean_interval(values: FloatArray) -> tuple[float, float] | None:
 def bootstrap(
     samples: tuple[FloatArray, ...], statistic: Callable[..., Any], paired: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the ends of the 95 % bootstrap interval of a statistic: BCa, or percentiles where that is not defined.
+    """Return the limits of the 95 % bootstrap interval of a statistic: BCa, or percentiles where BCa is undefined.
 
     Parameters
     ----------
     samples
-        Of each group, ``(…, network)``.
+        Values of each group, ``(…, network)``.
     statistic
-        Of the samples along their last axis (``axis=-1``); several statistics are stacked along a first axis.
+        Function of the samples that reduces their last axis (``axis=-1``); it may stack several statistics along a new
+        first axis.
     paired
-        Whether networks are resampled in pairs.
+        If True, networks are resampled in pairs.
 
     Returns
     -------
     low, high
-        ``(…)``, or ``(statistic, …)``; NaN where there are fewer than two networks, or all are alike.
+        ``(…)``, or ``(statistic, …)``; NaN where there are fewer than two networks or all values are equal.
     """
     from scipy import stats
 
-    fewest = min(sample.shape[-1] for sample in samples)
+    n_min = min(sample.shape[-1] for sample in samples)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape = np.shape(statistic(*samples, axis=-1))
     low, high = np.full(shape, np.nan), np.full(shape, np.nan)
-    if fewest < 2:
+    if n_min < 2:
         return low, high
-    batch = max(AT_ONCE // max(sum(sample.size for sample in samples), 1), 1)
-    # BCa leaves out one network at a time, which leaves a pair without a variance
-    for method in ("BCa", "percentile") if fewest > 2 else ("percentile",):
+    batch = max(BATCH_VALUES // max(sum(sample.size for sample in samples), 1), 1)
+    # BCa omits one network at a time, so that of two networks one remains, which has no variance
+    for method in ("BCa", "percentile") if n_min > 2 else ("percentile",):
         with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a degenerate sample has no interval, which is said by NaN
-            found = stats.bootstrap(
-                samples, statistic, n_resamples=RESAMPLES, batch=batch, method=method, axis=-1, paired=paired,
+            warnings.simplefilter("ignore")  # the interval of a degenerate sample is NaN
+            interval = stats.bootstrap(
+                samples, statistic, n_resamples=N_RESAMPLES, batch=batch, method=method, axis=-1, paired=paired,
                 vectorized=True, rng=np.random.default_rng(SEED),
             ).confidence_interval  # fmt: skip
         missing = ~np.isfinite(low)
-        low, high = np.where(missing, found.low, low), np.where(missing, found.high, high)
+        low, high = np.where(missing, interval.low, low), np.where(missing, interval.high, high)
         if np.isfinite(low).all():
             break
-    alike = np.all([np.ptp(sample, axis=-1) == 0 for sample in samples], axis=0)
-    defined = np.isfinite(low) & np.isfinite(high) & ~alike
+    constant = np.all([np.ptp(sample, axis=-1) == 0 for sample in samples], axis=0)
+    defined = np.isfinite(low) & np.isfinite(high) & ~constant
     return np.where(defined, low, np.nan), np.where(defined, high, np.nan)
 
 
 def effect(one: FloatArray, other: FloatArray, paired: bool = False) -> Effect:
-    """Return how much two groups differ: Hedges' g and the difference of means with their intervals, and p.
+    """Return the difference between two groups: Hedges' g, the difference of means, their intervals, and p.
 
-    What is permuted is the difference of the means, in pairs; and otherwise the difference over its standard error
-    (Welch's t), which stays honest where one group is smaller and varies more (Janssen 1997).
+    The permutation test of pairs uses the difference of the means. The test of independent groups uses Welch's t, which
+    keeps its level even if the smaller group has the larger variance (Janssen 1997).
 
     Parameters
     ----------
     one, other
-        Values, ``(…, network)``; several measures are resampled and permuted alike.
+        Values, ``(…, network)``; all measures share the same resamples and permutations.
     paired
-        Whether network `k` of one group is matched to network `k` of the other: pairs are then resampled together, and
-        permuting swaps the members of pairs.
+        If True, network `k` of one group is matched to network `k` of the other: pairs are resampled together, and
+        permutations swap the members of pairs.
 
     Returns
     -------
     Effect
-        Each entry ``(…)``; NaN where there are fewer than two networks in a group, or no spread.
+        Each entry ``(…)``; NaN where a group has fewer than two networks or the values have no variance.
 
     References
     ----------
@@ -191,16 +191,16 @@ def effect(one: FloatArray, other: FloatArray, paired: bool = False) -> Effect:
     if min(one.shape[-1], other.shape[-1]) < 2:
         return Effect(*(np.full(shape, np.nan) for _ in Effect._fields))
     low, high = bootstrap((one, other), _g_and_difference, paired)
-    with np.errstate(invalid="ignore", divide="ignore"):  # a permutation may leave a group without spread
-        found = stats.permutation_test(
-            (one, other), _difference if paired else _welch_t, n_resamples=PERMUTATIONS,
+    with np.errstate(invalid="ignore", divide="ignore"):  # a permuted group may have no variance
+        test = stats.permutation_test(
+            (one, other), _difference if paired else _welch_t, n_resamples=N_PERMUTATIONS,
             permutation_type="samples" if paired else "independent",
-            batch=max(AT_ONCE // max(one.size + other.size, 1), 1), axis=-1, vectorized=True,
+            batch=max(BATCH_VALUES // max(one.size + other.size, 1), 1), axis=-1, vectorized=True,
             rng=np.random.default_rng(SEED),
         )  # fmt: skip
     g, difference = _g_and_difference(one, other)
-    parts = (g, low[0], high[0], difference, low[1], high[1], np.asarray(found.pvalue, dtype=np.float64))
-    return Effect(*(np.where(np.isfinite(g), part, np.nan) for part in parts))
+    values = (g, low[0], high[0], difference, low[1], high[1], np.asarray(test.pvalue, dtype=np.float64))
+    return Effect(*(np.where(np.isfinite(g), value, np.nan) for value in values))
 
 
 def _difference(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
@@ -212,21 +212,21 @@ def _g_and_difference(one: FloatArray, other: FloatArray, axis: int = -1) -> Flo
 
 
 def _welch_t(one: FloatArray, other: FloatArray, axis: int = -1) -> FloatArray:
-    squares = (part.var(axis=axis, ddof=1) / part.shape[axis] for part in (one, other))
-    return _difference(one, other, axis) / np.sqrt(sum(squares))
+    squared_errors = (group.var(axis=axis, ddof=1) / group.shape[axis] for group in (one, other))
+    return _difference(one, other, axis) / np.sqrt(sum(squared_errors))
 
 
 def rank_aligned_t(one: FloatArray, other: FloatArray) -> tuple[float, float]:
-    """Return t and p of the paired test by which the paper's code compares groups of networks.
+    """Return t and p of the paired t test with which the paper's code compares two groups of networks.
 
-    The networks that pass, in the order of their strengths, are paired by rank, as many as the smaller group has, and
-    a paired t-test is made. It is not the two-sample test of the paper's text, and pairs nothing that belongs together:
-    it is here so that published P values can be set beside its own kind. Nothing in the toolkit rests on it.
+    The passing networks of each group are ordered by regularization strength and paired by rank; surplus networks of
+    the larger group are ignored. The paper's text describes a two-sample test instead, and the pairs have nothing in
+    common. The function serves only to compare P values with the published ones.
 
     Parameters
     ----------
     one, other
-        Values of the networks of two groups that pass, ``(network,)``, weakest penalty first.
+        Values of the passing networks of two groups, ``(network,)``, in order of increasing strength.
 
     Examples
     --------
@@ -237,17 +237,19 @@ def rank_aligned_t(one: FloatArray, other: FloatArray) -> tuple[float, float]:
     from scipy import stats
 
     count = min(len(one), len(other))
-    found = stats.ttest_rel(one[:count], other[:count])
-    return float(found.statistic), float(found.pvalue)
+    test = stats.ttest_rel(one[:count], other[:count])
+    return float(test.statistic), float(test.pvalue)
 
 
 def false_discovery(p: FloatArray) -> FloatArray:
-    """Return p adjusted for the number of tests: of those below `q`, a share of `q` at most is expected to be false.
+    """Return q, the p values adjusted for multiple tests by the method of Benjamini and Hochberg.
+
+    If the effects with q below a limit are called significant, the limit bounds the expected share of false ones.
 
     Parameters
     ----------
     p
-        Of all tests, any shape; NaN is no test.
+        p values of all tests, any shape; NaN where there was no test.
 
     References
     ----------

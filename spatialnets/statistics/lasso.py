@@ -1,88 +1,31 @@
-"""Lasso: many targets on the same few predictors at once."""
+"""Lasso regression of many targets on the same few predictors, compiled, or by scikit-learn without numba."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import warnings
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from spatialnets.compiled import COMPILED, compiled
-from spatialnets.protocols import FloatArray
+from spatialnets.aliases import FloatArray
+from spatialnets.compiled import HAS_NUMBA, jit
 
-__all__ = ["Moments", "cross_validated_alpha", "lasso", "lasso_path", "moments"]
+__all__ = ["cross_validated_alpha", "lasso", "squared_residuals"]
 
-TOLERANCE = 1e-4  # these two as in scikit-learn, whose results they shape where predictors are collinear
-SWEEPS = 1000
-SMALLEST = float(np.finfo(np.float64).resolution)
-
-
-class Moments(NamedTuple):
-    """What a regression with an intercept needs to know of predictors and targets.
-
-    Parameters
-    ----------
-    n_trials
-        How many trials.
-    predictor_means, target_means
-        ``(predictor,)`` and ``(target,)``.
-    gram
-        Sums of products of centred predictors, ``(predictor, predictor)``.
-    products
-        Sums of products of centred targets and predictors, ``(target, predictor)``.
-    squares
-        Sums of squares of centred targets, ``(target,)``.
-    """
-
-    n_trials: int
-    predictor_means: FloatArray
-    target_means: FloatArray
-    gram: FloatArray
-    products: FloatArray
-    squares: FloatArray
-
-    def unexplained(self, weights: FloatArray) -> FloatArray:
-        r"""Return the sum of squares of residuals around their own mean, ``(target,)``.
-
-        .. math:: \sum_t (e_t - \bar e)^2, \quad e_t = y_t - x_t w
-
-        Parameters
-        ----------
-        weights
-            ``(target, predictor)``, not necessarily fitted to these trials.
-        """
-        fitted = weights @ self.gram
-        return np.maximum(self.squares + (weights * (fitted - 2 * self.products)).sum(axis=-1), 0)
-
-
-def moments(predictors: ArrayLike, targets: ArrayLike) -> Moments:
-    """Return the moments of predictors ``(trial, predictor)`` and targets ``(trial, target)``.
-
-    Raises
-    ------
-    ValueError
-        If these are no two matrices with equally many rows, one or more.
-    """
-    x, y = np.asarray(predictors, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
-        raise ValueError(
-            f"expected predictors (trial, predictor) and targets (trial, target), got {x.shape}, {y.shape}"
-        )
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    x, y = x - x_mean, y - y_mean
-    return Moments(len(x), x_mean, y_mean, x.T @ x, y.T @ x, np.einsum("ij,ij->j", y, y))
+TOLERANCE, MAX_SWEEPS = 1e-4, 1000  # scikit-learn's, on which the weights of collinear predictors depend
+MIN_ALPHA = float(np.finfo(np.float64).resolution)  # what scikit-learn uses for a target that does not vary
 
 
 def lasso(predictors: ArrayLike, targets: ArrayLike, alpha: ArrayLike) -> tuple[FloatArray, FloatArray]:
     r"""Return weights and intercepts of L1-penalized regressions of many targets on the same predictors.
 
-    Each target :math:`y` by itself has the weights that minimize
+    The weights of each target :math:`y` minimize
 
     .. math:: \frac{1}{2n} \lVert y - b - X w \rVert^2 + \alpha \lVert w \rVert_1
 
-    by cyclic coordinate descent on the Gram matrix, with scikit-learn's rule for when to stop (duality gap below
-    :math:`10^{-4} \lVert y - \bar y \rVert^2`, 1,000 sweeps at most). Where predictors are collinear, as one-hot codes
-    are, many weights are equally good, and it depends on the order of predictors and on that rule which are found.
+    and are found by cyclic coordinate descent on the Gram matrix, as in `sklearn.linear_model.lasso_path`. With
+    collinear predictors, such as one-hot codes, many weights are equally good; which of them are returned depends on
+    the order of the predictors and on scikit-learn's stopping rule, which is followed to the step.
 
     Parameters
     ----------
@@ -91,17 +34,17 @@ def lasso(predictors: ArrayLike, targets: ArrayLike, alpha: ArrayLike) -> tuple[
     targets
         :math:`y`, ``(trial, target)``.
     alpha
-        :math:`\alpha`, above zero: one number, or ``(target,)``.
+        :math:`\alpha`, positive: one number, or ``(target,)``.
 
     Returns
     -------
     weights, intercepts
-        ``(target, predictor)`` and ``(target,)``; NaN for a target that is not finite.
+        ``(target, predictor)`` and ``(target,)``; NaN for targets with values or an alpha that are not finite.
 
     Raises
     ------
     ValueError
-        If shapes do not fit together, predictors are not finite, or an alpha is not above zero.
+        If the shapes do not match, predictors are not finite, or an alpha is not positive.
 
     References
     ----------
@@ -113,64 +56,43 @@ def lasso(predictors: ArrayLike, targets: ArrayLike, alpha: ArrayLike) -> tuple[
     >>> weights.round(6).tolist(), intercepts.round(6).tolist()
     ([[1.85]], [1.15])
     """
-    known = moments(predictors, targets)
-    path = _path(known, np.broadcast_to(_alphas(alpha, known), (1, len(known.squares))))[0]
-    return path, known.target_means - path @ known.predictor_means
-
-
-def lasso_path(predictors: ArrayLike, targets: ArrayLike, alphas: ArrayLike) -> FloatArray:
-    """Return the weights of `lasso` for several alphas in turn, each begun from those of the one before.
-
-    Parameters
-    ----------
-    predictors, targets
-        As in `lasso`.
-    alphas
-        ``(alpha, target)`` or ``(alpha,)``, best in falling order.
-
-    Returns
-    -------
-    ndarray
-        ``(alpha, target, predictor)``.
-
-    Examples
-    --------
-    >>> lasso_path([[0.0], [1.0], [2.0]], [[1.0], [3.0], [5.0]], [1.5, 0.1]).round(6).ravel().tolist()
-    [0.0, 1.85]
-    """
-    known = moments(predictors, targets)
-    grid = np.asarray(alphas, dtype=np.float64)
-    grid = grid[:, None] if grid.ndim == 1 else grid
-    return _path(known, np.stack([_alphas(row, known) for row in grid]))
+    x, y = _matrices(predictors, targets)
+    alphas = np.asarray(alpha, dtype=np.float64)
+    if alphas.shape not in ((), (1,), y.shape[1:]):
+        raise ValueError(f"expected one alpha, or one for each of {y.shape[1]} targets, got shape {alphas.shape}")
+    if (alphas <= 0).any():
+        raise ValueError(f"alpha must be positive, not {alphas.min()}")
+    weights = _path(x, y, np.broadcast_to(alphas, (1, y.shape[1])))[0]
+    return weights, y.mean(axis=0) - weights @ x.mean(axis=0)
 
 
 def cross_validated_alpha(
     predictors: ArrayLike, targets: ArrayLike, folds: int = 5, alphas: int = 100, eps: float = 1e-3
 ) -> FloatArray:
-    r"""Return for each target the alpha with the smallest error on trials left out.
+    r"""Return the alpha with the smallest error on held-out trials for each target, as ``LassoCV`` of scikit-learn.
 
-    As scikit-learn's ``LassoCV``: of `alphas` values in geometric order from the smallest that leaves no predictor,
-    :math:`\max_p |x_p \cdot y| / n`, to `eps` times that, the one with the smallest mean over folds of the mean squared
-    error; of equals the largest. Folds are runs of consecutive trials.
+    The candidates are a geometric sequence from :math:`\max_p |x_p \cdot y| / n`, the smallest alpha for which all
+    weights are zero, to `eps` times that. The error is the mean over folds of the mean squared error; of equal errors,
+    the largest alpha is chosen. Each fold is a block of consecutive trials.
 
     Parameters
     ----------
     predictors, targets
         As in `lasso`.
     folds
-        In how many parts the trials are divided.
+        Number of folds.
     alphas, eps
-        How many alphas, and their smallest over their largest.
+        Number of candidates, and the ratio of the smallest to the largest.
 
     Returns
     -------
     ndarray
-        ``(target,)``; NaN for a target that is not finite.
+        ``(target,)``; NaN for targets that are not finite.
 
     Raises
     ------
     ValueError
-        As in `lasso`, or if there are fewer than two folds, or more than trials.
+        As in `lasso`, or if there are fewer than two folds or more folds than trials.
 
     Examples
     --------
@@ -179,162 +101,121 @@ def cross_validated_alpha(
     >>> cross_validated_alpha(codes, codes[:, :1] + generator.normal(size=(50, 1))).round(4).tolist()
     [0.081]
     """
-    x, y = np.asarray(predictors, dtype=np.float64), np.asarray(targets, dtype=np.float64)
-    whole = moments(x, y)
+    x, y = _matrices(predictors, targets)
     if not 2 <= folds <= len(x):
         raise ValueError(f"folds must be between 2 and the number of trials, {len(x)}, not {folds}")
     if alphas < 1 or not 0 < eps < 1:
         raise ValueError(f"expected one alpha or more and eps between 0 and 1, got {alphas} and {eps}")
-    with np.errstate(invalid="ignore"):
-        largest = np.abs(whole.products).max(axis=1) / whole.n_trials
-    some = np.where(largest > SMALLEST, largest, SMALLEST)  # of a constant target, all alphas are equal
-    grid = np.geomspace(some, np.where(largest > SMALLEST, some * eps, SMALLEST), alphas)
+    finite = np.isfinite(y).all(axis=0)
+    chosen, y = np.full(y.shape[1], np.nan), y[:, finite]
+    largest = np.abs((x - x.mean(axis=0)).T @ (y - y.mean(axis=0))).max(axis=0) / len(x)
+    start, stop = np.maximum(largest, MIN_ALPHA), np.where(largest > MIN_ALPHA, largest * eps, MIN_ALPHA)
+    grid = np.geomspace(start, stop, alphas)
     errors = np.zeros_like(grid)
-    for held in np.array_split(np.arange(len(x)), folds):
-        kept = np.delete(np.arange(len(x)), held)
-        train, test = moments(x[kept], y[kept]), moments(x[held], y[held])
-        for place, weights in enumerate(_path(train, grid)):
-            shift = (test.target_means - train.target_means) - weights @ (test.predictor_means - train.predictor_means)
-            errors[place] += (test.unexplained(weights) / test.n_trials + shift**2) / folds
-    chosen = np.asarray(grid[errors.argmin(axis=0), np.arange(grid.shape[1])])
-    return np.where(np.isfinite(errors).all(axis=0), chosen, np.nan)
+    for test in np.array_split(np.arange(len(x)), folds):
+        train = np.delete(np.arange(len(x)), test)
+        weights = _path(x[train], y[train], grid)
+        x_test, y_test = x[test] - x[train].mean(axis=0), y[test] - y[train].mean(axis=0)
+        errors += squared_residuals(x_test, y_test, weights) / len(test) / folds
+    chosen[finite] = grid[errors.argmin(axis=0), np.arange(grid.shape[1])]
+    return chosen
 
 
-def _alphas(alpha: ArrayLike, known: Moments) -> FloatArray:
-    values = np.asarray(alpha, dtype=np.float64)
-    if values.shape not in ((), (1,), known.squares.shape):
-        raise ValueError(f"expected one alpha, or one for each of {len(known.squares)} targets, got {values.shape}")
-    if (values <= 0).any():
-        raise ValueError(f"alpha must be above zero, not {values.min()}")
-    return np.broadcast_to(values, known.squares.shape)
+def squared_residuals(x: FloatArray, y: FloatArray, weights: FloatArray) -> FloatArray:
+    r"""Return :math:`\sum_t (y_t - x_t w)^2` of each target, ``(…, target)``.
+
+    It is computed from sums of products, without the residuals of each trial, which would take longer than fitting.
+
+    Parameters
+    ----------
+    x, y
+        Predictors ``(trial, predictor)`` and targets ``(trial, target)``, centred.
+    weights
+        ``(…, target, predictor)``.
+    """
+    products = weights @ (x.T @ x) - 2 * (y.T @ x)
+    return np.asarray(np.maximum(np.square(y).sum(axis=0) + np.einsum("...p,...p->...", weights, products), 0))
 
 
-def _path(known: Moments, grid: FloatArray) -> FloatArray:
-    """Return weights ``(alpha, target, predictor)`` for alphas ``(alpha, target)``; NaN for what is not finite."""
-    if not np.isfinite(known.gram).all():
+def _matrices(predictors: ArrayLike, targets: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    x, y = np.asarray(predictors, dtype=np.float64), np.asarray(targets, dtype=np.float64)
+    if x.ndim != 2 or y.ndim != 2 or len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"expected predictors (trial, predictor) and targets (trial, target), got {x.shape} and {y.shape}"
+        )
+    if not np.isfinite(x).all():
         raise ValueError("predictors must be finite")
-    with np.errstate(invalid="ignore"):
-        penalties = np.ascontiguousarray(grid.T) * known.n_trials
-    finite = np.isfinite(known.products).all(axis=1) & np.isfinite(penalties).all(axis=1)
-    weights = np.full((len(grid), *known.products.shape), np.nan)
-    descend = descend_each if COMPILED else descend_together
-    found = descend(known.gram, known.products[finite], known.squares[finite], penalties[finite], TOLERANCE, SWEEPS)
-    weights[:, finite] = found.transpose(1, 0, 2)
+    return x, y
+
+
+def _path(x: FloatArray, y: FloatArray, grid: FloatArray) -> FloatArray:
+    """Return weights ``(alpha, target, predictor)`` for falling alphas ``(alpha, target)``; NaN where not finite."""
+    weights = np.full((*grid.shape, x.shape[1]), np.nan)
+    finite = np.flatnonzero(np.isfinite(y).all(axis=0) & np.isfinite(grid).all(axis=0))
+    x, y = x - x.mean(axis=0), np.ascontiguousarray((y[:, finite] - y[:, finite].mean(axis=0)).T)
+    gram, products, alphas = x.T @ x, y @ x, np.ascontiguousarray(grid[:, finite].T)
+    if HAS_NUMBA:
+        weights[:, finite] = _descend(gram, products, np.square(y).sum(axis=1), alphas * len(x)).transpose(1, 0, 2)
+        return weights
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import lasso_path
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 sweeps are precise enough
+        for place, values in enumerate(y):
+            weights[:, finite[place]] = lasso_path(
+                x, values, alphas=alphas[place], precompute=gram, Xy=products[place], check_input=False
+            )[1].T
     return weights
 
 
-@compiled
-def _gap(gram_weights: FloatArray, weights: FloatArray, products: FloatArray, square: float, penalty: float) -> float:
-    """Return the duality gap: how much lower than now the least possible cost may be."""
-    largest = 0.0
-    residual = square
-    along = square
-    absolute = 0.0
+@jit
+def _duality_gap(
+    gram_weights: FloatArray, weights: FloatArray, products: FloatArray, square: float, penalty: float
+) -> float:
+    """Return an upper bound on how far the cost of some weights is above its minimum."""
+    correlation, absolute, residual, along = 0.0, 0.0, square, square
     for place in range(len(weights)):
-        largest = max(largest, abs(products[place] - gram_weights[place]))
+        correlation = max(correlation, abs(products[place] - gram_weights[place]))
+        absolute += abs(weights[place])
         residual += weights[place] * (gram_weights[place] - 2 * products[place])
         along -= weights[place] * products[place]
-        absolute += abs(weights[place])
-    if largest <= penalty:
-        return residual + penalty * absolute - along
-    scale = penalty / largest  # by which the residual is shrunk to be dual feasible
-    return 0.5 * residual * (1 + scale * scale) + penalty * absolute - scale * along
+    scale = penalty / max(correlation, penalty)  # makes the residual dual feasible
+    return 0.5 * residual * (1 + scale**2) + penalty * absolute - scale * along
 
 
-@compiled
-def descend_each(
-    gram: FloatArray,
-    products: FloatArray,
-    squares: FloatArray,
-    penalties: FloatArray,
-    tolerance: float,
-    sweeps: int,
-) -> FloatArray:
-    r"""Return weights ``(target, penalty, predictor)``, target by target; `penalties` is ``(target, penalty)``.
+@jit
+def _descend(gram: FloatArray, products: FloatArray, squares: FloatArray, penalties: FloatArray) -> FloatArray:
+    r"""Return weights ``(target, penalty, predictor)`` that minimize :math:`w G w / 2 - w p + \lambda |w|`.
 
-    They minimize :math:`w G w / 2 - w p + \lambda |w|`, with Gram matrix :math:`G` and `products` :math:`p`.
+    Parameters are the Gram matrix :math:`G`, the products :math:`p`, ``(target, predictor)``, the sums of squares of
+    the targets, and :math:`\lambda`, ``(target, penalty)``; each penalty starts from the weights of the one before.
     """
     n_targets, n_penalties = penalties.shape
     n_predictors = len(gram)
-    found = np.zeros((n_targets, n_penalties, n_predictors))
+    path = np.zeros((n_targets, n_penalties, n_predictors))
     for target in range(n_targets):
-        weights = np.zeros(n_predictors)
-        gram_weights = np.zeros(n_predictors)
+        weights, gram_weights = np.zeros(n_predictors), np.zeros(n_predictors)
         product, square = products[target], squares[target]
         for step in range(n_penalties):
             penalty = penalties[target, step]
-            if not 0 <= _gap(gram_weights, weights, product, square, penalty) <= tolerance * square:
-                for sweep in range(sweeps):
-                    size = 0.0
-                    change = 0.0
-                    for place in range(n_predictors):
-                        if gram[place, place] == 0:
-                            continue
-                        before = weights[place]
-                        pull = product[place] - gram_weights[place] + before * gram[place, place]
-                        after = 0.0
-                        if pull > penalty:
-                            after = (pull - penalty) / gram[place, place]
-                        elif pull < -penalty:
-                            after = (pull + penalty) / gram[place, place]
-                        if after != before:
-                            for other in range(n_predictors):
-                                gram_weights[other] += (after - before) * gram[place, other]
-                            weights[place] = after
-                        change = max(change, abs(after - before))
-                        size = max(size, abs(after))
-                    settled = size == 0 or change <= tolerance * size or sweep == sweeps - 1
-                    if settled and _gap(gram_weights, weights, product, square, penalty) <= tolerance * square:
-                        break
-            found[target, step] = weights
-    return found
-
-
-def descend_together(
-    gram: FloatArray,
-    products: FloatArray,
-    squares: FloatArray,
-    penalties: FloatArray,
-    tolerance: float,
-    sweeps: int,
-) -> FloatArray:
-    """Return what `descend_each` returns, all targets abreast: for NumPy without a compiler."""
-    n_targets, n_penalties = penalties.shape
-    found = np.zeros((n_targets, n_penalties, len(gram)))
-    weights = np.zeros((n_targets, len(gram)))
-    diagonal = gram.diagonal()
-
-    def gaps(which: NDArray[np.int64], penalty: FloatArray) -> FloatArray:
-        w, product, square = weights[which], products[which], squares[which]
-        gram_weights = w @ gram
-        largest = np.abs(product - gram_weights).max(axis=1)
-        residual = square + (w * (gram_weights - 2 * product)).sum(axis=1)
-        along = square - (w * product).sum(axis=1)
-        scale = penalty / np.maximum(largest, penalty)
-        gap = 0.5 * residual * (1 + scale**2) + penalty * np.abs(w).sum(axis=1) - scale * along
-        return np.asarray(gap)
-
-    for step in range(n_penalties):
-        penalty = penalties[:, step]
-        gap = gaps(np.arange(n_targets), penalty)
-        going = np.flatnonzero(~((gap >= 0) & (gap <= tolerance * squares)))
-        for sweep in range(sweeps):
-            if not len(going):
-                break
-            w, product, cost = weights[going], products[going], penalty[going]
-            gram_weights = w @ gram
-            change, size = np.zeros(len(going)), np.zeros(len(going))
-            for place in np.flatnonzero(diagonal):
-                before = w[:, place].copy()
-                pull = product[:, place] - gram_weights[:, place] + before * diagonal[place]
-                after = np.sign(pull) * np.maximum(np.abs(pull) - cost, 0) / diagonal[place]
-                gram_weights += (after - before)[:, None] * gram[place]
-                w[:, place] = after
-                np.maximum(change, np.abs(after - before), out=change)
-                np.maximum(size, np.abs(after), out=size)
-            weights[going] = w
-            settled = going[(size == 0) | (change <= tolerance * size) | (sweep == sweeps - 1)]
-            done = settled[gaps(settled, penalty[settled]) <= tolerance * squares[settled]]
-            going = np.setdiff1d(going, done, assume_unique=True)
-        found[:, step] = weights
-    return found
+            sweep = 0
+            converged = 0 <= _duality_gap(gram_weights, weights, product, square, penalty) <= TOLERANCE * square
+            while not converged and sweep < MAX_SWEEPS:
+                sweep += 1
+                largest = change = 0.0
+                for place in range(n_predictors):
+                    if gram[place, place] == 0:
+                        continue
+                    before = weights[place]
+                    pull = product[place] - gram_weights[place] + before * gram[place, place]
+                    after = np.sign(pull) * max(abs(pull) - penalty, 0.0) / gram[place, place]
+                    if after != before:
+                        for other in range(n_predictors):  # a temporary array would take most of the time
+                            gram_weights[other] += (after - before) * gram[place, other]
+                        weights[place] = after
+                    change, largest = max(change, abs(after - before)), max(largest, abs(after))
+                if largest == 0 or change <= TOLERANCE * largest or sweep == MAX_SWEEPS:
+                    converged = _duality_gap(gram_weights, weights, product, square, penalty) <= TOLERANCE * square
+            path[target, step] = weights
+    return path

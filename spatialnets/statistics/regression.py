@@ -1,4 +1,4 @@
-"""Regression: how much groups differ once something else is held equal."""
+"""Regression: the difference between groups while another variable is held constant."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["Coefficient", "activity_regression"]
 
 
 class Coefficient(NamedTuple):
-    """A coefficient of a regression.
+    """A regression coefficient with its test and confidence interval.
 
     Parameters
     ----------
     coefficient
-        In units of activity.
+        Estimate, in units of activity.
     t, degrees_of_freedom, p
-        Of the test that it is zero, two-sided.
+        Two-sided test of the hypothesis that it is zero.
     low, high
         95 % confidence interval.
     """
@@ -38,37 +38,37 @@ def activity_regression(
     is_spatial: ArrayLike,
     level: Literal["unit", "network"] = "network",
 ) -> Coefficient:
-    r"""Return how much less active units of spatial networks are than others of the same mean weight.
+    r"""Return the difference in activity between spatial and other networks at equal mean weight.
 
-    Ordinary least squares of :math:`a = \beta_0 + \beta_1 g + \beta_2 \overline{|w|}`, with activity :math:`a` and
-    group :math:`g` (1 for spatial networks); the effect is :math:`\beta_1`.
+    It is :math:`\beta_1` in the least-squares fit of :math:`a = \beta_0 + \beta_1 g + \beta_2 \overline{|w|}`, with
+    activity :math:`a` and group :math:`g` (1 for spatial networks); negative if spatial networks are less active.
 
     Parameters
     ----------
     activity
-        ``(network, unit)``; what is NaN is left out.
+        Activity of each unit, ``(network, unit)``; NaN values are ignored.
     mean_weight
         Mean magnitude of a network's recurrent weights, ``(network,)``.
     is_spatial
-        ``(network,)``.
+        Group of each network, ``(network,)``.
     level
-        What counts as an observation. ``"network"``: the mean over its units, because units of one network are not
-        independent of each other. ``"unit"``: every unit by itself, as in the paper; with 100 units of each network,
-        the coefficient is the same and its interval far too narrow.
+        Unit of observation. ``"network"``: the mean over the units of a network, because they are not independent of
+        each other. ``"unit"``: each unit, as in the paper; with 100 units in each network, the coefficient is the
+        same, but its interval is far too narrow.
 
     Returns
     -------
     Coefficient
-        NaN where there are not more observations than the three coefficients, or the two regressors tell nothing apart.
+        NaN if there are at most three observations (as many as coefficients), or group and mean weight are collinear.
 
     Raises
     ------
     ValueError
-        If shapes do not fit together, or the level is another word.
+        If the shapes do not match or the level is unknown.
 
     References
     ----------
-    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 5b: t(86,497), that is at the level of units.
+    Achterberg, Akarca et al. (2023), doi:10.1038/s42256-023-00748-9, Fig. 5b: t(86,497), at the level of units.
 
     Examples
     --------
@@ -81,34 +81,30 @@ def activity_regression(
     """
     from scipy.stats import t as student
 
-    values, weight, group = (np.asarray(part, dtype=np.float64) for part in (activity, mean_weight, is_spatial))
+    values, weight, group = (np.asarray(given, dtype=np.float64) for given in (activity, mean_weight, is_spatial))
     if values.ndim != 2 or weight.shape != values.shape[:1] or group.shape != values.shape[:1]:
         raise ValueError(
-            f"expected activity (network, unit) and one mean weight and group per network, got {values.shape}, "
-            f"{weight.shape} and {group.shape}"
+            "expected activity (network, unit) and one mean weight and group per network, got shapes "
+            f"{values.shape}, {weight.shape} and {group.shape}"
         )
     if level == "network":
-        there = np.isfinite(values)
-        count = there.sum(axis=1)
-        values = np.divide(
-            np.where(there, values, 0).sum(axis=1), count, out=np.full(len(count), np.nan), where=count > 0
-        )
-        values = values[:, None]
+        finite = np.isfinite(values)
+        count = finite.sum(axis=1)
+        total = np.where(finite, values, 0).sum(axis=1)
+        values = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)[:, None]
     elif level != "unit":
         raise ValueError(f"level must be unit or network, not {level!r}")
-    columns = [np.ones_like(values), *(np.broadcast_to(part[:, None], values.shape) for part in (group, weight))]
-    known = np.isfinite(sum(columns) + values)
-    design, observed = np.stack([column[known] for column in columns], axis=1), values[known]
-    freedom = len(observed) - 3
-    if freedom < 1 or np.linalg.matrix_rank(design) < 3:
-        return Coefficient(math.nan, math.nan, freedom, math.nan, math.nan, math.nan)
+    columns = [np.ones_like(values), *(np.broadcast_to(column[:, None], values.shape) for column in (group, weight))]
+    complete = np.isfinite(sum(columns) + values)
+    design, observed = np.stack([column[complete] for column in columns], axis=1), values[complete]
+    dof = len(observed) - 3
+    if dof < 1 or np.linalg.matrix_rank(design) < 3:
+        return Coefficient(math.nan, math.nan, dof, math.nan, math.nan, math.nan)
     coefficients = np.linalg.lstsq(design, observed, rcond=None)[0]
     residual = observed - design @ coefficients
-    variance = residual @ residual / freedom * np.linalg.inv(design.T @ design)[1, 1]
+    variance = residual @ residual / dof * np.linalg.inv(design.T @ design)[1, 1]
     error = math.sqrt(variance)
     coefficient = float(coefficients[1])
     t = coefficient / error if error > 0 else math.copysign(math.inf, coefficient)
-    half = float(student.ppf(0.975, freedom)) * error
-    return Coefficient(
-        coefficient, t, freedom, float(2 * student.sf(abs(t), freedom)), coefficient - half, coefficient + half
-    )
+    half = float(student.ppf(0.975, dof)) * error
+    return Coefficient(coefficient, t, dof, float(2 * student.sf(abs(t), dof)), coefficient - half, coefficient + half)

@@ -1,4 +1,4 @@
-"""Packages to begin with: a part of each family that works, its metadata and its test."""
+"""Write a package with a working component of any family, its metadata and its test."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from spatialnets import registry
 from spatialnets.errors import UserError, nearest
 from spatialnets.files.atomic import write_text
 
-__all__ = ["class_name", "part_name", "write_package"]
+__all__ = ["class_name", "component_name", "write_package"]
 
-TAKEN = {*spatialnets.__all__, "ClassVar", "Dataset"}  # what the templates import
-CHOSEN = {
+RESERVED_CLASSES = {*spatialnets.__all__, "ClassVar", "Dataset"}  # which the templates import
+OVERRIDES = {
     "geometry": "geometry=$name",
     "regularizer": "regularizer=$name regularizer.strength=0.1",
     "core": "core=$name",
@@ -25,39 +25,43 @@ CHOSEN = {
     "analysis": "'analyses=[$name]'",
     "engine": "engine=$name",
 }
-"""How a part of each family is asked for, once it is installed."""
+"""Overrides that select an installed component of each family."""
 
 
-def part_name(family: str, name: str) -> str:
-    """Return the name of a new part, with underscores in place of hyphens.
+def component_name(family: str, name: str) -> str:
+    """Validate the name of a new component, and return it with underscores instead of hyphens.
 
     Raises
     ------
     UserError
-        If there is no such family, the name is no name, or it is claimed already.
+        If there is no such family, or the name is invalid or already in use.
 
     Examples
     --------
-    >>> part_name("geometry", "my-helix")
+    >>> component_name("geometry", "my-helix")
     'my_helix'
     """
     if family not in registry.FAMILIES:
-        raise UserError(f"no family is called '{family}': {nearest(family, registry.FAMILIES)}")
-    found = name.replace("-", "_")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", found):
-        raise UserError(f"'{name}' is no name for a part: write small letters, digits and hyphens, such as my-{family}")
-    if keyword.iskeyword(found) or keyword.issoftkeyword(found):
-        raise UserError(f"'{name}' is a word of Python; choose another, such as my-{name}")
-    if class_name(found) in TAKEN:
-        raise UserError(f"'{name}' would make a class {class_name(found)}, which there is already; choose another name")
-    if found in registry.names(family):
-        package = registry.distribution(family, found)
-        raise UserError(f"a {family} called '{found}' is installed already (of {package}); choose another name")
-    return found
+        raise UserError(f"there is no family '{family}': {nearest(family, registry.FAMILIES)}")
+    valid = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", valid):
+        raise UserError(
+            f"'{name}' is not a valid name; use lower-case letters, digits and single hyphens, such as my-{family}"
+        )
+    if keyword.iskeyword(valid) or keyword.issoftkeyword(valid):
+        raise UserError(f"'{name}' is a Python keyword; choose another name, such as my-{name}")
+    if class_name(valid) in RESERVED_CLASSES:
+        raise UserError(
+            f"'{name}' would define a class {class_name(valid)}, which spatialnets has; choose another name"
+        )
+    if valid in registry.names(family):
+        package = registry.distribution(family, valid)
+        raise UserError(f"the {family} '{valid}' exists already, in the package {package}; choose another name")
+    return valid
 
 
 def class_name(name: str) -> str:
-    """Return the name of a part's class.
+    """Return the class name of a component.
 
     Examples
     --------
@@ -68,55 +72,55 @@ def class_name(name: str) -> str:
 
 
 def write_package(family: str, name: str, folder: Path) -> list[Path]:
-    """Write a package with a part of its own, which works and keeps the contract of its family.
+    """Write a package with a working component that satisfies the contract of its family.
 
     Parameters
     ----------
     family
-        Of `spatialnets.registry.FAMILIES`.
+        One of `spatialnets.registry.FAMILIES`.
     name
-        Of the part.
+        Name of the component.
     folder
-        Of the package; nothing must be there yet.
+        Folder of the package, which must not exist or must be empty.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files that were written.
 
     Raises
     ------
     UserError
-        If the name cannot be had, or there is something in the folder.
+        If the name is invalid or in use, or the folder is not empty or cannot be written.
     """
-    found = part_name(family, name)
+    name = component_name(family, name)
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise UserError(f"{folder} is there already; give another place with --out")
-    words = {
-        "name": found,
-        "Class": class_name(found),
-        "package": f"spatialnets-{found.replace('_', '-')}",
-        "module": f"spatialnets_{found}",
+        raise UserError(f"{folder} exists already; choose another folder with --out")
+    values = {
+        "name": name,
+        "Class": class_name(name),
+        "package": f"spatialnets-{name.replace('_', '-')}",
+        "module": f"spatialnets_{name}",
         "family": family,
         "group": registry.FAMILIES[family],
     }
-    words["chosen"] = Template(CHOSEN[family]).substitute(words)
+    values["override"] = Template(OVERRIDES[family]).substitute(values)
     source, test = _template(family).split("# --- test\n")
     content = {
         "pyproject.toml": _template("pyproject"),
         "README.md": _template("readme"),
-        f"{words['module']}.py": source,
-        f"tests/test_{found}.py": test,
+        f"{values['module']}.py": source,
+        f"tests/test_{name}.py": test,
     }
     written = []
-    for place, text in content.items():
-        path = folder / place
+    for relative, text in content.items():
+        path = folder / relative
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, Template(text).substitute(words))
+            write_text(path, Template(text).substitute(values))
         except OSError as error:
             raise UserError(
-                f"cannot write in {folder}: {error.strerror or error}; give another place with --out"
+                f"cannot write in {folder}: {error.strerror or error}; choose another folder with --out"
             ) from error
         written.append(path)
     return written

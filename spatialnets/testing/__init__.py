@@ -1,6 +1,6 @@
-"""Public contracts that every geometry, regularizer, core, constraint, task, analysis and engine must keep.
+"""Contracts that every geometry, regularizer, core, constraint, task, analysis and engine must satisfy.
 
-A package with parts of its own calls them in its tests: ``check_geometry(Helix())``.
+A package that provides components calls them in its tests: ``check_geometry(Helix())``.
 """
 
 from spatialnets.testing.analysis import check_analysis

@@ -1,4 +1,4 @@
-"""What every analysis promises."""
+"""The contract of analyses."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ __all__ = ["check_analysis"]
 
 
 def check_analysis(analysis: Analysis, run: Run) -> None:
-    """Check that an analysis keeps its promises on a run.
+    """Check that an analysis satisfies its contract on a run.
 
-    Measurements over network and epoch, for all networks that are there, each with a name to read; the same whenever
-    it is asked; and the run left as it was.
+    - It returns measurements over network and epoch, with name and units, for all networks of the run.
+    - Repeated measurements are identical.
+    - It does not change the run.
 
     Parameters
     ----------
     analysis
         Any analysis.
     run
-        Any run, best one with a network that diverged.
+        Any run, ideally with a network that diverged.
 
     Raises
     ------
     AssertionError
-        Naming the promise that is broken.
+        Names the rule that is violated.
 
     Examples
     --------
@@ -41,17 +42,21 @@ def check_analysis(analysis: Analysis, run: Run) -> None:
     name = type(analysis).__name__
     before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
     table, again = analysis.measure(run), analysis.measure(run)
-    assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}, f"{name} must only read"
-    assert table.identical(again), f"{name}: the same run must always give the same measurements"
-    assert table.data_vars, f"{name} must measure something"
+    assert before == {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}, (
+        f"{name} must not change the run"
+    )
+    assert table.identical(again), f"{name}: repeated measurements must be identical"
+    assert table.data_vars, f"{name} must return at least one measurement"
     scores = run.map(lambda shard: shard[["loss"]])
     for coordinate in ("group", "network", "seed"):
         assert coordinate in table.coords, f"{name}: measurements need the coordinate '{coordinate}'"
         same = np.array_equal(table[coordinate].to_numpy(), scores[coordinate].to_numpy())
-        assert same, f"{name}: '{coordinate}' must be that of the run's networks, in their order"
+        assert same, f"{name}: '{coordinate}' must be the same as in the run, in the same order"
     epochs = set(scores["epoch"].to_numpy())
     for variable, values in table.data_vars.items():
-        assert values.dims[:2] == ("network", "epoch"), f"{name}: '{variable}' must be over (network, epoch, ...)"
-        assert set(values["epoch"].to_numpy()) <= epochs, f"{name}: '{variable}' must be of epochs of the run"
-        assert values.attrs.get("long_name"), f"{name}: '{variable}' needs a long_name to be read by"
-        assert values.attrs.get("units"), f"{name}: '{variable}' needs units ('1' if it has none)"
+        assert values.dims[:2] == ("network", "epoch"), (
+            f"{name}: '{variable}' must have dimensions (network, epoch, ...)"
+        )
+        assert set(values["epoch"].to_numpy()) <= epochs, f"{name}: '{variable}' must have epochs of the run"
+        assert values.attrs.get("long_name"), f"{name}: '{variable}' needs a long_name"
+        assert values.attrs.get("units"), f"{name}: '{variable}' needs units ('1' if it is dimensionless)"

@@ -1,4 +1,4 @@
-"""What every constraint promises."""
+"""The contract of constraints."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from spatialnets.protocols import Constraint, Projection
 
 __all__ = ["check_constraint"]
 
-ROUNDING = 1e-9  # relative, of float64, through a decomposition
+ROUNDING = 1e-9  # relative: float64 through a matrix decomposition
 N_NETWORKS, N_INPUTS, N_OUTPUTS = 2, 3, 2
 
 
 def check_constraint(constraint: Constraint, n_units: int = 6, parts: NDArray[np.int64] | None = None) -> None:
-    """Check that a constraint keeps its promises.
+    """Check that a constraint satisfies its contract, on each projection to which it applies.
 
-    Asked about a projection of its own: weights of the right shape; what is constrained already is not changed, neither
-    directly nor by way of the free parameters; the weights to begin with keep it; learning reaches the free parameters
-    with the right gradient (by differences, in float64); networks and gates are constrained apart, and it always says
-    the same. It is a value: hashable, equal to its copy.
+    - Constrained weights have the right shape and are finite.
+    - Weights that satisfy the constraint are unchanged by it; initial weights satisfy it.
+    - Its gradient is correct (finite differences in float64) and not zero.
+    - Networks and gates are independent, and repeated calls give equal weights.
+    - It is hashable and equal to its copy.
 
     Parameters
     ----------
     constraint
         Any constraint.
     n_units
-        How many units to try it on.
+        Number of units of the test networks.
     parts
-        Which part each unit lives in, ``(unit,)``; by default in the first half or the second.
+        The area of each unit, ``(unit,)``; by default two areas of equal size.
 
     Raises
     ------
     AssertionError
-        Naming the promise that is broken.
+        Names the rule that is violated.
 
     Examples
     --------
@@ -46,8 +47,8 @@ def check_constraint(constraint: Constraint, n_units: int = 6, parts: NDArray[np
 
     name = type(constraint).__name__
     shapes = {"recurrent": (n_units, n_units), "input": (N_INPUTS, n_units), "readout": (n_units, N_OUTPUTS)}
-    unknown = [each for each in constraint.projections if each not in shapes]
-    assert constraint.projections, f"{name}.projections must name a projection"
+    unknown = [projection for projection in constraint.projections if projection not in shapes]
+    assert constraint.projections, f"{name}.projections must name at least one projection"
     assert not unknown, f"{name}.projections must be some of {', '.join(shapes)}, not {', '.join(unknown)}"
     generator = torch.Generator().manual_seed(1)
     line = torch.arange(n_units, dtype=torch.float64)
@@ -62,7 +63,7 @@ def check_constraint(constraint: Constraint, n_units: int = 6, parts: NDArray[np
         )
     copy = pickle.loads(pickle.dumps(constraint))
     assert copy == constraint, f"{name} must equal its copy: make it a frozen dataclass of plain values"
-    assert hash(copy) == hash(constraint), f"{name} must have the hash of its copy"
+    assert hash(copy) == hash(constraint), f"{name} must have the same hash as its copy"
 
 
 def _check_projection(constraint: Constraint, projection: Projection, weights: object) -> None:
@@ -75,32 +76,36 @@ def _check_projection(constraint: Constraint, projection: Projection, weights: o
     def near(one: Tensor, other: Tensor) -> bool:
         return torch.allclose(one, other, rtol=ROUNDING, atol=ROUNDING)
 
-    def again(some: Tensor) -> Tensor:
-        return constraint.constrained(constraint.free(some, projection), projection)
+    def constrain(weights: Tensor) -> Tensor:
+        return constraint.constrained(constraint.free(weights, projection), projection)
 
     free = constraint.free(weights, projection)
-    assert isinstance(free, tuple), f"{name}.free() must be a tuple of tensors"
-    assert all(len(each) == N_NETWORKS for each in free), f"{name}.free() must have the network first"
-    made = constraint.constrained(free, projection)
-    assert made.shape == weights.shape, f"{name}.constrained() must be {tuple(weights.shape)}, not {tuple(made.shape)}"
-    assert bool(torch.isfinite(made).all()), f"{name}: weights must be finite"
-    assert torch.equal(made, constraint.constrained(free, projection)), f"{name} must always say the same"
-    assert near(again(made), made), f"{name}: constraining what is as it must be must change nothing"
+    assert isinstance(free, tuple), f"{name}.free() must return a tuple of tensors"
+    first = all(len(parameter) == N_NETWORKS for parameter in free)
+    assert first, f"{name}.free() must return tensors with the network as first dimension"
+    allowed = constraint.constrained(free, projection)
+    shapes = f"{tuple(weights.shape)}, not {tuple(allowed.shape)}"
+    assert allowed.shape == weights.shape, f"{name}.constrained() must have shape {shapes}"
+    assert bool(torch.isfinite(allowed).all()), f"{name}.constrained() must be finite"
+    repeated = constraint.constrained(free, projection)
+    assert torch.equal(allowed, repeated), f"{name}.constrained() must return the same weights every time"
+    assert near(constrain(allowed), allowed), f"{name}: weights that satisfy the constraint must not change"
     initial = constraint.initial(weights, projection)
-    assert initial.shape == weights.shape, f"{name}.initial() must be {tuple(weights.shape)}"
-    assert near(again(initial), initial), f"{name}: weights to begin with must be as they must be"
+    assert initial.shape == weights.shape, f"{name}.initial() must have shape {tuple(weights.shape)}"
+    assert near(constrain(initial), initial), f"{name}.initial() must satisfy the constraint"
     for network in range(N_NETWORKS):
-        alone = again(weights[network : network + 1])
-        assert near(alone[0], made[network]), f"{name}: a network must not depend on its batch-mates"
+        alone = constrain(weights[network : network + 1])
+        assert near(alone[0], allowed[network]), f"{name}: the weights of a network must not depend on other networks"
     for gate in range(2):
-        assert near(again(weights[:, gate : gate + 1])[:, 0], made[:, gate]), f"{name}: gates must be constrained apart"
+        alone = constrain(weights[:, gate : gate + 1])
+        assert near(alone[:, 0], allowed[:, gate]), f"{name}: the weights of a gate must not depend on other gates"
 
-    inputs = [each[:1].detach().clone().requires_grad_() for each in free]
+    inputs = [parameter[:1].detach().clone().requires_grad_() for parameter in free]
 
     def differentiable(*free: Tensor) -> Tensor:
         return constraint.constrained(free, projection)
 
-    reached = torch.autograd.grad(differentiable(*inputs).square().sum(), inputs, allow_unused=True)
-    found = all(gradient is not None and bool(gradient.any()) for gradient in reached)
-    assert found, f"{name}: learning must reach the free parameters"
-    assert torch.autograd.gradcheck(differentiable, inputs), f"{name}: the gradient must be that of the weights"
+    gradients = torch.autograd.grad(differentiable(*inputs).square().sum(), inputs, allow_unused=True)
+    reached = all(gradient is not None and bool(gradient.any()) for gradient in gradients)
+    assert reached, f"{name}: the gradient must reach all free parameters"
+    assert torch.autograd.gradcheck(differentiable, inputs), f"{name}: the gradient must be correct"

@@ -1,4 +1,4 @@
-"""What every recurrent core promises."""
+"""The contract of recurrent cores."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ __all__ = ["check_core"]
 
 
 def check_core(core: RecurrentCore) -> None:
-    """Check that a recurrent core keeps its promises.
+    """Check that a recurrent core satisfies its contract.
 
-    States of the right shape that later inputs cannot change; recurrent and input weights as projections, one block for
-    each of its gates, which learning reaches; parameters with the network first; a network that depends on its own
-    generator alone and that no other one disturbs, not even one that is no longer finite; what the readout sees in the
-    shape of the states; and, of cores that take noise, states that it changes.
+    - States have the right shape, depend on inputs, and do not depend on later inputs.
+    - Recurrent and input weights are projections, with one block for each gate.
+    - Parameters have the network as first dimension, and gradients reach all of them.
+    - A network depends only on its own generator, and not on other networks, even if their weights are NaN.
+    - The trace of states, which the readout sees, is causal, differentiable and of the same shape.
+    - If the core takes noise, noise changes the states.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ def check_core(core: RecurrentCore) -> None:
     Raises
     ------
     AssertionError
-        Naming the promise that is broken.
+        Names the rule that is violated.
 
     Examples
     --------
@@ -47,55 +49,58 @@ def check_core(core: RecurrentCore) -> None:
     inputs = torch.randn(n_networks, n_trials, n_steps, n_inputs, generator=generators(0)[0])
     states = recurrent(inputs)
     assert states.shape == (n_networks, n_trials, n_steps, n_units), (
-        f"{name}: states must be (network, trial, time, unit), not {tuple(states.shape)}"
+        f"{name}: states must have shape (network, trial, time, unit), not {tuple(states.shape)}"
     )
     assert bool(torch.isfinite(states).all()), f"{name}: states must be finite"
 
     later = inputs.clone()
     later[:, :, 3:] += 1
-    assert torch.equal(recurrent(later)[:, :, :3], states[:, :, :3]), f"{name}: later inputs must not change the past"
-    assert not torch.equal(recurrent(later)[:, :, 3:], states[:, :, 3:]), f"{name}: inputs must matter"
+    assert torch.equal(recurrent(later)[:, :, :3], states[:, :, :3]), f"{name}: states must not depend on later inputs"
+    assert not torch.equal(recurrent(later)[:, :, 3:], states[:, :, 3:]), f"{name}: states must depend on inputs"
 
     projections = recurrent.projections()
     for block, n_pre in (("recurrent", n_units), ("input", n_inputs)):
-        assert block in projections, f"{name}.projections() must hold '{block}'"
+        assert block in projections, f"{name}.projections() must contain '{block}'"
         shape = tuple(projections[block].shape)
         assert len(shape) == 4, f"{name}: projection '{block}' must be (network, gate, pre, post), not {shape}"
         assert (shape[0], *shape[2:]) == (n_networks, n_pre, n_units), f"{name}: projection '{block}' has shape {shape}"
-        assert shape[1] == len(core.gates), f"{name}: projection '{block}' must have the gates {', '.join(core.gates)}"
+        gates = f"{len(core.gates)} gates ({', '.join(core.gates)})"
+        assert shape[1] == len(core.gates), f"{name}: projection '{block}' must have {gates}, not {shape[1]}"
     gradients = _gradients(core, recurrent, inputs)
     for (label, parameter), gradient in zip(recurrent.named_parameters(), gradients, strict=True):
-        assert len(parameter) == n_networks, f"{name}: parameter '{label}' must have the network first"
-        assert gradient is not None, f"{name}: learning must reach '{label}'"
-        assert bool(torch.isfinite(gradient).all()), f"{name}: the gradient by '{label}' must be finite"
+        assert len(parameter) == n_networks, f"{name}: parameter '{label}' must have the network as first dimension"
+        assert gradient is not None, f"{name}: the gradient must reach '{label}'"
+        assert bool(torch.isfinite(gradient).all()), f"{name}: the gradient of '{label}' must be finite"
     alone = core.build(n_inputs, n_units, generators(6))
     for (label, one), (_, many) in zip(alone.named_parameters(), recurrent.named_parameters(), strict=True):
-        assert torch.equal(one[0], many[1]), f"{name}: '{label}' must come from the network's own generator"
-    # float32 rounding of sums in another order, over a few steps
+        assert torch.equal(one[0], many[1]), f"{name}: '{label}' must depend only on the network's own generator"
+    # float32 rounding of sums in a different order, over a few steps
     assert torch.allclose(alone(inputs[1:2])[0], states[1], rtol=1e-4, atol=1e-5), (
-        f"{name}: a network must be the same alone and among others"
+        f"{name}: the states of a network must not depend on other networks"
     )
     _check_trace(core, states)
     if core.takes_noise:
         noise = torch.randn(states.shape, generator=generators(1)[0])
-        assert torch.equal(recurrent(inputs, torch.zeros_like(noise)), states), f"{name}: no noise must change nothing"
+        assert torch.equal(recurrent(inputs, torch.zeros_like(noise)), states), (
+            f"{name}: noise of 0 must not change states"
+        )
         assert not torch.equal(recurrent(inputs, 3 * noise), states), f"{name}: noise must change states"
     with torch.no_grad():
         for _, parameter in recurrent.named_parameters():
             parameter[0] = torch.nan
-    assert torch.equal(recurrent(inputs)[1:], states[1:]), f"{name}: a network that diverged must not disturb others"
+    assert torch.equal(recurrent(inputs)[1:], states[1:]), f"{name}: a network with NaN must not affect others"
     for before, after in zip(gradients, _gradients(core, recurrent, inputs), strict=True):
-        assert torch.equal(before[1:], after[1:]), f"{name}: nor must it disturb what they learn"
+        assert torch.equal(before[1:], after[1:]), f"{name}: a network with NaN must not affect gradients"
 
 
 def _gradients(core: RecurrentCore, recurrent: Recurrent, inputs: Tensor) -> tuple[Tensor, ...]:
-    """Return the derivatives of something by every parameter; None where it does not depend on one."""
+    """Return the gradient of a sum over weights and trace for each parameter; None where there is none."""
     import torch
 
-    paid = [block.square().sum() for block in recurrent.projections().values()]
-    seen = core.trace(recurrent(inputs)).square().sum()
+    weights = [block.square().sum() for block in recurrent.projections().values()]
+    trace = core.trace(recurrent(inputs)).square().sum()
     parameters = [parameter for _, parameter in recurrent.named_parameters()]
-    return torch.autograd.grad(sum(paid, start=seen), parameters, allow_unused=True)
+    return torch.autograd.grad(sum(weights, start=trace), parameters, allow_unused=True)
 
 
 def _check_trace(core: RecurrentCore, states: Tensor) -> None:
@@ -103,11 +108,11 @@ def _check_trace(core: RecurrentCore, states: Tensor) -> None:
 
     name = type(core).__name__
     states = states.detach().clone().requires_grad_()
-    seen = core.trace(states)
-    assert seen.shape == states.shape, f"{name}.trace() must keep the shape of the states, not {tuple(seen.shape)}"
+    trace = core.trace(states)
+    assert trace.shape == states.shape, f"{name}.trace() must keep the shape of the states, not {tuple(trace.shape)}"
     later = states.detach().clone()
     later[:, :, 3:] += 1
-    assert torch.equal(core.trace(later)[:, :, :3], seen[:, :, :3]), f"{name}: later states must not change the past"
-    (gradient,) = torch.autograd.grad(seen[:, :, -1].sum(), states, allow_unused=True)
+    assert torch.equal(core.trace(later)[:, :, :3], trace[:, :, :3]), f"{name}.trace() must not depend on later states"
+    (gradient,) = torch.autograd.grad(trace[:, :, -1].sum(), states, allow_unused=True)
     assert gradient is not None, f"{name}.trace() must be differentiable"
     assert bool((gradient[:, :, -1] != 0).any()), f"{name}.trace() must be differentiable"

@@ -1,4 +1,4 @@
-"""What every engine promises."""
+"""The contract of engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spatialnets.runs.run import Run
 
 __all__ = ["check_engine"]
 
-WORDS = (
+OVERRIDES = (
     "networks=4",
     "training.epochs=2",
     "training.trials_per_epoch=64",
@@ -32,7 +32,7 @@ WORDS = (
 
 @dataclass
 class _Counted(NoProgress):
-    """Counts what it is told."""
+    """Counts the progress that it is given."""
 
     total: int = 0
     done: int = 0
@@ -45,35 +45,37 @@ class _Counted(NoProgress):
 
 
 @dataclass(frozen=True)
-class _Noted(Engine):
-    """Passes jobs on and notes them."""
+class _Recorder(Engine):
+    """Records the jobs that it passes on to another engine."""
 
     inner: Engine | None = None
-    handed: tuple[list[str], ...] = ()
+    received: tuple[list[str], ...] = ()
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         assert self.inner is not None
-        self.handed[0].extend(job.key for job in jobs)
+        self.received[0].extend(job.key for job in jobs)
         self.inner.do(run, jobs, progress)
 
 
 def check_engine(engine: Engine, folder: Path) -> None:
-    """Check that an engine keeps its promises.
+    """Check that an engine satisfies its contract.
 
-    All jobs are done when it returns, with the very bits of `Here` in this process; progress reaches its end; what is
-    stored is not computed again; a job that is refused is reported by its line, as `RunError`.
+    - All jobs are done when it returns, with results identical to those of `Here` in this process.
+    - Progress reaches its total.
+    - Stored results are not computed again.
+    - A job that fails is reported in one line, as a `RunError`.
 
     Parameters
     ----------
     engine
-        Any engine that waits for what it has begun.
+        Any engine that waits for its jobs.
     folder
-        An empty folder; where jobs are done elsewhere, one that is seen there.
+        An empty folder, which is accessible wherever the engine does its jobs.
 
     Raises
     ------
     AssertionError
-        Naming the promise that is broken.
+        Names the rule that is violated.
 
     Examples
     --------
@@ -82,34 +84,34 @@ def check_engine(engine: Engine, folder: Path) -> None:
     ...     check_engine(Here(workers=1), Path(folder))
     """
     name, progress = type(engine).__name__, _Counted()
-    experiment = Experiment.from_preset("sernn_demo").override(*WORDS)
+    experiment = Experiment.from_preset("sernn_demo").override(*OVERRIDES)
     alone = compute(experiment, folder / "alone", networks_per_shard=2, engine=Here(workers=1))
-    handed: list[str] = []
-    noted = _Noted(inner=engine, handed=(handed,))
-    run = compute(experiment, folder / "run", None, progress, networks_per_shard=2, engine=noted)
-    assert handed == [f"shard-{shard.index:05d}" for shard in alone.shards]
+    received: list[str] = []
+    recorder = _Recorder(inner=engine, received=(received,))
+    run = compute(experiment, folder / "run", None, progress, networks_per_shard=2, engine=recorder)
+    assert received == [f"shard-{shard.index:05d}" for shard in alone.shards]
     for one, other in zip(alone.shards, run.shards, strict=True):
         assert other.done, f"{name}: shard {other.index} must be done when do() returns"
-        same = alone.load_shard(one).identical(run.load_shard(other))
-        assert same, f"{name}: shard {other.index} must have the bits that Here computes"
+        same = one.load().identical(other.load())
+        assert same, f"{name}: shard {other.index} must be identical to that of Here"
     assert progress.done == progress.total, f"{name}: progress must reach {progress.total}, not {progress.done}"
 
-    kept = {shard.index: shard.path.stat().st_mtime_ns for shard in run.shards[1:]}
+    before = {shard.index: shard.path.stat().st_mtime_ns for shard in run.shards[1:]}
     run.shards[0].path.unlink()
     compute(experiment, folder / "run", engine=engine)
-    now = {shard.index: shard.path.stat().st_mtime_ns for shard in run.shards[1:]}
-    assert run.shards[0].done, f"{name}: a shard that was lost must be computed again"
-    assert now == kept, f"{name}: what is stored must not be computed again"
+    after = {shard.index: shard.path.stat().st_mtime_ns for shard in run.shards[1:]}
+    assert run.shards[0].done, f"{name}: a lost shard must be computed again"
+    assert after == before, f"{name}: stored shards must not be computed again"
 
     run.shards[0].path.unlink()
     checkpoints = run.checkpoint(0).parent
     shutil.rmtree(checkpoints, ignore_errors=True)
-    checkpoints.write_text("no folder, so that no checkpoint can be written", encoding="utf-8")
-    said = ""
+    checkpoints.write_text("a file, so that no checkpoint can be written", encoding="utf-8")
+    message = ""
     try:
         compute(experiment, folder / "run", engine=engine)
     except RunError as error:
-        said = str(error)
-    assert said, f"{name}: a job that is refused must be reported"
-    assert len(said.splitlines()) == 1, f"{name}: a refused job must be reported in one line, not {said}"
-    assert "00000.npz" in said, f"{name}: a refused job must be reported by its own line, not {said}"
+        message = str(error)
+    assert message, f"{name}: a failed job must raise a RunError"
+    assert len(message.splitlines()) == 1, f"{name}: a failed job must be reported in one line, not {message}"
+    assert "00000.npz" in message, f"{name}: a failed job must be reported with its own message, not {message}"

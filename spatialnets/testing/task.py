@@ -1,4 +1,4 @@
-"""What every task promises."""
+"""The contract of tasks."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ __all__ = ["check_task"]
 
 
 def check_task(task: Task, count: int = 64) -> None:
-    """Check that a task keeps its promises.
+    """Check that a task satisfies its contract.
 
-    Trials of the right shapes and types, the same for the same stream; conditions and codes for every
-    trial; named periods within the trial; something asked at some step; and scores that reward right answers and look
-    at nothing else.
+    - Trials have the right shapes and types, and are determined by the random generator.
+    - Every trial has conditions and codes, and requires an output at some step; periods lie within the trial.
+    - Loss and accuracy reward correct outputs, are computed for each network separately, and ignore masked steps.
 
     Parameters
     ----------
     task
-        Any task whose targets are what a perfect network answers.
+        Any task whose targets are the outputs of a perfect network.
     count
-        How many trials to draw.
+        Number of trials to draw.
 
     Raises
     ------
     AssertionError
-        Naming the promise that is broken.
+        Names the rule that is violated.
 
     Examples
     --------
@@ -45,42 +45,38 @@ def check_task(task: Task, count: int = 64) -> None:
     }
     for part, shape in shapes.items():
         values = getattr(trials, part)
-        assert values.shape == shape, f"{name}: {part} must be {shape}, not {values.shape}"
+        assert values.shape == shape, f"{name}: {part} must have shape {shape}, not {values.shape}"
         assert values.dtype == np.float32, f"{name}: {part} must be float32, not {values.dtype}"
         assert np.isfinite(values).all(), f"{name}: {part} must be finite"
-        assert np.array_equal(values, getattr(again, part)), f"{name}: the same stream must give the same {part}"
+        assert np.array_equal(values, getattr(again, part)), f"{name}: {part} must depend only on the generator"
     other = task.trials(count, np.random.default_rng(4))
-    assert not np.array_equal(trials.inputs, other.inputs), f"{name}: another stream must give other trials"
+    assert not np.array_equal(trials.inputs, other.inputs), f"{name}: trials must depend on the generator"
     assert (trials.mask >= 0).all(), f"{name}: the mask must not be negative"
-    assert (trials.mask.sum(axis=1) > 0).all(), f"{name}: every trial must ask something"
+    assert (trials.mask.sum(axis=1) > 0).all(), f"{name}: every trial must require an output at some step"
     for condition, values in trials.conditions.items():
-        assert len(values) == count, f"{name}: condition '{condition}' must have one value per trial"
+        assert len(values) == count, f"{name}: condition '{condition}' must have one value for each trial"
     for code, columns in trials.codes.items():
-        assert columns.ndim == 2, f"{name}: code '{code}' must be (trial, column), not {columns.shape}"
-        assert len(columns) == count, f"{name}: code '{code}' must have one row per trial"
-        assert columns.shape[1] > 0, f"{name}: code '{code}' must have a column"
+        assert columns.ndim == 2, f"{name}: code '{code}' must have shape (trial, column), not {columns.shape}"
+        assert len(columns) == count, f"{name}: code '{code}' must have one row for each trial"
+        assert columns.shape[1] > 0, f"{name}: code '{code}' must have at least one column"
         assert columns.dtype == np.float32, f"{name}: code '{code}' must be float32, not {columns.dtype}"
         assert np.isfinite(columns).all(), f"{name}: code '{code}' must be finite"
-    assert trials.periods, f"{name}: there must be a period"
+    assert trials.periods, f"{name}: trials must have at least one period"
     for period, (start, stop) in trials.periods.items():
         assert 0 <= start <= stop <= n_steps, f"{name}: period '{period}' must lie within the trial"
 
     targets, mask = torch.tensor(trials.targets)[None], torch.tensor(trials.mask)[None]
     total = targets.sum(dim=-1)
     probabilities = bool((targets >= 0).all() & ((total == 0) | ((total - 1).abs() < 1e-5)).all())
-    sure = 8 if probabilities else 1  # logits of a network that is sure, or the very numbers that are asked
-    right, wrong = sure * targets, -sure * targets
-    assert task.loss(right, targets, mask).shape == (1,), f"{name}.loss() must be (network,)"
-    assert float(task.loss(right, targets, mask)) < float(task.loss(wrong, targets, mask)), (
-        f"{name}: right answers must cost less than wrong ones"
-    )
-    assert float(task.accuracy(right, targets, mask)) == 1, f"{name}: right answers must score 1"
-    assert float(task.accuracy(wrong, targets, mask)) < 1, f"{name}: wrong answers must score less"
-    elsewhere = torch.where(
-        mask[..., None] > 0, right, torch.randn(right.shape, generator=torch.Generator().manual_seed(0))
-    )
-    assert torch.equal(task.loss(elsewhere, targets, mask), task.loss(right, targets, mask)), (
-        f"{name}: what is answered where nothing is asked must not matter"
-    )
-    both = task.loss(torch.cat([right, wrong]), torch.cat([targets, targets]), torch.cat([mask, mask]))
-    assert torch.allclose(both[:1], task.loss(right, targets, mask)), f"{name}: networks must be scored apart"
+    scale = 8 if probabilities else 1  # confident logits, or the required numbers themselves
+    correct, wrong = scale * targets, -scale * targets
+    loss = task.loss(correct, targets, mask)
+    assert loss.shape == (1,), f"{name}.loss() must have shape (network,)"
+    assert float(loss) < float(task.loss(wrong, targets, mask)), f"{name}: correct outputs must have a lower loss"
+    assert float(task.accuracy(correct, targets, mask)) == 1, f"{name}: correct outputs must have accuracy 1"
+    assert float(task.accuracy(wrong, targets, mask)) < 1, f"{name}: wrong outputs must have accuracy below 1"
+    noise = torch.randn(correct.shape, generator=torch.Generator().manual_seed(0))
+    elsewhere = torch.where(mask[..., None] > 0, correct, noise)
+    assert torch.equal(task.loss(elsewhere, targets, mask), loss), f"{name}: outputs at masked steps must not matter"
+    both = task.loss(torch.cat([correct, wrong]), torch.cat([targets, targets]), torch.cat([mask, mask]))
+    assert torch.allclose(both[:1], loss), f"{name}: the loss of a network must not depend on other networks"

@@ -1,4 +1,4 @@
-"""Adam for many networks at once, each with its own learning rate."""
+"""Adam for an ensemble, with one learning rate for each network."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Adam:
 
     .. math:: \theta \leftarrow \theta - \eta \frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t} \frac{m}{\sqrt{v} + \epsilon}
 
-    torch divides :math:`\sqrt{v}` by :math:`\sqrt{1-\beta_2^t}` before it adds :math:`\epsilon`, and takes one
-    learning rate for all; with the paper's :math:`\epsilon = 10^{-7}` the two differ where gradients are tiny.
+    PyTorch divides :math:`\sqrt{v}` by :math:`\sqrt{1-\beta_2^t}` before adding :math:`\epsilon`, and has one learning
+    rate for all parameters; with the paper's :math:`\epsilon = 10^{-7}` the two differ where gradients are tiny.
 
     Parameters
     ----------
     parameters
         Parameters by name, each ``(network, …)``; their ``.grad`` is used by `step`.
     learning_rate
-        One rate per network, ``(network,)``.
+        One rate for each network, ``(network,)``.
     beta1, beta2, epsilon
         As in the formula.
 
@@ -49,7 +49,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move every parameter by one update."""
+        """Make one update of every parameter."""
         self.updates += 1
         correction = (1 - self.beta2**self.updates) ** 0.5 / (1 - self.beta1**self.updates)
         for name, parameter in self.parameters.items():
@@ -63,6 +63,6 @@ class Adam:
             parameter.sub_(rate * first / (second.sqrt() + self.epsilon))
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Clear the gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None

@@ -1,8 +1,7 @@
-"""How many networks are trained as one batch, and how many batches at a time: from cores, cache and memory."""
+"""The memory that training needs, and the cores, cache and memory of this machine."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,35 +9,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spatialnets.errors import UserError
+from spatialnets.training.shard import Shard
 
 if TYPE_CHECKING:
-    from spatialnets.experiments.experiment import Experiment
-    from spatialnets.experiments.group import Networks
-    from spatialnets.training.shard import Shard
+    from spatialnets.experiments.group import EnsembleSpec
 
-__all__ = ["bytes_per_network", "cores", "fitting_workers", "memory_bytes", "shard_size"]
+__all__ = ["bytes_per_network", "cache_bytes", "cores", "fitting_workers", "free_accelerator_bytes", "memory_bytes"]
 
-MOST = 16  # networks of a shard on a processor: calls are few enough then, and more would only wait for each other
-MOST_ON_ACCELERATOR = 512
-CACHE_BYTES = 8 * 2**20  # of a core, where the system does not say
-HISTORIES = 1.5  # states of one pass that should fit the cache: forth, and as far as the way back is into them
-COPIES_OF_STATES = 9  # copies of the states that a pass holds at most, forth and back: measured 3 (rnn) to 8.7 (alif)
-COPIES_PER_GATE = 4  # the same of a core with gates, for each: measured 3.0 (lstm) and 3.4 (gru)
-SHARE = 0.6  # of the free memory that may be taken
-COPIES = 14  # of the recurrent weights while training: themselves, gradient, moments, and what a penalty computes
+CACHE_BYTES = 8 * 2**20  # of a core, if the system does not tell
+STATE_COPIES = 9  # copies of the states held at once, forward and backward: measured 3 (rnn) to 8.7 (alif)
+STATE_COPIES_PER_GATE = 4  # the same for cores with gates, for each gate: measured 3.0 (lstm) and 3.4 (gru)
+WEIGHT_COPIES = 14  # copies of the weights: themselves, gradient, moments, and what a penalty computes
+USABLE_SHARE = 0.6  # of the free memory
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores available to this process."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
+    except AttributeError:  # not available on this system
         return os.cpu_count() or 1
 
 
 def cache_bytes() -> int:
-    """Return how large a core's share of the largest cache is."""
+    """Return a core's share of the largest cache, in bytes."""
     largest = 0
     for index in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
         try:
@@ -51,13 +45,13 @@ def cache_bytes() -> int:
 
 
 def _count(cpus: str) -> int:
-    """Return how many processors a list such as ``0-3,8`` names."""
+    """Return the number of processors in a list such as ``0-3,8``."""
     ranges = [part.split("-") for part in cpus.split(",")]
     return sum(int(part[-1]) - int(part[0]) + 1 for part in ranges)
 
 
 def memory_bytes() -> int | None:
-    """Return how much memory is free, of the machine or of the container that this is; None where nobody says."""
+    """Return the free memory of the machine or container, in bytes; None if the system does not tell."""
     free = []
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
@@ -73,81 +67,37 @@ def memory_bytes() -> int | None:
     return min(free) if free else None
 
 
-def bytes_per_network(networks: Networks | Shard, n_units: int) -> tuple[int, int]:
-    """Return about how large the states of a network in one pass are, and what it needs in all, in bytes.
+def bytes_per_network(ensemble: EnsembleSpec | Shard, n_units: int) -> tuple[int, int]:
+    """Estimate the size of a network's states in one pass, and the memory it needs in total, in bytes.
 
     Parameters
     ----------
-    networks
-        Their parts.
+    ensemble
+        The components.
     n_units
-        How many units each has.
+        Units of each network.
     """
-    training, gates = networks.training, len(networks.core.gates)
-    steps = networks.task.trials(1, np.random.default_rng(0)).inputs.shape[1]
+    training, gates = ensemble.training, len(ensemble.core.gates)
+    steps = ensemble.task.trials(1, np.random.default_rng(0)).inputs.shape[1]
     number = 8 if training.precision == "float64" else 4
     one_copy = number * training.batch_size * steps * n_units
     states = one_copy * gates
-    weights = n_units * (n_units * gates + networks.task.n_inputs + networks.task.n_outputs)
-    kept = 2 * len(training.kept_epochs)  # once more when they are labelled to be stored
-    return states, max(COPIES_OF_STATES, COPIES_PER_GATE * gates) * one_copy + weights * (number * COPIES + 4 * kept)
-
-
-def shard_size(experiment: Experiment, wanted: int | None = None) -> int:
-    """Return how many networks are trained as one batch; decided when a run begins, and part of its plan.
-
-    So many that the states of a pass fit a core's share of the cache, that every core gets a shard, and that what all
-    cores work on fits the memory; on an accelerator, that they fit its memory.
-
-    Parameters
-    ----------
-    experiment
-        What is trained.
-    wanted
-        So many, whatever the machine.
-
-    Raises
-    ------
-    UserError
-        If `wanted` is less than 1.
-    """
-    if wanted is not None:
-        if wanted < 1:
-            raise UserError(f"networks per shard must be 1 or more, not {wanted}")
-        return wanted
-    ensembles = [ensemble for group in experiment.groups.values() for ensemble in group.ensembles]
-    free = memory_bytes()
-    sizes = []
-    for ensemble in ensembles:
-        states, needed = bytes_per_network(ensemble, ensemble.geometry.n_units)
-        device = ensemble.training.device_here
-        if device == "cpu":
-            size = min(MOST, int(cache_bytes() / (HISTORIES * states)), math.ceil(experiment.networks / cores()))
-            room = None if free is None else SHARE * free / cores()
-        else:
-            size, room = MOST_ON_ACCELERATOR, _accelerator_bytes(device)
-        sizes.append(size if room is None else min(size, int(room / needed)))
-    return max(1, min(sizes))
-
-
-def _accelerator_bytes(device: str) -> float | None:
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    free: int = torch.cuda.mem_get_info(device)[0]
-    return SHARE * free
+    weights = n_units * (n_units * gates + ensemble.task.n_inputs + ensemble.task.n_outputs)
+    kept = 2 * len(training.kept_epochs)  # copied once when the dataset is built
+    return states, max(STATE_COPIES, STATE_COPIES_PER_GATE * gates) * one_copy + weights * (
+        number * WEIGHT_COPIES + 4 * kept
+    )
 
 
 def fitting_workers(shards: Sequence[Shard], units: Sequence[int]) -> int:
-    """Return for how many of the largest shards at a time the memory is enough; at least one.
+    """Return the number of workers that use all cores and fit the memory with the largest shards; at least one.
 
     Parameters
     ----------
     shards
-        What is trained.
+        The shards to train.
     units
-        How many units their networks have.
+        Units of the networks of each shard.
     """
     free = memory_bytes()
     if free is None or not shards:
@@ -155,4 +105,14 @@ def fitting_workers(shards: Sequence[Shard], units: Sequence[int]) -> int:
     largest = max(
         len(shard.networks) * bytes_per_network(shard, count)[1] for shard, count in zip(shards, units, strict=True)
     )
-    return max(1, min(cores(), int(SHARE * free / largest)))
+    return max(1, min(cores(), int(USABLE_SHARE * free / largest)))
+
+
+def free_accelerator_bytes(device: str) -> float | None:
+    """Return the usable memory of a CUDA device, in bytes; None for other devices, whose memory is not known."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return USABLE_SHARE * free

@@ -1,4 +1,4 @@
-"""Checkpoints: what a shard in training needs to go on, in one file that says whether it is whole."""
+"""Checkpoints: the state of a shard in training, in one file that ends with its own checksum."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spatialnets.errors import RunError
-from spatialnets.files.atomic import whole_file
+from spatialnets.files.atomic import atomic_file
 from spatialnets.files.limits import check_file, headers_in, read_arrays
-from spatialnets.files.reading import words_of
+from spatialnets.files.reading import one_line
 
 __all__ = ["read_checkpoint", "updates_in", "write_checkpoint"]
 
@@ -24,18 +24,18 @@ CHUNK = 2**20
 
 
 def write_checkpoint(path: Path, progress: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a checkpoint, whole or not at all: an ``.npz`` file, and the SHA-256 of it as its last 32 bytes.
+    """Write a checkpoint atomically: an ``.npz`` file followed by its SHA-256 as the last 32 bytes.
 
     Parameters
     ----------
     path
         The file.
     progress
-        Plain data: how far training has come. ``updates`` says how many updates have been made.
+        Progress of training as plain data; ``updates`` is the number of updates made.
     arrays
-        Everything else, by name.
+        All arrays, by name.
     """
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         with open(temporary, "wb") as file:
             np.savez(file, progress=np.array(json.dumps(dict(progress))), **arrays)  # type: ignore[arg-type]
         with open(temporary, "rb+") as file:
@@ -43,12 +43,12 @@ def write_checkpoint(path: Path, progress: Mapping[str, Any], arrays: Mapping[st
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return progress and arrays of a checkpoint.
+    """Read a checkpoint and return its progress and arrays.
 
     Raises
     ------
     RunError
-        If the file cannot be read or is not what was written.
+        If the file cannot be read or does not match its checksum.
     """
     try:
         check_file(path)
@@ -57,26 +57,26 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
             written = file.read()
             file.seek(0)
             if _digest(file, length) != written:
-                raise ValueError("it is not what was written")
+                raise ValueError("it does not match its checksum")
         arrays = read_arrays(path)
         return json.loads(str(arrays.pop("progress"))), arrays
-    except Exception as error:  # readers of broken files raise whatever they stumble over
-        raise RunError(f"checkpoint {path} cannot be read: {words_of(error)}") from error
+    except Exception as error:  # readers of damaged files raise many kinds of exception
+        raise RunError(f"checkpoint {path} cannot be read: {one_line(error)}") from error
 
 
 def _digest(file: IO[bytes], length: int) -> bytes:
-    """Return the SHA-256 of so many bytes."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of the first `length` bytes of a file."""
+    digest = hashlib.sha256()
     for start in range(0, length, CHUNK):
-        found.update(file.read(min(CHUNK, length - start)))
-    return found.digest()
+        digest.update(file.read(min(CHUNK, length - start)))
+    return digest.digest()
 
 
 def updates_in(path: Path) -> int:
-    """Return how many updates of each network a checkpoint holds; none if it does not exist or cannot be read."""
+    """Return the number of updates of each network in a checkpoint; 0 if it does not exist or cannot be read."""
     try:
         headers_in(path)
         with open(path, "rb") as stored, np.load(stored, allow_pickle=False) as file:
             return int(json.loads(str(file["progress"]))["updates"])
-    except Exception:  # as above
+    except Exception:  # many kinds, as above
         return 0

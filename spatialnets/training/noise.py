@@ -1,4 +1,4 @@
-"""Noise of many networks, each from streams of its own."""
+"""Gaussian noise for many networks, each from its own streams."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["Noise"]
 
 
 class Noise:
-    """Gaussian noise of each network, from streams of its own.
+    """Gaussian noise of each network for one purpose in one epoch.
 
     Parameters
     ----------
     size
-        Standard deviations, ``(network,)``; where all are zero nothing is drawn.
+        Standard deviations, ``(network,)``; nothing is drawn if all are zero.
     purpose
-        What for.
+        What the noise is for, such as ``"input noise"``; each purpose has its own streams.
     seeds
-        One per network.
+        One for each network.
     epoch
-        In which epoch.
+        The epoch; each has its own streams.
     """
 
     def __init__(self, size: Tensor, purpose: str, seeds: Sequence[int], epoch: int) -> None:
@@ -34,11 +34,11 @@ class Noise:
     def __bool__(self) -> bool:
         return self.any
 
-    def drawn(self, shape: Sequence[int]) -> Tensor:
+    def draw(self, shape: Sequence[int]) -> Tensor:
         """Return noise ``(network, *shape)``."""
         noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in self.generators])
         return noise.to(self.size) * self.size.view(-1, *[1] * len(shape))
 
-    def added_to(self, values: Tensor) -> Tensor:
-        """Return values ``(network, …)`` with noise."""
-        return values + self.drawn(values.shape[1:]) if self.any else values
+    def add_to(self, values: Tensor) -> Tensor:
+        """Return values ``(network, …)`` plus noise."""
+        return values + self.draw(values.shape[1:]) if self.any else values

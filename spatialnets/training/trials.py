@@ -1,4 +1,4 @@
-"""The trials of many networks, stored once where they are equal."""
+"""Trials of many networks, with equal trials stored once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
     targets, mask
         ``(network, trial, step, output)`` and ``(network, trial, step)``, only at `steps`.
     steps
-        The steps at which something is asked of any trial.
+        The time steps at which any trial requires an output.
     """
 
     inputs: Tensor
@@ -37,23 +37,23 @@ class Batch(NamedTuple):
 
 
 class FreshTrials:
-    """Trials that are drawn anew for each update, from streams of their own.
+    """Trials that are drawn again for each update, from a separate stream for each.
 
     Parameters
     ----------
     task
-        Draws the trials.
+        The task.
     seeds
-        One per network.
+        One for each network.
     dtype, device
-        Type and place of the tensors.
+        Type and device of the tensors.
     """
 
     def __init__(self, task: Task, seeds: Sequence[int], dtype: torch.dtype, device: torch.device) -> None:
         self.task, self.seeds, self.dtype, self.device = task, seeds, dtype, device
 
     def batch(self, count: int, update: int) -> Batch:
-        """Return trials for one update, the same for the same number of the update."""
+        """Return the trials of one update, determined by the number of the update."""
         drawn = [self.task.trials(count, numpy_stream(seed, "training trials", update)) for seed in self.seeds]
         inputs, targets, mask = (
             np.stack([getattr(trials, name) for trials in drawn]) for name in ("inputs", "targets", "mask")
@@ -69,26 +69,26 @@ class FreshTrials:
 
 
 class TrialSet:
-    """Trials drawn for each network from its own stream.
+    """Trials drawn once for each network, from its own generator.
 
-    A task with few problems repeats them: 2,560 validation trials of the one-choice task are eight distinct ones
-    with counts. What is equal is stored once and, without noise, evaluated once.
+    A task with few problems repeats them: the 2,560 validation trials of the one-choice task are eight distinct ones.
+    Equal trials are stored once and, without noise, evaluated once.
 
     Parameters
     ----------
     task
-        Draws the trials.
+        The task.
     count
-        Trials per network.
+        Number of trials of each network.
     generators
-        One stream per network.
+        One for each network.
     dtype, device
-        Type and place of the tensors.
+        Type and device of the tensors.
 
     Raises
     ------
     UserError
-        If a trial holds what is not finite.
+        If a trial has values that are not finite.
 
     Attributes
     ----------
@@ -96,9 +96,9 @@ class TrialSet:
         The distinct trials: ``(distinct, time, input)``, ``(distinct, time, output)``, ``(distinct, time)``; targets
         and mask only at `steps`.
     index
-        Which distinct trial each network sees, ``(network, trial)``.
+        Index of each trial among the distinct ones, ``(network, trial)``.
     steps
-        The steps at which something is asked of any trial.
+        The time steps at which any trial requires an output.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class TrialSet:
         for name, values in (("inputs", inputs), ("targets", targets), ("mask", mask)):
             if not np.isfinite(values).all():
                 raise UserError(
-                    f"{type(task).__name__}: {name} of trials must be finite; one trial of {count} has others"
+                    f"{type(task).__name__}: {name} of trials must be finite; at least one of {count} trials is not"
                 )
         steps = np.flatnonzero(mask.any(axis=0))
         self.steps = [int(step) for step in steps]
@@ -131,24 +131,24 @@ class TrialSet:
         self.index = torch.tensor(index, dtype=torch.int64, device=device)
 
     def batch(self, start: int, stop: int) -> Batch:
-        """Return some of the trials, in order."""
+        """Return the trials from `start` up to `stop`."""
         which = self.index[:, start:stop]
         return Batch(self.inputs[which], self.targets[which], self.mask[which], self.steps)
 
     def counted(self) -> tuple[Tensor, Tensor]:
-        """Return which distinct trials each network has ``(network, row)`` and how often it has each."""
-        found = [torch.unique(index, return_counts=True) for index in self.index]
-        longest = max(len(which) for which, _ in found)
-        rows = self.index.new_zeros((len(found), longest))
-        counts = self.mask.new_zeros((len(found), longest))
-        for network, (which, count) in enumerate(found):
+        """Return the distinct trials of each network and their counts, ``(network, row)`` each, padded with count 0."""
+        unique = [torch.unique(index, return_counts=True) for index in self.index]
+        longest = max(len(which) for which, _ in unique)
+        rows = self.index.new_zeros((len(unique), longest))
+        counts = self.mask.new_zeros((len(unique), longest))
+        for network, (which, count) in enumerate(unique):
             rows[network, : len(which)] = which
             counts[network, : len(which)] = count.to(counts)
         return rows, counts
 
 
 def _distinct(trials: Trials) -> tuple[NDArray[np.void], NDArray[np.int64], Trials]:
-    """Return the bytes of the distinct trials, which of them each trial is, and the distinct trials themselves."""
+    """Return the bytes of the distinct trials, the index of each trial among them, and the distinct trials."""
     count = len(trials)
     joined = np.concatenate(
         [

@@ -1,7 +1,7 @@
-"""Speed, as ratios taken within one run: `make benchmark`.
+"""Measure speed and memory: `make benchmark`.
 
-Times drift from machine to machine and from hour to hour; a ratio of two programs that take turns on one machine is
-worth quoting. `steps`, `sizes`, `structures` and `fronts` hold what is timed, `targets` what is to be reached.
+Times differ between machines and vary from hour to hour, so ratios compare programs that run alternately on one
+machine. `steps`, `sizes`, `structures` and `fronts` contain the timed programs, and `targets` the targets.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
 PACKAGES = ("spatialnets", "torch", "numpy", "scipy", "numba", "networkx", "xarray")
 
 
-def child(task: str) -> None:
-    """Time one program alone in this process and print its figures."""
+def run_child(task: str) -> None:
+    """Time one program in this process and print its figures."""
     torch.set_num_threads(1)
-    kind, *words = task.split("-")
-    if kind != "baseline":  # what nobody would have without the toolkit, whose workers do it
+    kind, *arguments = task.split("-")
+    if kind != "baseline":  # a setting of the toolkit's workers, which a program without the toolkit lacks
         keep_memory()
     if kind == "size":
-        method, n_units, updates = words
+        method, n_units, updates = arguments
         sizes.print_size("exact" if method == "exact" else "stochastic", int(n_units), int(updates))
     elif kind == "growth":
-        structures.print_growth(int(words[0]))
+        structures.print_growth(int(arguments[0]))
     else:
-        group, repeats = words
+        group, repeats = arguments
         steps.print_step(kind, group, int(repeats))
 
 
 def processor() -> str:
-    """Return the processor's name, as far as the system tells it."""
+    """Return the name of the processor, or of its architecture if the name is unknown."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -87,39 +87,38 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("names", nargs="*", help=f"which of {', '.join(BENCHMARKS)}; by default all")
-    parser.add_argument("--large", action="store_true", help="series: 1,000 units, too (so it is with --page)")
-    parser.add_argument("--smallest", action="store_true", help="everything once and tiny: does it work")
+    parser.add_argument("names", nargs="*", help=f"benchmarks to run, by default all: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--large", action="store_true", help="include 1,000 units in `series` (implied by --page)")
+    parser.add_argument("--smallest", action="store_true", help="run everything once and tiny, as a test")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
-    parser.add_argument("--page", type=Path, help="write a page of the documentation, and its pictures beside it")
+    parser.add_argument("--page", type=Path, help="write the documentation page with its pictures")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.child:
-        child(given.child)
+    options = parser.parse_args()
+    if options.child:
+        run_child(options.child)
         return
-    unknown = set(given.names) - set(BENCHMARKS)
+    unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
-    effort = (
-        SMALLEST if given.smallest else Effort(series=(100, 360, 1000) if given.large or given.page else (100, 360))
-    )
+        parser.error(f"unknown benchmark: {', '.join(sorted(unknown))} (valid: {', '.join(BENCHMARKS)})")
+    large = options.large or options.page
+    effort = SMALLEST if options.smallest else Effort(series=(100, 360, 1000) if large else (100, 360))
     torch.set_num_threads(1)
-    keep_memory()  # for programs that take turns, the baselines' too: otherwise each pays for the other's pages
-    found: dict[str, Any] = {"machine it ran on": machine(), "about": {}, "figures": {}}
-    begun = time.perf_counter()
-    for name in given.names or BENCHMARKS:
+    keep_memory()  # for all programs that run alternately: otherwise each would pay for the other's pages
+    results: dict[str, Any] = {"machine it ran on": machine(), "about": {}, "figures": {}}
+    start = time.perf_counter()
+    for name in options.names or BENCHMARKS:
         benchmark = BENCHMARKS[name]
         figures = benchmark(effort)
-        found["about"][name] = " ".join((benchmark.__doc__ or "").split())
-        found["figures"][name] = figures
-        print(f"\n{name}: {found['about'][name]}")
+        results["about"][name] = " ".join((benchmark.__doc__ or "").split())
+        results["figures"][name] = figures
+        print(f"\n{name}: {results['about'][name]}")
         for label, value in figures.items():
             print(f"  {label:75s} {value:10.3f}", flush=True)
-    found["minutes"] = (time.perf_counter() - begun) / 60
-    if given.out:
-        given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    if given.page:
-        write(found, given.page)
+    results["minutes"] = (time.perf_counter() - start) / 60
+    if options.out:
+        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if options.page:
+        write(results, options.page)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page of the documentation that says how fast everything is."""
+"""Write the documentation page of the benchmarks."""
 
 from __future__ import annotations
 
@@ -11,63 +11,63 @@ from targets import TARGETS
 
 HEAD = """# Benchmarks
 
-How fast it is, and how much memory it takes. `make benchmark` measures all of this and writes this page. Seconds differ
-from machine to machine and from hour to hour; ratios are of programs that took turns, or ran one after the other, in
-this one run. The baseline of training is what one would write without the toolkit: one network at a time,
-`torch.nn.RNN`, autograd, `torch.linalg.matrix_exp` and `torch.optim.Adam`.
+This page shows how fast the toolkit is and how much memory it needs. `make benchmark` measures everything and writes
+this page. Times differ between machines and vary from hour to hour, so the ratios compare programs that ran
+alternately, or one after the other, in the same benchmark. The baseline of training is a program without the toolkit:
+one network at a time, with `torch.nn.RNN`, autograd, `torch.linalg.matrix_exp` and `torch.optim.Adam`.
 """
 
-LOAD = "load before it began (processes that want a core)"
-QUIET = 0.5  # what a machine with an open editor has; one more process that computes is 1
+LOAD = "load at the start (processes that need a core)"
+MAX_IDLE_LOAD = 0.5  # a machine with an open editor; one more computing process adds 1
 
 
 def number(value: float) -> str:
-    """Return a number with three digits, or all before the point."""
+    """Return a number with three significant digits, or without decimals from 1,000 on."""
     if value != value:
         return "not measured"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def text(found: Mapping[str, Any], pictures: str) -> str:
-    """Return the page.
+def text(results: Mapping[str, Any], pictures: str) -> str:
+    """Return the page as Markdown.
 
     Parameters
     ----------
-    found
-        What `benchmark.py --out` stores.
+    results
+        The content of the file that `benchmark.py --out` writes.
     pictures
-        The folder of the pictures, as seen from the page.
+        The folder of the pictures, relative to the page.
     """
     lines = [HEAD]
-    load = found["machine it ran on"][LOAD]
-    if load > QUIET:
+    load = results["machine it ran on"][LOAD]
+    if load > MAX_IDLE_LOAD:
         lines += [
-            f"**The machine was busy when this was measured** (load {load} before it began): seconds are larger than "
-            "they are on a quiet one, and a target that is not met here may be met there.",
+            f"**The machine was busy during the measurement** (load {load} at the start): times are longer than on an "
+            "idle machine, and a target that is missed here may be met there.",
             "",
         ]
-    lines += ["## Targets", "", "| what | to reach | reached | met |", "|---|---|---|---|"]
+    lines += ["## Targets", "", "| quantity | target | measured | met |", "|---|---|---|---|"]
     lines += [
-        f"| {target.what} | {target.reach} | {target.reached(found['figures'])} | {target.met(found['figures'])} |"
+        f"| {target.what} | {target.reach} | {target.reached(results['figures'])} | {target.met(results['figures'])} |"
         for target in TARGETS
     ]
     lines += ["", "## Machine", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in found["machine it ran on"].items()]
-    lines += [f"| minutes that all of this took | {number(found['minutes'])} |"]
-    for name, figures in found["figures"].items():
-        lines += ["", f"## `{name}`", "", found["about"][name], "", "| what | figure |", "|---|---:|"]
+    lines += [f"| {name} | {value} |" for name, value in results["machine it ran on"].items()]
+    lines += [f"| minutes in total | {number(results['minutes'])} |"]
+    for name, figures in results["figures"].items():
+        lines += ["", f"## `{name}`", "", results["about"][name], "", "| quantity | value |", "|---|---:|"]
         lines += [f"| {label} | {number(value)} |" for label, value in figures.items()]
         if name in PICTURES:
-            _, file, words = PICTURES[name]
-            lines += ["", f"![{words}]({pictures}/{file})"]
+            _, file, caption = PICTURES[name]
+            lines += ["", f"![{caption}]({pictures}/{file})"]
     return "\n".join(lines) + "\n"
 
 
-def write(found: Mapping[str, Any], path: Path) -> None:
-    """Write the page, and its pictures into a folder of its name beside it."""
+def write(results: Mapping[str, Any], path: Path) -> None:
+    """Write the page, and its pictures into a folder of the same name."""
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     for name, (draw, file, _) in PICTURES.items():
-        if name in found["figures"]:
-            draw(found["figures"][name], folder / file)
-    path.write_text(text(found, folder.name), encoding="utf-8")
+        if name in results["figures"]:
+            draw(results["figures"][name], folder / file)
+    path.write_text(text(results, folder.name), encoding="utf-8")

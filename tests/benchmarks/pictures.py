@@ -1,4 +1,4 @@
-"""Pictures of what was measured: cost against the number of units, and against the number of networks."""
+"""Draw time and memory against the number of units and against the number of networks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 
 Line = tuple[str, str, str, str]
-"""Which figures (with `{}` for the number), label, marker, color."""
+"""Name of the figures (with `{}` for the number), label, marker, color."""
 
-BLUE, RED, GREEN = "#0072B2", "#D55E00", "#009E73"  # told apart by everyone (Okabe & Ito)
+BLUE, RED, GREEN = "#0072B2", "#D55E00", "#009E73"  # distinguishable with colour blindness (Okabe & Ito)
 SECONDS_BY_UNITS: Sequence[Line] = (
     ("seconds per update: exact, {} units", "exact", "s", RED),
     ("seconds per update: stochastic, {} units", "stochastic", "o", BLUE),
@@ -31,22 +31,22 @@ MEMORY_BY_NETWORKS: Sequence[Line] = (
 
 
 def numbers(figures: Mapping[str, float], pattern: str) -> dict[int, float]:
-    """Return figures of one kind by the number in their name, in rising order."""
+    """Return the figures whose names match a pattern, by the number in the name, in ascending order."""
     before, _, after = pattern.partition("{}")
-    found = {
+    values = {
         int(name.removeprefix(before).removesuffix(after)): value
         for name, value in figures.items()
         if name.startswith(before) and name.endswith(after) and value == value
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(values.items()))
 
 
 def _draw(axes: Axes, figures: Mapping[str, float], lines: Sequence[Line], label: str, counted: str) -> None:
     ticks: set[int] = set()
-    for pattern, words, marker, color in lines:
+    for pattern, name, marker, color in lines:
         points = numbers(figures, pattern)
         ticks |= points.keys()
-        axes.plot(list(points), list(points.values()), marker=marker, color=color, label=words)
+        axes.plot(list(points), list(points.values()), marker=marker, color=color, label=name)
     axes.set_xscale("log")
     axes.set_xticks(sorted(ticks), [f"{tick:,}" for tick in sorted(ticks)])
     axes.set_xlabel(counted)
@@ -70,7 +70,7 @@ def _pair(
 
 
 def draw_size(figures: Mapping[str, float], path: Path) -> None:
-    """Draw what `size` measured: seconds and memory over the number of units, both axes logarithmic."""
+    """Draw the benchmark `size`: seconds and memory against the number of units, on logarithmic axes."""
     figure, panels = _pair(figures, SECONDS_BY_UNITS, MEMORY_BY_UNITS, "seconds per update", "units of the network")
     for axes in panels:
         axes.set_yscale("log")
@@ -81,7 +81,7 @@ def draw_size(figures: Mapping[str, float], path: Path) -> None:
 
 
 def draw_networks(figures: Mapping[str, float], path: Path) -> None:
-    """Draw what `networks` measured: seconds and memory over the number of networks, from zero on."""
+    """Draw the benchmark `networks`: seconds and memory against the number of networks, starting at zero."""
     figure, panels = _pair(figures, SECONDS_BY_NETWORKS, MEMORY_BY_NETWORKS, "seconds", "networks, one epoch each")
     for axes in panels:
         axes.set_ylim(0, 1.1 * axes.dataLim.ymax)
@@ -89,6 +89,6 @@ def draw_networks(figures: Mapping[str, float], path: Path) -> None:
 
 
 PICTURES = {
-    "size": (draw_size, "size.png", "seconds and peak memory against the number of units"),
-    "networks": (draw_networks, "networks.png", "seconds and peak memory against the number of networks"),
+    "size": (draw_size, "size.png", "Seconds per update and peak memory against the number of units"),
+    "networks": (draw_networks, "networks.png", "Seconds and peak memory against the number of networks"),
 }

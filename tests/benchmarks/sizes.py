@@ -1,4 +1,4 @@
-"""What is timed of size: networks of many units, and surfaces."""
+"""Benchmarks of size: networks of many units, and surfaces."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import time
 from typing import Literal
 
 import numpy as np
-from timing import Effort, Figures, child, peak_gibibytes, said, taking_turns
+from timing import Effort, Figures, child, peak_gibibytes, printed_figures, time_alternately
 
 from spatialnets.cores import RNN
 from spatialnets.geometries import Cortex, Sphere
+from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import Both
-from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
-from spatialnets.training import trainer as trainer_module
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training import penalties
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer
 
 
 def surface(effort: Effort) -> Figures:
-    """Distances of 400 units on fsaverage5 (10,242 vertices), against the exact algorithm from some of them."""
+    """Distances between 400 units on fsaverage5 (10,242 vertices); the exact algorithm is timed from some of them."""
     from pygeodesic.geodesic import PyGeodesicAlgorithmExact
 
     exact_sources = min(8, effort.surface_units)
@@ -33,7 +34,7 @@ def surface(effort: Effort) -> Figures:
         cortex = Cortex(source="fsaverage5_pial", n=effort.surface_units)
         distances = cortex.distances()
         first = time.perf_counter() - start
-        cached = taking_turns(
+        cached = time_alternately(
             {"x": lambda: Cortex(source="fsaverage5_pial", n=effort.surface_units).distances()}, effort.repeats
         )["x"]
     del os.environ["SPATIALNETS_CACHE"]
@@ -46,48 +47,48 @@ def surface(effort: Effort) -> Figures:
     exact = np.array(
         [algorithm.geodesicDistances(np.array([unit], np.int32), None)[0][units] for unit in units[:exact_sources]]
     )
-    exactly = (time.perf_counter() - start) * len(units) / exact_sources
+    exact_seconds = (time.perf_counter() - start) * len(units) / exact_sources
     ratio = distances[:exact_sources][exact > 0] / exact[exact > 0]
     return {
         "seconds, first time": first,
         "seconds, cached": cached,
-        "seconds, exact algorithm (from 8 units, scaled to all)": exactly,
-        "ratio, exact algorithm to first time": exactly / first,
+        "seconds, exact algorithm (from 8 units, scaled to all)": exact_seconds,
+        "ratio, exact algorithm to first time": exact_seconds / first,
         "mean error, %": 100 * float(ratio.mean() - 1),
         "largest error, %": 100 * float(ratio.max() - 1),
     }
 
 
 def size(effort: Effort) -> Figures:
-    """An update of one network of so many units, one thread: seconds and peak memory of its process."""
-    found = {}
+    """One update of one network with more and more units, on one thread: seconds and peak memory of the process."""
+    figures = {}
     runs = [(method, n_units) for n_units in effort.sizes for method in ("exact", "stochastic")]
     if effort.largest is not None:
         runs.append(("stochastic", effort.largest))
     for method, n_units in runs:
-        seconds, gibibytes = said(child(f"size-{method}-{n_units}-{min(effort.repeats, 3)}"))
-        found[f"seconds per update: {method}, {n_units} units"] = seconds
-        found[f"peak memory, GiB: {method}, {n_units} units"] = gibibytes
+        seconds, gibibytes = printed_figures(child(f"size-{method}-{n_units}-{min(effort.repeats, 3)}"))
+        figures[f"seconds per update: {method}, {n_units} units"] = seconds
+        figures[f"peak memory, GiB: {method}, {n_units} units"] = gibibytes
     for n_units in effort.sizes:
         if n_units >= 1000:
             exact, stochastic = (
-                found[f"seconds per update: {how}, {n_units} units"] for how in ("exact", "stochastic")
+                figures[f"seconds per update: {method}, {n_units} units"] for method in ("exact", "stochastic")
             )
-            found[f"ratio, {n_units} units"] = exact / stochastic
-    return found
+            figures[f"ratio, {n_units} units"] = exact / stochastic
+    return figures
 
 
 def print_size(method: Literal["exact", "stochastic"], n_units: int, updates: int) -> None:
-    """Print the seconds of an update of a network of so many units on a sphere, and the process's peak memory."""
+    """Print the seconds per update of a network on a sphere, and the peak memory of this process."""
     training = Training(trials_per_epoch=32, batch_size=32, validation_trials=8)
-    task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), stored(Sphere(n_units))
-    # what is kept before training is estimated for both: the memory of an exact one would be the peak of either
-    trainer_module.EXACT_UNITS = 0
+    task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), StoredGeometry.of(Sphere(n_units))
+    # stored penalties are estimated in both cases, because computing them exactly would determine the peak memory
+    penalties.EXACT_UNITS = 0
     shard = Shard(0, "x", (0,), (0,), "x", RNN(), Both(0.001, method="stochastic"), task, training)
     trainer = Trainer(shard, sphere)
-    trainer.terms = {"both": Both(0.001, method=method)}
+    trainer.penalties.terms = {"both": Both(0.001, method=method)}
     batch = trainer.training_trials.batch(0, 32)
-    slow = n_units > (1000 if method == "exact" else 4000)  # an update takes so long that a first one changes little
+    slow = n_units > (1000 if method == "exact" else 4000)  # too slow to need a warm-up
     times = []
     for _ in range(1 if slow else updates + 1):
         start = time.perf_counter()

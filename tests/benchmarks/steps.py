@@ -1,6 +1,6 @@
-"""What is timed of training: cores, penalties and whole updates, with the baselines.
+"""Benchmarks of training: cores, penalties and whole updates, compared with baselines.
 
-The baseline is what one would write without this toolkit: one network at a time, `torch.nn.RNN`, autograd,
+The baseline is a program without this toolkit: one network at a time, `torch.nn.RNN`, autograd,
 `torch.linalg.matrix_exp` and `torch.optim.Adam`.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from timing import Effort, Figures, child, said, taking_turns
+from timing import Effort, Figures, child, printed_figures, time_alternately
 
 from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
@@ -19,9 +19,9 @@ from spatialnets.geometries import Grid
 from spatialnets.graph.communicability import communicability
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1, Both
-from spatialnets.runs.folder import stored
 from spatialnets.tasks import OneChoice
-from spatialnets.training.shard import Shard, Training
+from spatialnets.training.settings import Training
+from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer
 
 TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
@@ -34,7 +34,7 @@ def generators(count: int) -> list[torch.Generator]:
 
 
 def one_by_one_step(regularizer: str) -> Callable[[], None]:
-    """Return an update of one network as one would write it without this toolkit."""
+    """Return a function that updates one network without this toolkit."""
     network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
     readout = torch.nn.Linear(UNITS, OUTPUTS)
     recurrent: Any = network.weight_hh_l0
@@ -63,11 +63,11 @@ def one_by_one_step(regularizer: str) -> Callable[[], None]:
 
 
 def geometry() -> StoredGeometry:
-    return stored(Grid())
+    return StoredGeometry.of(Grid())
 
 
 def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callable[[], None]:
-    """Return an update of a shard as the toolkit makes it, noise and all."""
+    """Return a function that updates a shard as the toolkit does, including noise."""
     seeds = tuple(range(count))
     training = Training(trials_per_epoch=TRIALS, validation_trials=8)  # one update is an epoch without its evaluation
     shard = Shard(0, "x", seeds, seeds, "grid", RNN(), regularizer, OneChoice(), training)
@@ -83,7 +83,7 @@ def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callabl
 
 
 def core(effort: Effort) -> Figures:
-    """The rnn core, forward and backward, against torch.nn.RNN with autograd, one network and one epoch, one thread."""
+    """The rnn core, forward and backward, compared with torch.nn.RNN and autograd: one network, epoch and thread."""
     network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
     single = torch.randn(TRIALS, STEPS, INPUTS)
 
@@ -101,7 +101,7 @@ def core(effort: Effort) -> Figures:
             module(inputs)[:, :, -1].square().sum().backward()
 
         programs[f"rnn, {count} networks"] = ours
-    seconds = taking_turns(programs, effort.repeats)
+    seconds = time_alternately(programs, effort.repeats)
     epoch = {
         name: UPDATES_PER_EPOCH * value / (1 if name == "torch.nn.RNN" else int(name.split()[1]))
         for name, value in seconds.items()
@@ -113,7 +113,7 @@ def core(effort: Effort) -> Figures:
 
 
 def cores(effort: Effort) -> Figures:
-    """Every core, forward and backward, over a shard of networks; torch's own one by one; milliseconds, one thread."""
+    """Every core, forward and backward, on a shard of networks; PyTorch's own one by one; milliseconds, one thread."""
     inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
     programs: dict[str, Callable[[], Any]] = {}
     for name in (name for name in registry.names("core") if name not in ("imported", "wrapped")):
@@ -131,17 +131,17 @@ def cores(effort: Effort) -> Figures:
         networks = [kind(INPUTS, UNITS, batch_first=True, **relu) for _ in range(NETWORKS_PER_SHARD)]
 
         def theirs(networks: Any = networks) -> None:
-            for network, own in zip(networks, inputs, strict=True):
+            for network, trials in zip(networks, inputs, strict=True):
                 network.zero_grad()
-                network(own)[0][:, -1].square().sum().backward()
+                network(trials)[0][:, -1].square().sum().backward()
 
         programs[f"torch.nn.{name}"] = theirs
-    return {name: 1000 * seconds for name, seconds in taking_turns(programs, effort.repeats).items()}
+    return {name: 1000 * seconds for name, seconds in time_alternately(programs, effort.repeats).items()}
 
 
 def series(effort: Effort) -> Figures:
-    """Communicability forward and backward against autograd through matrix_exp, one thread."""
-    found = {}
+    """Communicability, forward and backward, compared with autograd through matrix_exp, on one thread."""
+    figures = {}
     for size in effort.series:
         count = NETWORKS_PER_SHARD if size <= 100 else 2 if size < 1000 else 1
         weights = torch.rand(count, size, size).requires_grad_()
@@ -156,63 +156,64 @@ def series(effort: Effort) -> Figures:
                 (price * torch.linalg.matrix_exp(weights / root[..., :, None] / root[..., None, :])).sum(), weights
             )
 
-        seconds = taking_turns({"ours": ours, "matrix_exp": exponential}, min(effort.repeats, 5 if size < 1000 else 3))
-        found[f"milliseconds per network: series, {size} units"] = 1000 * seconds["ours"] / count
-        found[f"milliseconds per network: matrix_exp, {size} units"] = 1000 * seconds["matrix_exp"] / count
-        found[f"ratio, {size} units"] = seconds["matrix_exp"] / seconds["ours"]
-    return found
+        repeats = min(effort.repeats, 5 if size < 1000 else 3)
+        seconds = time_alternately({"ours": ours, "matrix_exp": exponential}, repeats)
+        figures[f"milliseconds per network: series, {size} units"] = 1000 * seconds["ours"] / count
+        figures[f"milliseconds per network: matrix_exp, {size} units"] = 1000 * seconds["matrix_exp"] / count
+        figures[f"ratio, {size} units"] = seconds["matrix_exp"] / seconds["ours"]
+    return figures
 
 
 def penalty(effort: Effort) -> Figures:
-    """The share of a training step that goes into the `both` penalty, one thread."""
+    """The share of a training step that the `both` penalty takes, on one thread."""
     weights = torch.rand(NETWORKS_PER_SHARD, UNITS, UNITS).requires_grad_()
     distances = torch.tensor(Grid().distances(), dtype=torch.float32)
     regularizer = Both(0.3)
 
-    def alone() -> None:
+    def penalty_alone() -> None:
         torch.autograd.grad(regularizer.penalty(Snapshot(weights, distances)).sum(), weights)
 
-    seconds = taking_turns({"penalty": alone, "step": our_step(Both(0.3))}, effort.repeats)
+    seconds = time_alternately({"penalty": penalty_alone, "step": our_step(Both(0.3))}, effort.repeats)
     return {"share of a step": seconds["penalty"] / seconds["step"]}
 
 
 def step(effort: Effort) -> Figures:
-    """A whole update, both groups, against one network at a time, one thread."""
+    """A whole update of both groups, compared with training one network at a time, on one thread."""
     programs = {
         "both": our_step(Both(0.3)),
         "l1": our_step(L1(0.01)),
         "one by one, both": one_by_one_step("both"),
         "one by one, l1": one_by_one_step("l1"),
     }
-    seconds = taking_turns(programs, effort.repeats)
-    found = {}
+    seconds = time_alternately(programs, effort.repeats)
+    figures = {}
     for group in ("both", "l1"):
         ours = UPDATES_PER_EPOCH * seconds[group] / NETWORKS_PER_SHARD
         theirs = UPDATES_PER_EPOCH * seconds[f"one by one, {group}"]
-        found[f"seconds per network and epoch: {group}"] = ours
-        found[f"seconds per network and epoch: one by one, {group}"] = theirs
-        found[f"ratio, one thread, {group}"] = theirs / ours
-    return found
+        figures[f"seconds per network and epoch: {group}"] = ours
+        figures[f"seconds per network and epoch: one by one, {group}"] = theirs
+        figures[f"ratio, one thread, {group}"] = theirs / ours
+    return figures
 
 
 def machine(effort: Effort) -> Figures:
-    """Both cores: two of our processes with a thread each against one baseline process with two threads."""
-    found = {}
+    """Both cores: two processes of the toolkit, one thread each, compared with a baseline process with two threads."""
+    figures = {}
     for group in ("both", "l1"):
         ours = [child(f"ours-{group}-{effort.alone}") for _ in range(2)]
-        per_process = [said(process)[0] for process in ours]
-        baseline = said(child(f"baseline-{group}-{effort.alone}"))[0]
+        per_process = [printed_figures(process)[0] for process in ours]
+        baseline = printed_figures(child(f"baseline-{group}-{effort.alone}"))[0]
         ours_seconds = statistics.mean(per_process) * UPDATES_PER_EPOCH / NETWORKS_PER_SHARD / 2
         baseline_seconds = baseline * UPDATES_PER_EPOCH
-        found[f"seconds per network and epoch, two processes: {group}"] = ours_seconds
-        found[f"seconds per network and epoch, one by one on two threads: {group}"] = baseline_seconds
-        found[f"ratio, {group}"] = baseline_seconds / ours_seconds
-    return found
+        figures[f"seconds per network and epoch, two processes: {group}"] = ours_seconds
+        figures[f"seconds per network and epoch, one by one on two threads: {group}"] = baseline_seconds
+        figures[f"ratio, {group}"] = baseline_seconds / ours_seconds
+    return figures
 
 
 def print_step(kind: str, group: str, repeats: int) -> None:
-    """Print the seconds of an update: of a shard of ours on one thread, or of the baseline on two."""
+    """Print the seconds per update: of a shard of the toolkit on one thread, or of the baseline on two threads."""
     torch.set_num_threads(1 if kind == "ours" else 2)
     regularizer: Both | L1 = Both(0.3) if group == "both" else L1(0.01)
     program = our_step(regularizer) if kind == "ours" else one_by_one_step(group)
-    print(taking_turns({"x": program}, repeats)["x"])
+    print(time_alternately({"x": program}, repeats)["x"])

@@ -1,4 +1,4 @@
-"""How long a program takes and how much memory a process took at most."""
+"""Measure the time that a program takes and the peak memory of processes."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 Figures = dict[str, float]
-"""What a benchmark measured, by what it is."""
+"""Measured values of a benchmark by their labels."""
 
 COMMAND = Path(__file__).parent / "benchmark.py"
-LOOK_EVERY = 0.02  # seconds; the kernel keeps the peak, so only what rises in a process's last moment is missed
+POLL_SECONDS = 0.02  # the kernel records the peak, so only a rise in the last moment of a process is missed
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How large the programs are and how often they are repeated."""
+    """Sizes of the programs and numbers of repeats."""
 
     repeats: int = 9
-    alone: int = 40  # repeats of a program that has its process for itself
+    alone: int = 40  # repeats of a program in a separate process
     series: tuple[int, ...] = (100, 360)  # units
     sizes: tuple[int, ...] = (100, 400, 1000, 4000)  # units
-    largest: int | None = 10_000  # units that are trained by the stochastic method alone
+    largest: int | None = 10_000  # units, trained only with the stochastic method
     surface_units: int = 400
     epochs: tuple[int, int] = (2, 6)
     networks: tuple[int, ...] = (2, 8, 32)  # of each of the paper's two groups
     matrices: int = 10
-    words: tuple[str, ...] = ()  # what makes the paper's experiment smaller
+    overrides: tuple[str, ...] = ()  # that make the paper's experiment smaller
 
 
 SMALLEST = Effort(
@@ -47,7 +47,7 @@ SMALLEST = Effort(
     epochs=(1, 2),
     networks=(1, 2),
     matrices=1,
-    words=(
+    overrides=(
         "training.trials_per_epoch=64",
         "training.batch_size=32",
         "training.validation_trials=32",
@@ -57,11 +57,11 @@ SMALLEST = Effort(
         "analyses=[wiring]",
     ),
 )
-"""Everything once and as small as it can be: that it works, not how fast it is."""
+"""Everything once and as small as possible, to test that it works and not how fast."""
 
 
-def taking_turns(programs: Mapping[str, Callable[[], Any]], repeats: int) -> Figures:
-    """Return the median seconds of each program; they take turns, so that drift meets all alike."""
+def time_alternately(programs: Mapping[str, Callable[[], Any]], repeats: int) -> Figures:
+    """Return the median seconds of each program; they run alternately, so that drift affects all equally."""
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for program in programs.values():
         program()
@@ -74,7 +74,7 @@ def taking_turns(programs: Mapping[str, Callable[[], Any]], repeats: int) -> Fig
 
 
 def child(task: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a program of the suite in a process of its own, which prints its figures."""
+    """Start a program of the suite in a separate process, which prints its figures."""
     return subprocess.Popen(
         [sys.executable, str(COMMAND), "--child", task],
         stdout=subprocess.PIPE,
@@ -83,24 +83,24 @@ def child(task: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def said(process: subprocess.Popen[str]) -> list[float]:
-    """Return the figures that a process prints, when it has ended.
+def printed_figures(process: subprocess.Popen[str]) -> list[float]:
+    """Wait for a process and return the figures that it printed.
 
     Raises
     ------
     RuntimeError
         If it failed.
     """
-    words = process.communicate()[0]
+    output = process.communicate()[0]
     if process.returncode:
         raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
-    return [float(word) for word in words.split()]
+    return [float(number) for number in output.split()]
 
 
 def gibibytes(field: str, process: int | str = "self") -> float:
-    """Return a field of a process's memory as the kernel has it; NaN where there is no /proc, or no such process.
+    """Return a field of the kernel's memory statistics of a process; NaN without /proc or such a process.
 
-    Not `resource.getrusage`: that counts what the parent had when it started the process.
+    `resource.getrusage` would include the memory of the parent at the start of the process.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
@@ -111,22 +111,22 @@ def gibibytes(field: str, process: int | str = "self") -> float:
 
 
 def peak_gibibytes(process: int | str = "self") -> float:
-    """Return the most memory that a process has had so far; NaN where it is not known."""
+    """Return the peak memory of a process so far; NaN if it is unknown."""
     return gibibytes("VmHWM", process)
 
 
 def _children(process: int) -> list[int]:
     try:
         lists = [path.read_text(encoding="utf-8") for path in Path(f"/proc/{process}/task").glob("*/children")]
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return []
     return [int(number) for numbers in lists for number in numbers.split()]
 
 
-class Watched(NamedTuple):
-    """What a command took: seconds, and the peak memory of its process, of its largest child, and of all together.
+class Usage(NamedTuple):
+    """Time and memory of a command: seconds, and the peak memory of its process, its largest child, and all together.
 
-    All together is the largest sum seen at one moment; memory that processes share counts once for each.
+    The last is the largest sum at one moment; memory that processes share counts once for each.
     """
 
     seconds: float
@@ -135,8 +135,8 @@ class Watched(NamedTuple):
     together: float
 
 
-def watch(command: Sequence[str]) -> Watched:
-    """Run a command and look at the memory of its process and its children meanwhile, in GiB.
+def watch(command: Sequence[str]) -> Usage:
+    """Run a command and measure its time and the memory of its process and children, in GiB.
 
     Raises
     ------
@@ -146,20 +146,20 @@ def watch(command: Sequence[str]) -> Watched:
     start = time.perf_counter()
     peaks: dict[int, float] = {}
     together = 0.0
-    # a file and not a pipe: nobody reads meanwhile, and a full pipe would stop the command
+    # a file, because a full pipe that is not read would block the command
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         while process.poll() is None:
             for number in (process.pid, *_children(process.pid)):
                 peak = peak_gibibytes(number)
-                if not math.isnan(peak):  # gone meanwhile
+                if not math.isnan(peak):  # NaN if it has ended
                     peaks[number] = peak
             now = [gibibytes("VmRSS", number) for number in peaks]
             together = max(together, sum(amount for amount in now if not math.isnan(amount)))
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
         seconds = time.perf_counter() - start
         if process.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output.read()}")
     driver = peaks.pop(process.pid, float("nan"))
-    return Watched(seconds, driver, max(peaks.values(), default=0.0), together)
+    return Usage(seconds, driver, max(peaks.values(), default=0.0), together)

@@ -1,4 +1,4 @@
-"""Initial weights, each from its own generator."""
+"""Random initial weights."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def orthogonal(n_units: int, gain: float, generator: torch.Generator) -> Tensor:
     ----------
     Saxe et al. (2014), arXiv:1312.6120.
     """
-    factor, triangle = torch.linalg.qr(torch.randn(n_units, n_units, generator=generator))
-    return gain * factor * triangle.diagonal().sign()  # without the signs, QR favours some matrices
+    q, r = torch.linalg.qr(torch.randn(n_units, n_units, generator=generator))
+    return gain * q * r.diagonal().sign()  # without the signs, the distribution would not be uniform

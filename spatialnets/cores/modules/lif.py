@@ -1,4 +1,4 @@
-"""Many networks of spiking units at once, with a backward pass of their own."""
+"""PyTorch module of spiking units, batched over networks, with its own backward pass."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ __all__ = ["Adaptation", "LIFModule"]
 
 
 class Adaptation(NamedTuple):
-    """How spikes raise the threshold of their unit.
+    """Adaptation of the threshold of a unit to its own spikes.
 
     Parameters
     ----------
-    step
-        By how much each spike raises it.
-    kept
-        Which share of what it was raised by is left after a step.
+    jump
+        Increase of the threshold per spike.
+    decay
+        Factor by which the increase shrinks in one step.
     """
 
-    step: float
-    kept: float
+    jump: float
+    decay: float
 
 
 class LIFModule(nn.Module):
-    """The networks of `LIF`, or of `ALIF` if there is adaptation.
+    """Networks built by `LIF`, or by `ALIF` if there is adaptation.
 
     Attributes
     ----------
     recurrent
-        ``(network, pre, post)``.
+        Recurrent weights, ``(network, pre, post)``.
     input
-        ``(network, input, post)``.
+        Input weights, ``(network, input, post)``.
     bias
-        ``(network, post)``.
+        Biases, ``(network, post)``.
     beta
-        Which share of a membrane potential is left after a step, ``(network, post)``; taken as 0 below 0 and as 1
-        above 1. A parameter, or a buffer if time constants are not learned.
+        Decay factor of the membrane potential per step, ``(network, post)``, clipped to [0, 1] where it is used. A
+        parameter, or a buffer if time constants are not learned.
     """
 
     beta: Tensor
@@ -62,12 +62,12 @@ class LIFModule(nn.Module):
     ) -> None:
         super().__init__()
         self.core, self.adaptation = core, adaptation
-        into, recurrent, beta = [], [], []
+        inputs, recurrent, beta = [], [], []
         for generator in generators:
-            into.append(core.input_gain * glorot_uniform(n_inputs, n_units, generator))
+            inputs.append(core.input_gain * glorot_uniform(n_inputs, n_units, generator))
             recurrent.append(orthogonal(n_units, core.gain, generator))
             beta.append(initial_beta(core, n_units, generator))
-        self.input = nn.Parameter(torch.stack(into))
+        self.input = nn.Parameter(torch.stack(inputs))
         self.recurrent = nn.Parameter(torch.stack(recurrent))
         self.bias = nn.Parameter(torch.zeros(len(generators), n_units))
         if core.learn_tau:
@@ -95,20 +95,20 @@ class LIFModule(nn.Module):
 
 
 def initial_beta(core: Spiking, n_units: int, generator: torch.Generator) -> Tensor:
-    """Return which share of the membrane potential of each unit is left after a step, ``(unit,)``."""
+    """Return initial decay factors of the membrane potential per step, ``(unit,)``."""
     tau_ms = torch.full((n_units,), core.tau_ms)
     if core.tau_shape is not None:
-        # torch draws gamma variates from its global generator alone; numpy's is seeded by ours
+        # PyTorch draws gamma variates only from its global generator, so NumPy draws them
         import numpy as np
 
         seed = int(torch.randint(2**62, (), generator=generator))
-        drawn = np.random.default_rng(seed).gamma(core.tau_shape, core.tau_ms / core.tau_shape, n_units)
-        tau_ms = torch.from_numpy(drawn).float()
+        samples = np.random.default_rng(seed).gamma(core.tau_shape, core.tau_ms / core.tau_shape, n_units)
+        tau_ms = torch.from_numpy(samples).float()
     return torch.exp(-core.dt_ms / tau_ms.clamp(*core.tau_limits_ms))
 
 
 def _surrogate(distance: Tensor, name: str, slope: float) -> Tensor:
-    """Return what stands for the derivative of a spike by the distance to threshold, written over it."""
+    """Replace distances to threshold, in place, by the surrogate derivative of a spike."""
     if name == "fast_sigmoid":
         return distance.abs_().mul_(slope).add_(1).pow_(-2)
     if name == "arctan":
@@ -117,16 +117,16 @@ def _surrogate(distance: Tensor, name: str, slope: float) -> Tensor:
 
 
 class _Unroll(torch.autograd.Function):
-    """All steps in one node. Inputs and spikes are ``(network, time, trial, …)``.
+    """All time steps in one node of the autograd graph.
 
-    Membrane potentials are written over the drive, step by step.
+    Inputs and spikes are ``(network, time, trial, …)``. Membrane potentials overwrite the drive step by step.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         inputs: Tensor,
-        into: Tensor,
+        input_weights: Tensor,
         recurrent: Tensor,
         bias: Tensor,
         beta: Tensor,
@@ -136,65 +136,66 @@ class _Unroll(torch.autograd.Function):
     ) -> Tensor:
         n_networks, n_steps, n_trials, _ = inputs.shape
         inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
-        potentials = torch.baddbmm(bias[:, None], inputs, into).view(n_networks, n_steps, n_trials, -1)
+        potentials = torch.baddbmm(bias[:, None], inputs, input_weights).view(n_networks, n_steps, n_trials, -1)
         if noise is not None:
             potentials += noise.permute(0, 2, 1, 3)
-        spikes, left = torch.empty_like(potentials), beta[:, None]
-        raised = None if adaptation is None else torch.zeros_like(potentials)  # what spikes have added up to
-        rise, kept = adaptation or (0.0, 0.0)
+        spikes, leak = torch.empty_like(potentials), beta[:, None]
+        traces = None if adaptation is None else torch.zeros_like(potentials)  # leaky sums of spikes
+        jump, decay = adaptation or (0.0, 0.0)
         for step in range(n_steps):
             potential, spike = potentials[:, step], spikes[:, step]
             if step:
-                fired = spikes[:, step - 1]
-                add_products(potential.addcmul_(left, potentials[:, step - 1]), fired, recurrent)
+                previous = spikes[:, step - 1]
+                add_products(potential.addcmul_(leak, potentials[:, step - 1]), previous, recurrent)
                 if core.reset == "zero":
-                    potential.addcmul_(potential, fired, value=-1)
+                    potential.addcmul_(potential, previous, value=-1)
                 else:
-                    potential.sub_(fired, alpha=core.threshold)
-                    if raised is not None:
-                        potential.addcmul_(raised[:, step - 1], fired, value=-rise)
-                if raised is not None:
-                    torch.add(fired, raised[:, step - 1], alpha=kept, out=raised[:, step])
-            if raised is None:
+                    potential.sub_(previous, alpha=core.threshold)
+                    if traces is not None:
+                        potential.addcmul_(traces[:, step - 1], previous, value=-jump)
+                if traces is not None:
+                    torch.add(previous, traces[:, step - 1], alpha=decay, out=traces[:, step])
+            if traces is None:
                 torch.gt(potential, core.threshold, out=spike)
             else:
-                torch.gt(torch.sub(potential, raised[:, step], alpha=rise), core.threshold, out=spike)
-        ctx.save_for_backward(inputs, spikes, potentials, raised, into, recurrent, beta)
+                torch.gt(torch.sub(potential, traces[:, step], alpha=jump), core.threshold, out=spike)
+        ctx.save_for_backward(inputs, spikes, potentials, traces, input_weights, recurrent, beta)
         ctx.core, ctx.adaptation = core, adaptation
         return spikes
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, spikes, potentials, raised, into, recurrent, beta = ctx.saved_tensors
+    def backward(ctx: Any, grad_spikes: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, spikes, potentials, traces, input_weights, recurrent, beta = ctx.saved_tensors
         core, adaptation = ctx.core, ctx.adaptation
-        n_networks, n_steps, n_trials, n_units = spikes.shape
-        back, left = recurrent.mT.contiguous(), beta[:, None]
+        n_steps = spikes.shape[1]
+        transposed, leak = recurrent.mT.contiguous(), beta[:, None]
         distance = potentials - core.threshold
-        rise, kept = adaptation or (0.0, 0.0)
-        if raised is not None:
-            distance.sub_(raised, alpha=rise)
-        slopes = _surrogate(distance, core.surrogate, core.slope_or_default).mul_(core.dampening)
-        errors = torch.empty_like(potentials)  # derivative of the loss by the potential before it is reset
-        by_raised = None if raised is None else torch.zeros_like(errors[:, 0])
+        jump, decay = adaptation or (0.0, 0.0)
+        if traces is not None:
+            distance.sub_(traces, alpha=jump)
+        surrogate = _surrogate(distance, core.surrogate, core.slope_or_default).mul_(core.dampening)
+        grad_potentials = torch.empty_like(potentials)  # with respect to potentials before the reset
+        grad_trace = None if traces is None else torch.zeros_like(grad_potentials[:, 0])
         for step in reversed(range(n_steps)):
-            error, ahead = errors[:, step], errors[:, step + 1] if step + 1 < n_steps else None
-            if ahead is None:
-                error.copy_(gradient[:, step])
+            grad, grad_next = grad_potentials[:, step], grad_potentials[:, step + 1] if step + 1 < n_steps else None
+            if grad_next is None:
+                grad.copy_(grad_spikes[:, step])
             else:
-                add_products(error, ahead, back, keep=0).add_(gradient[:, step])
-            if by_raised is not None:
-                error.add_(by_raised)
-            error.mul_(slopes[:, step])
-            if by_raised is not None:
-                by_raised.mul_(kept).sub_(error, alpha=rise)
-            if ahead is not None:
-                error.addcmul_(ahead, left)
+                add_products(grad, grad_next, transposed, keep=0).add_(grad_spikes[:, step])
+            if grad_trace is not None:
+                grad.add_(grad_trace)
+            grad.mul_(surrogate[:, step])
+            if grad_trace is not None:
+                grad_trace.mul_(decay).sub_(grad, alpha=jump)
+            if grad_next is not None:
+                grad.addcmul_(grad_next, leak)
             if step and core.reset == "zero":
-                error.addcmul_(error, spikes[:, step - 1], value=-1)
-        flat = errors.view(n_networks, n_steps * n_trials, n_units)
-        by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        by_recurrent = torch.zeros_like(recurrent)
-        add_summed_products(by_recurrent, spikes[:, :-1].flatten(1, 2), errors[:, 1:].flatten(1, 2))
-        by_beta = (errors[:, 1:] * potentials[:, :-1]).sum(dim=(1, 2)) if ctx.needs_input_grad[4] else None
-        return by_input, torch.bmm(inputs.mT, flat), by_recurrent, flat.sum(dim=1), by_beta, None, None, None
+                grad.addcmul_(grad, spikes[:, step - 1], value=-1)
+        flat = grad_potentials.flatten(1, 2)
+        grad_inputs = torch.bmm(flat, input_weights.mT).view(*spikes.shape[:3], -1) if ctx.needs_input_grad[0] else None
+        grad_recurrent = torch.zeros_like(recurrent)
+        add_summed_products(grad_recurrent, spikes[:, :-1].flatten(1, 2), grad_potentials[:, 1:].flatten(1, 2))
+        grad_beta = (grad_potentials[:, 1:] * potentials[:, :-1]).sum(dim=(1, 2)) if ctx.needs_input_grad[4] else None
+        grad_input_weights, grad_bias = torch.bmm(inputs.mT, flat), flat.sum(dim=1)
+        return grad_inputs, grad_input_weights, grad_recurrent, grad_bias, grad_beta, None, None, None

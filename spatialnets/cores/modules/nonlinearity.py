@@ -1,4 +1,4 @@
-"""Nonlinearities in place, and their derivatives by what came out of them."""
+"""In-place nonlinearities, with backward passes that need only their outputs."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from torch import Tensor
 
 __all__ = ["NONLINEARITIES", "Nonlinearity"]
 
-InPlace: TypeAlias = Callable[[Tensor], object]
-Derive: TypeAlias = Callable[[Tensor, Tensor], object]
+Activate: TypeAlias = Callable[[Tensor], object]
+Backward: TypeAlias = Callable[[Tensor, Tensor], object]
 
 
 class Nonlinearity(NamedTuple):
-    """A function of one number.
+    """An elementwise function and its derivative.
 
     Parameters
     ----------
     activate
-        Replaces a tensor by its values.
-    derive
-        Multiplies a gradient, in place, with the derivative; the second argument is what `activate` made.
+        Apply the function to a tensor in place.
+    backward
+        Multiply a gradient in place by the derivative, given the output of `activate`.
     """
 
-    activate: InPlace
-    derive: Derive
+    activate: Activate
+    backward: Backward
 
 
-def _by_output(backward: Callable[..., Tensor]) -> Derive:
-    """Return one of the derivatives that autograd itself calls, in place."""
+def _in_place(operation: Callable[..., Tensor]) -> Backward:
+    """Return a backward operation of autograd that overwrites the gradient."""
 
-    def derive(gradient: Tensor, output: Tensor) -> object:
-        return backward(gradient, output, grad_input=gradient)
+    def backward(gradient: Tensor, output: Tensor) -> object:
+        return operation(gradient, output, grad_input=gradient)
 
-    return derive
+    return backward
 
 
 def _softplus(values: Tensor) -> object:
     return torch.ops.aten.softplus.out(values, out=values)
 
 
-def _derive_softplus(gradient: Tensor, output: Tensor) -> object:
+def _softplus_backward(gradient: Tensor, output: Tensor) -> object:
     return gradient.mul_(torch.expm1(-output).neg_())  # sigmoid(x) = 1 - exp(-softplus(x))
 
 
 NONLINEARITIES = {
-    "relu": Nonlinearity(torch.relu_, _by_output(partial(torch.ops.aten.threshold_backward.grad_input, threshold=0))),
-    "tanh": Nonlinearity(torch.tanh_, _by_output(torch.ops.aten.tanh_backward.grad_input)),
-    "softplus": Nonlinearity(_softplus, _derive_softplus),
-    "sigmoid": Nonlinearity(torch.sigmoid_, _by_output(torch.ops.aten.sigmoid_backward.grad_input)),
+    "relu": Nonlinearity(torch.relu_, _in_place(partial(torch.ops.aten.threshold_backward.grad_input, threshold=0))),
+    "tanh": Nonlinearity(torch.tanh_, _in_place(torch.ops.aten.tanh_backward.grad_input)),
+    "softplus": Nonlinearity(_softplus, _softplus_backward),
+    "sigmoid": Nonlinearity(torch.sigmoid_, _in_place(torch.ops.aten.sigmoid_backward.grad_input)),
 }

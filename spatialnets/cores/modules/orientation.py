@@ -1,4 +1,4 @@
-"""How weights lie here, and how they lie in torch."""
+"""Conversion of weights between the orientation of this toolkit and that of `torch.nn`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["as_projection", "as_weight", "torch_state"]
 
 
 def as_projection(weight: Tensor, n_gates: int, orientation: str) -> Tensor:
-    """Return a matrix of the module, ``(..., gate * post, pre)`` or that turned, as ``(..., gate, pre, post)``."""
-    turned = weight.mT if orientation == "post_pre" else weight
-    return turned.unflatten(-1, (n_gates, -1)).movedim(-2, -3)
+    """Convert a matrix ``(..., gate * post, pre)``, or its transpose if "pre_post", to ``(..., gate, pre, post)``."""
+    pre_post = weight.mT if orientation == "post_pre" else weight
+    return pre_post.unflatten(-1, (n_gates, -1)).movedim(-2, -3)
 
 
 def as_weight(projection: Tensor, orientation: str) -> Tensor:
-    """Return the matrix of which `as_projection` made this."""
+    """Convert weights ``(..., gate, pre, post)`` to a matrix: the inverse of `as_projection`."""
     flat = projection.movedim(-3, -2).flatten(-2)
     return (flat.mT if orientation == "post_pre" else flat).contiguous()
 
@@ -28,11 +28,11 @@ def torch_state(recurrent: Recurrent, bias: Tensor, recurrent_bias: Tensor | Non
     Parameters
     ----------
     recurrent
-        What was built, with gates in torch's order (reset, update, candidate; input, forget, cell, output).
+        Networks whose gates are in the order of `torch.nn` (reset, update, candidate; input, forget, cell, output).
     bias
-        Of all gates, ``(gate * unit,)``.
+        Biases of all gates, ``(gate * unit,)``.
     recurrent_bias
-        The second bias that torch has, beside the recurrent weights; by default zero.
+        The second bias of `torch.nn`, which is added to the recurrent input; by default zero.
     """
     blocks = recurrent.projections()
     return {

@@ -1,4 +1,4 @@
-"""Many networks of rate units at once, with a backward pass of their own."""
+"""PyTorch modules of rate units, batched over networks, with their own backward pass."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.initial import glorot_uniform, orthogonal
 from spatialnets.cores.modules.nonlinearity import NONLINEARITIES
-from spatialnets.graph.products import SAMPLES, add_products, add_summed_products
+from spatialnets.graph.products import BLOCK_SAMPLES, add_products, add_summed_products
 
 __all__ = ["LeakyModule", "RNNModule"]
 
 
 class RNNModule(nn.Module):
-    """The networks of `RNN`, or with `alpha` below 1 those of `Leaky` but for their noise.
+    """Networks built by `RNN`; with `alpha` below 1, leaky units.
 
     Attributes
     ----------
     recurrent
-        ``(network, pre, post)``.
+        Recurrent weights, ``(network, pre, post)``.
     input
-        ``(network, input, post)``.
+        Input weights, ``(network, input, post)``.
     bias
-        ``(network, post)``.
+        Biases, ``(network, post)``.
     """
 
     def __init__(
@@ -40,13 +40,9 @@ class RNNModule(nn.Module):
     ) -> None:
         super().__init__()
         self.nonlinearity, self.alpha = nonlinearity, alpha
-        pairs = [
-            (glorot_uniform(n_inputs, n_units, generator), orthogonal(n_units, gain, generator))
-            for generator in generators
-        ]
-        self.input = nn.Parameter(torch.stack([pair[0] for pair in pairs]))
-        self.recurrent = nn.Parameter(torch.stack([pair[1] for pair in pairs]))
-        self.bias = nn.Parameter(torch.zeros(len(pairs), n_units))
+        weights = [(glorot_uniform(n_inputs, n_units, one), orthogonal(n_units, gain, one)) for one in generators]
+        self.input, self.recurrent = (nn.Parameter(torch.stack(block)) for block in zip(*weights, strict=True))
+        self.bias = nn.Parameter(torch.zeros(len(weights), n_units))
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
@@ -61,26 +57,26 @@ class RNNModule(nn.Module):
 
 
 class LeakyModule(RNNModule):
-    """The networks of `Leaky`."""
+    """Networks built by `Leaky`."""
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Map inputs ``(network, trial, time, input)`` to states; noise is scaled with the length of a step."""
+        """Map inputs ``(network, trial, time, input)`` to states; noise is scaled by ``sqrt(2 / alpha)``."""
         return super().forward(inputs, None if noise is None else noise * (2 / self.alpha) ** 0.5)
 
 
 class _Unroll(torch.autograd.Function):
-    """All steps in one node: autograd would keep one per step, and a copy of every intermediate.
+    """All time steps in one node; autograd would keep one per step, and a copy of every intermediate.
 
-    Everything is ``(network, time, trial, …)``. What a step begins with lies side by side, states before it, inputs and
-    a one for the bias, so that one product with all weights drives it, and one product gives all their gradients. What
-    units are driven to is kept for the way back; without a leak these are the states.
+    Tensors are ``(network, time, trial, …)``. `joint` holds previous states, inputs and a 1 for the bias side by side,
+    so that one product with all weights gives the drive of a step, and one product the gradients of all weights.
+    `activations` are kept for the backward pass; without a leak they are the states.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         inputs: Tensor,
-        into: Tensor,
+        input_weights: Tensor,
         recurrent: Tensor,
         bias: Tensor,
         nonlinearity: str,
@@ -90,50 +86,51 @@ class _Unroll(torch.autograd.Function):
         activate = NONLINEARITIES[nonlinearity].activate
         n_networks, n_steps, n_trials, n_inputs = inputs.shape
         n_units = recurrent.shape[2]
-        weights = torch.cat([recurrent, into, bias[:, None]], dim=1)
-        given = torch.cat([inputs, inputs.new_ones(n_networks, n_steps, n_trials, 1)], dim=3)
-        joined = inputs.new_empty(n_networks, n_steps + 1, n_trials, n_units + n_inputs + 1)
-        joined[:, 0, :, :n_units] = 0
-        states = joined[:, 1:, :, :n_units]
-        driven = states if alpha == 1 else states.new_empty(states.shape)
+        weights = torch.cat([recurrent, input_weights, bias[:, None]], dim=1)
+        inputs_and_one = torch.cat([inputs, inputs.new_ones(n_networks, n_steps, n_trials, 1)], dim=3)
+        joint = inputs.new_empty(n_networks, n_steps + 1, n_trials, n_units + n_inputs + 1)
+        joint[:, 0, :, :n_units] = 0
+        states = joint[:, 1:, :, :n_units]
+        activations = states if alpha == 1 else states.new_empty(states.shape)
         for step in range(n_steps):
-            joined[:, step, :, n_units:] = given[:, step]  # now, while the states beside it are in the cache
-            drive = add_products(driven[:, step], joined[:, step], weights, keep=0)
+            joint[:, step, :, n_units:] = inputs_and_one[:, step]  # now, while the states beside it are in the cache
+            drive = add_products(activations[:, step], joint[:, step], weights, keep=0)
             if noise is not None:
                 drive += noise[:, :, step]
             activate(drive)
             if alpha < 1:
-                torch.lerp(joined[:, step, :, :n_units], drive, alpha, out=states[:, step])
-        ctx.save_for_backward(joined, driven, into, recurrent)
+                torch.lerp(joint[:, step, :, :n_units], drive, alpha, out=states[:, step])
+        ctx.save_for_backward(joint, activations, input_weights, recurrent)
         ctx.nonlinearity, ctx.alpha = nonlinearity, alpha
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        joined, driven, into, recurrent = ctx.saved_tensors
-        derive, alpha = NONLINEARITIES[ctx.nonlinearity].derive, ctx.alpha
-        n_networks, n_steps, n_trials, n_units = driven.shape
-        back = recurrent.mT.contiguous()
-        errors = driven.new_empty(driven.shape)  # derivative of the loss by what enters each unit
-        by_state = errors.new_empty(n_networks, n_trials, n_units)  # derivative of the loss by the state of this step
-        by_weights = joined.new_zeros(n_networks, joined.shape[3], n_units)
-        together = max(1, SAMPLES // max(1, n_trials))
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+        joint, activations, input_weights, recurrent = ctx.saved_tensors
+        backward, alpha = NONLINEARITIES[ctx.nonlinearity].backward, ctx.alpha
+        n_networks, n_steps, n_trials, n_units = activations.shape
+        transposed = recurrent.mT.contiguous()
+        grad_drive = activations.new_empty(activations.shape)
+        grad_state = grad_drive.new_empty(n_networks, n_trials, n_units)
+        grad_weights = joint.new_zeros(n_networks, joint.shape[3], n_units)
+        chunk = max(1, BLOCK_SAMPLES // max(1, n_trials))
         for step in reversed(range(n_steps)):
-            error = errors[:, step]
+            grad = grad_drive[:, step]
             if alpha == 1:
-                by_state = error
+                grad_state = grad
             if step + 1 < n_steps:
-                add_products(by_state, errors[:, step + 1], back, keep=1 - alpha).add_(gradient[:, step])
+                add_products(grad_state, grad_drive[:, step + 1], transposed, keep=1 - alpha).add_(grad_states[:, step])
             else:
-                by_state.copy_(gradient[:, step])
+                grad_state.copy_(grad_states[:, step])
             if alpha < 1:
-                torch.mul(by_state, alpha, out=error)
-            derive(error, driven[:, step])
-            if step % together == 0:  # while these steps are in the cache
-                steps = slice(step, min(step + together, n_steps))
-                add_summed_products(by_weights, joined[:, steps].flatten(1, 2), errors[:, steps].flatten(1, 2))
-        flat = errors.view(n_networks, n_steps * n_trials, n_units)
-        by_input = torch.bmm(flat, into.mT).view(n_networks, n_steps, n_trials, -1) if ctx.needs_input_grad[0] else None
-        by_recurrent, by_into, by_bias = by_weights.split([n_units, into.shape[1], 1], dim=1)
-        return by_input, by_into, by_recurrent, by_bias.squeeze(1), None, None, None
+                torch.mul(grad_state, alpha, out=grad)
+            backward(grad, activations[:, step])
+            if step % chunk == 0:  # while these steps are in the cache
+                steps = slice(step, min(step + chunk, n_steps))
+                add_summed_products(grad_weights, joint[:, steps].flatten(1, 2), grad_drive[:, steps].flatten(1, 2))
+        grad_inputs = None
+        if ctx.needs_input_grad[0]:
+            grad_inputs = torch.bmm(grad_drive.flatten(1, 2), input_weights.mT).unflatten(1, (n_steps, n_trials))
+        grad_recurrent, grad_input_weights, grad_bias = grad_weights.split([n_units, input_weights.shape[1], 1], dim=1)
+        return grad_inputs, grad_input_weights, grad_recurrent, grad_bias.squeeze(1), None, None, None

@@ -1,45 +1,45 @@
-"""Many networks of a user's own torch module at once."""
+"""PyTorch module that computes many networks of a user's own module at once."""
 
 from __future__ import annotations
 
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from spatialnets.cores.modules.module_contract import first_of, made
+from spatialnets.cores.modules.module_contract import ModuleSpec, states_of
 from spatialnets.cores.modules.orientation import as_projection, as_weight
 from spatialnets.errors import UserError
-
-if TYPE_CHECKING:
-    from spatialnets.cores.wrapped import Wrapped
 
 Compute: TypeAlias = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 
 __all__ = ["WrappedModule"]
 
-TAKEN = frozenset({"recurrent", "input", "readout", "readout_bias", "positions"})
-"""Names that mean something else in a run."""
+RESERVED_NAMES = frozenset(
+    {"recurrent", "input", "readout", "readout_bias", "positions", "core", "obstacle", "plain", "way"}
+)
+"""Names that parameters cannot have in a run, where they get a trailing underscore."""
 
 
 class WrappedModule(nn.Module):
-    """The networks of `Wrapped`.
+    """Networks built by `Wrapped`.
 
-    Each parameter and buffer of the module is one of this here, with the network first and ``_`` for ``.`` in its name.
-    Recurrent and input weights lie as everywhere in the toolkit, and are turned on their way into the module.
+    Each parameter and buffer of the user's module becomes one of this module, with the network as first dimension and
+    ``.`` replaced by ``_`` in its name. Recurrent and input weights have the orientation of the toolkit here and are
+    converted to that of the user's module at every call.
 
     Parameters
     ----------
-    core
-        The blueprint.
+    spec
+        How to build a module, and where its weights are.
     modules
-        One for each network.
+        One module per network.
     n_inputs
-        How many inputs.
+        Number of inputs.
 
     Attributes
     ----------
@@ -52,129 +52,128 @@ class WrappedModule(nn.Module):
     recurrent: Tensor
     input: Tensor
 
-    def __init__(self, core: Wrapped, modules: Sequence[nn.Module], n_inputs: int) -> None:
+    def __init__(self, spec: ModuleSpec, modules: Sequence[nn.Module], n_inputs: int) -> None:
         super().__init__()
-        self.core, self.n_inputs = core, n_inputs
-        self._template = (modules[0],)  # in a tuple, so that its parameters are not taken for ours
+        self.spec, self.n_inputs = spec, n_inputs
+        self._template = (modules[0],)  # in a tuple, so that its parameters are not registered here
         self._names: dict[str, str] = {}
-        self._obstacles: dict[tuple[str, torch.dtype], str] = {}
-        blocks = {core.weight: "recurrent", core.input_weight: "input"}
-        for path, like in modules[0].named_parameters():
+        self._batching_errors: dict[tuple[str, torch.dtype], str] = {}
+        blocks = {spec.weight: "recurrent", spec.input_weight: "input"}
+        for path, parameter in modules[0].named_parameters():
             stacked = torch.stack([module.get_parameter(path).detach() for module in modules])
             if path in blocks:
-                stacked = as_projection(stacked, len(core.gates), core.orientation).contiguous()
+                stacked = as_projection(stacked, len(spec.gates), spec.orientation).contiguous()
             name = self._names[path] = blocks.get(path) or self._free_name(path)
-            if like.requires_grad:
+            if parameter.requires_grad:
                 self.register_parameter(name, nn.Parameter(stacked))
             else:
                 self.register_buffer(name, stacked)
         for path, _ in modules[0].named_buffers():
             name = self._names[path] = self._free_name(path)
             self.register_buffer(name, torch.stack([module.get_buffer(path) for module in modules]))
-        self.way()
+        self.execution()
 
-    def way(self) -> str:
-        """Say how networks are computed on a processor: as one batch, or one by one and why."""
+    def execution(self) -> str:
+        """Describe how networks are computed on the CPU: as one batch, or network by network and why."""
         inputs = torch.randn(2, 3, 4, self.n_inputs, generator=torch.Generator().manual_seed(0))
-        obstacle = self.obstacle(inputs)
-        return f"network by network ({obstacle})" if obstacle else "as one batch of networks"
+        error = self.batching_error(inputs)
+        return f"network by network ({error})" if error else "as one batch of networks"
 
     def _free_name(self, path: str) -> str:
         name = path.replace(".", "_")
-        while name in TAKEN or name in self._names.values() or hasattr(self, name):
+        while name in RESERVED_NAMES or name in self._names.values() or hasattr(self, name):
             name += "_"
         return name
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
-        if self.obstacle(inputs):
-            return self._one_by_one(self._tensors(), inputs)
-        return self._batched(self._tensors(), inputs)
+        compute = self._compute_each if self.batching_error(inputs) else self._compute_batch
+        return compute(self._tensors(), inputs)
 
     def projections(self) -> dict[str, Tensor]:
         """Return recurrent and input weights, ``(network, gate, pre, post)`` each."""
         return {"recurrent": self.recurrent, "input": self.input}
 
     def train(self, mode: bool = True) -> WrappedModule:
-        """Let the module, too, know whether it learns."""
+        """Set training mode, also in the user's module."""
         self._template[0].train(mode)
         return super().train(mode)
 
-    def obstacle(self, inputs: Tensor) -> str:
-        """Return why networks are not computed as one batch on such a device and in such a precision, or nothing.
+    def batching_error(self, inputs: Tensor) -> str:
+        """Return why networks cannot be computed as one batch on this device in this precision; empty if they can.
 
-        It is found out once, by computing a few steps of two networks both ways and comparing states and gradients.
+        On the first call, a few steps of two networks are computed as a batch and one by one, and states and gradients
+        are compared. Later calls return the same answer.
 
         Raises
         ------
         UserError
-            If the module does not work there at all.
+            If the module works neither way.
         """
-        where = (inputs.device.type, inputs.dtype)
-        if where not in self._obstacles:
+        key = (inputs.device.type, inputs.dtype)
+        if key not in self._batching_errors:
             two = [0, min(1, len(self.recurrent) - 1)]
             few = inputs[two, :3, :4].detach()
             tensors = {path: tensor.detach()[two] for path, tensor in self._tensors().items()}
             try:
-                expected = self._tried(self._one_by_one, tensors, few)
+                expected = self._states_and_gradients(self._compute_each, tensors, few)
             except RuntimeError as error:
                 raise UserError(
-                    f"the module of {self.core.module_factory} does not work in "
-                    f"{str(inputs.dtype).removeprefix('torch.')} on {inputs.device}: {error}"
+                    f"the module of {self.spec.name} does not work in {str(inputs.dtype).removeprefix('torch.')} on "
+                    f"{inputs.device}: {error}"
                 ) from error
-            self._obstacles[where] = self._difference(tensors, few, expected)
-        return self._obstacles[where]
+            self._batching_errors[key] = self._compare_batch(tensors, few, expected)
+        return self._batching_errors[key]
 
-    def _difference(self, tensors: Mapping[str, Tensor], inputs: Tensor, expected: Sequence[Tensor]) -> str:
+    def _compare_batch(self, tensors: Mapping[str, Tensor], inputs: Tensor, expected: Sequence[Tensor]) -> str:
         with warnings.catch_warnings():
-            # torch then goes through the batch one by one after all, and says so
+            # PyTorch warns where it falls back to a loop over the batch
             warnings.filterwarnings("error", message="There is a performance drop")
             try:
-                found = self._tried(self._batched, tensors, inputs)
-            except Exception as error:  # what a module cannot do in a batch, it says in its own way
+                results = self._states_and_gradients(self._compute_batch, tensors, inputs)
+            except Exception as error:  # whatever the user's code raises
                 operation = re.search(r"aten::\w+", str(error))
                 if operation is not None:
-                    return f"torch has no batching rule for {operation.group()}"
+                    return f"PyTorch has no batching rule for {operation.group()}"
                 lines = str(error).strip().splitlines() or [type(error).__name__]
                 return lines[0].partition(". ")[0].rstrip(".")
-        # float32 rounding of sums in another order, over a few steps
-        same = all(torch.allclose(*pair, rtol=1e-4, atol=1e-5) for pair in zip(found, expected, strict=True))
-        return "" if same else "a batch gives other states or gradients"
+        # up to float32 rounding over a few steps, because sums are taken in another order
+        same = all(torch.allclose(*pair, rtol=1e-4, atol=1e-5) for pair in zip(results, expected, strict=True))
+        return "" if same else "a batch gives different states or gradients"
 
     @staticmethod
-    def _tried(compute: Compute, tensors: Mapping[str, Tensor], inputs: Tensor) -> list[Tensor]:
-        """Return states, and the gradients of a number that depends on every state differently."""
+    def _states_and_gradients(compute: Compute, tensors: Mapping[str, Tensor], inputs: Tensor) -> list[Tensor]:
+        """Return states, and the gradients of a weighted sum of all states with different weights."""
         with torch.enable_grad():
             leaves = {
                 path: tensor.clone().requires_grad_(tensor.is_floating_point()) for path, tensor in tensors.items()
             }
             states = compute(leaves, inputs)
             weights = torch.linspace(0.5, 1.5, states.numel(), dtype=states.dtype, device=states.device)
-            wanted = [leaf for leaf in leaves.values() if leaf.requires_grad]
-            gradients = torch.autograd.grad((states.flatten() * weights).sum(), wanted, allow_unused=True)
+            trainable = [leaf for leaf in leaves.values() if leaf.requires_grad]
+            gradients = torch.autograd.grad((states.flatten() * weights).sum(), trainable, allow_unused=True)
         return [states.detach(), *(gradient for gradient in gradients if gradient is not None)]
 
     def _tensors(self) -> dict[str, Tensor]:
-        """Return what the module holds, by path, as it knows it but with the network first."""
+        """Return parameters and buffers by path, in the orientation of the user's module, with the network first."""
         tensors = {path: getattr(self, name) for path, name in self._names.items()}
-        for path in (self.core.weight, self.core.input_weight):
-            assert path is not None  # the blueprint has seen to it
-            tensors[path] = as_weight(tensors[path], self.core.orientation)
+        for path in (self.spec.weight, self.spec.input_weight):
+            tensors[path] = as_weight(tensors[path], self.spec.orientation)
         return tensors
 
     def _call(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        return first_of(functional_call(self._template[0], dict(tensors), (inputs,)))
+        return states_of(functional_call(self._template[0], dict(tensors), (inputs,)))
 
-    def _batched(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+    def _compute_batch(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         return vmap(self._call)(dict(tensors), inputs)
 
-    def _one_by_one(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        each = [{path: tensor[place] for path, tensor in tensors.items()} for place in range(len(inputs))]
-        return torch.stack([self._call(own, one) for own, one in zip(each, inputs, strict=True)])
+    def _compute_each(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        networks = range(len(inputs))
+        return torch.stack([self._call({path: tensors[path][k] for path in tensors}, inputs[k]) for k in networks])
 
-    def plain(self, network: int) -> nn.Module:
-        """Return one network as a module of the user's own, on the CPU."""
-        module = made(self.core, self.n_inputs, self.recurrent.shape[-1], seed=0)
+    def to_module(self, network: int) -> nn.Module:
+        """Return one network as a module of the user's class, on the CPU, in evaluation mode."""
+        module = self.spec.build(self.n_inputs, self.recurrent.shape[-1], seed=0)
         tensors = self._tensors()
         with torch.no_grad():
             for path, tensor in [*module.named_parameters(), *module.named_buffers()]:

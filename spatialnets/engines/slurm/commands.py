@@ -1,4 +1,4 @@
-"""Slurm's own commands: submit, look, cancel. Nothing else is needed, and no accounting."""
+"""Slurm's command-line tools: submit, list and cancel jobs. No accounting (sacct) is needed."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from dataclasses import dataclass
 
 from spatialnets.errors import RunError, nearest
 
-__all__ = ["Silence", "Task", "cancel", "installed", "largest_array", "submit", "tasks"]
+__all__ = ["NoAnswer", "Task", "cancel", "is_installed", "list_tasks", "max_array_size", "submit"]
 
-TIMEOUT = 120.0  # seconds; Slurm's commands give up by themselves before
-LARGEST_ARRAY = 1001  # Slurm's own default for MaxArraySize
-ALIVE = frozenset({
+TIMEOUT = 120.0  # seconds; Slurm's commands time out earlier
+DEFAULT_MAX_ARRAY_SIZE = 1001  # Slurm's own default for MaxArraySize
+ACTIVE_STATES = frozenset({
     "PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING",
     "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD",
 })  # fmt: skip
 """States after which a task may still compute; all others are final."""
 
 
-class Silence(Exception):
-    """Slurm's controller does not answer; jobs go on all the same."""
+class NoAnswer(Exception):
+    """Slurm's controller does not answer; its jobs continue."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One task of a job array, as the scheduler sees it.
+    """One task of a job array in Slurm's queue.
 
     Parameters
     ----------
     name
-        The job's name, which is that of its submission.
+        Name of the job, which is that of its submission.
     job
-        The number of the array.
+        Number of the job array.
     line
-        Its index in the array: the line of the file of orders that it does.
+        Index of the task in the array, and of its line in the file of orders.
     state
-        Slurm's word, such as RUNNING.
+        State as Slurm names it, such as RUNNING.
     reason
-        Why it waits, or why it ended, in Slurm's words.
+        Slurm's reason why the task waits or has ended.
     """
 
     name: str
@@ -50,139 +50,130 @@ class Task:
     reason: str
 
     @property
-    def alive(self) -> bool:
-        """Whether it may still compute."""
-        return self.state in ALIVE
+    def active(self) -> bool:
+        """Whether the task may still compute."""
+        return self.state in ACTIVE_STATES
 
     @property
-    def waits(self) -> bool:
-        """Whether it has not begun, or begins anew."""
-        return self.alive and self.state not in ("RUNNING", "COMPLETING")
+    def waiting(self) -> bool:
+        """Whether the task waits to start, for the first time or again."""
+        return self.active and self.state not in ("RUNNING", "COMPLETING")
 
 
-def installed(command: str = "sbatch") -> bool:
+def is_installed(command: str = "sbatch") -> bool:
     """Tell whether this machine has one of Slurm's commands."""
     return shutil.which(command) is not None
 
 
-def submit(words: Sequence[str]) -> str:
-    """Submit a script; return the number of its job.
+def submit(arguments: Sequence[str]) -> str:
+    """Submit a script and return the number of its job.
 
     Parameters
     ----------
-    words
+    arguments
         Options of sbatch, and the script.
 
     Raises
     ------
     RunError
-        If there is no sbatch here, or Slurm refuses the job; the message holds Slurm's reason.
-    Silence
+        If this machine has no sbatch, or Slurm refuses the job; the message contains Slurm's reason.
+    NoAnswer
         If the controller does not answer; the job may or may not have been submitted.
     """
     try:
-        printed = _ask("sbatch", "--parsable", *words)
-    except _Refused as refused:
-        raise RunError(f"Slurm refused the job: {refused}{_hint(str(refused), words)}") from None
-    return printed.strip().partition(";")[0]  # "12" or "12;cluster"
+        output = _run("sbatch", "--parsable", *arguments)
+    except _CommandError as error:
+        raise RunError(f"Slurm refused the job: {error}{_hint(str(error), arguments)}") from None
+    return output.strip().partition(";")[0]  # "12" or "12;cluster"
 
 
-def tasks(names: Sequence[str]) -> tuple[Task, ...]:
-    """Return what Slurm knows of all tasks of the jobs of some names, also of those that ended lately.
+def list_tasks(names: Sequence[str]) -> tuple[Task, ...]:
+    """Return all tasks of the jobs with the given names that Slurm remembers, including those that ended recently.
 
     Raises
     ------
     RunError
-        If there is no squeue here.
-    Silence
+        If this machine has no squeue.
+    NoAnswer
         If the controller does not answer.
     """
     if not names:
         return ()
     try:
-        printed = _ask("squeue", "-h", "-a", "-r", "-t", "all", f"--name={','.join(names)}", "-o", "%j|%F|%K|%T|%r")
-    except _Refused as refused:
-        raise Silence(str(refused)) from None
-    found = []
-    for line in printed.splitlines():
+        output = _run("squeue", "-h", "-a", "-r", "-t", "all", f"--name={','.join(names)}", "-o", "%j|%F|%K|%T|%r")
+    except _CommandError as error:
+        raise NoAnswer(str(error)) from None
+    tasks = []
+    for line in output.splitlines():
         name, job, index, state, reason = line.strip().split("|", 4)
         if index.isdigit():
-            found.append(Task(name, job, int(index), state, reason))
-    return tuple(found)
+            tasks.append(Task(name, job, int(index), state, reason))
+    return tuple(tasks)
 
 
 def cancel(jobs: Sequence[str]) -> None:
-    """Cancel jobs; those that have ended are passed over.
+    """Cancel jobs; those that have ended are skipped.
 
     Raises
     ------
     RunError
-        If there is no scancel here, or Slurm refuses.
-    Silence
+        If this machine has no scancel, or Slurm refuses.
+    NoAnswer
         If the controller does not answer.
     """
     if not jobs:
         return
     try:
-        _ask("scancel", *jobs)
-    except _Refused as refused:
-        if "Invalid job id" not in str(refused):
-            raise RunError(f"Slurm did not cancel job {', '.join(jobs)}: {refused}") from None
+        _run("scancel", *jobs)
+    except _CommandError as error:
+        if "Invalid job id" not in str(error):
+            raise RunError(f"Slurm did not cancel job {', '.join(jobs)}: {error}") from None
 
 
-def largest_array() -> int:
-    """Return how many tasks an array may have."""
+def max_array_size() -> int:
+    """Return the maximum number of tasks in a job array."""
     try:
-        printed = _ask("scontrol", "show", "config")
-    except (_Refused, Silence, RunError):
-        return LARGEST_ARRAY
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", printed, re.MULTILINE)
-    return max(int(found[1]), 1) if found else LARGEST_ARRAY
+        output = _run("scontrol", "show", "config")
+    except (_CommandError, NoAnswer, RunError):
+        return DEFAULT_MAX_ARRAY_SIZE
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", output, re.MULTILINE)
+    return max(int(match[1]), 1) if match else DEFAULT_MAX_ARRAY_SIZE
 
 
-class _Refused(Exception):
-    """A command that said no."""
+class _CommandError(Exception):
+    """A command failed."""
 
 
-_SILENT = (
-    "unable to contact",
-    "connect failure",
-    "socket timed out",
-    "communication",
-    "connection",
-    "unable to connect",
-)
+_NO_ANSWER = re.compile("unable to (contact|connect)|connect failure|socket timed out|communication|connection")
 
 
-def _ask(*words: str) -> str:
-    """Run one of Slurm's commands; return what it prints."""
+def _run(*command: str) -> str:
+    """Run one of Slurm's commands and return its output."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
     except FileNotFoundError as error:
         raise RunError(
-            f"this machine has no {words[0]}: engine=slurm needs Slurm's commands, so give the command on a login node "
-            "of a cluster that has Slurm. Elsewhere: engine=here, engine=processes or engine=dask, or put "
-            "'spatialnets work' into another scheduler by hand"
+            f"this machine has no {command[0]}: engine=slurm needs Slurm's commands; use it on a login node of a Slurm "
+            "cluster. On other machines use engine=here, engine=processes or engine=dask, or submit 'spatialnets work' "
+            "to another scheduler by hand"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise Silence(f"{words[0]} gave no answer for {TIMEOUT:g} s") from error
+        raise NoAnswer(f"{command[0]} gave no answer for {TIMEOUT:g} s") from error
     if done.returncode == 0:
         return done.stdout
     lines = [line.partition("error: ")[2] or line for line in done.stderr.splitlines() if line.strip()]
     lines = [line.removeprefix("Batch job submission failed: ") for line in lines]
-    said = "; ".join(lines) or f"{words[0]} ended with {done.returncode}"
-    if any(word in said.lower() for word in _SILENT):
-        raise Silence(said)
-    raise _Refused(said)
+    message = "; ".join(lines) or f"{command[0]} ended with exit status {done.returncode}"
+    raise (NoAnswer if _NO_ANSWER.search(message.lower()) else _CommandError)(message)
 
 
-def _hint(reason: str, words: Sequence[str]) -> str:
-    """Say which partitions there are where one was asked for that there is not."""
-    asked = [word.partition("=")[2] for word in words if word.startswith("--partition=")]
-    if "partition" not in reason.lower() or not asked:
+def _hint(reason: str, arguments: Sequence[str]) -> str:
+    """Return a hint at the existing partitions if the requested one does not exist."""
+    requested = [argument.partition("=")[2] for argument in arguments if argument.startswith("--partition=")]
+    if "partition" not in reason.lower() or not requested:
         return ""
     try:
-        known = _ask("sinfo", "-h", "-o", "%R").split()
-    except (_Refused, Silence, RunError):
+        partitions = _run("sinfo", "-h", "-o", "%R").split()
+    except (_CommandError, NoAnswer, RunError):
         return ""
-    return f" (engine.partition={asked[0]}: {nearest(asked[0], set(known))})"
+    return f" (engine.partition={requested[0]}: {nearest(requested[0], set(partitions))})"

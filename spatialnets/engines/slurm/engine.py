@@ -1,4 +1,4 @@
-"""The engine of a cluster with Slurm: one task of a job array for each job."""
+"""The Slurm engine: one task of a job array for each job."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
-from spatialnets.engines.choice import words_of
+from spatialnets.engines.choice import engine_options
 from spatialnets.engines.claim import Cancelled
 from spatialnets.engines.engine import Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.slurm import commands
-from spatialnets.engines.slurm.commands import Silence
+from spatialnets.engines.slurm.commands import NoAnswer
 from spatialnets.engines.slurm.queue import SlurmQueue
-from spatialnets.engines.slurm.submissions import counted, living, remembered
+from spatialnets.engines.slurm.submissions import active_tasks, describe_tasks, read_submissions
 from spatialnets.errors import Detached, RunError
 from spatialnets.progress import Progress
 from spatialnets.runs.run import Run
+from spatialnets.validation import require_at_least
 
 __all__ = ["Slurm"]
 
-SIGNAL_SECONDS = 60  # before the time limit: enough to stop between two updates, and to put the task back
+SIGNAL_SECONDS = 60  # before the time limit: enough to stop between two updates and to requeue the task
 _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<rest>\d+(?::\d+){0,2})")
-_OURS = (
+_RESERVED = (
     "--array", "--job-name", "--output", "--error", "--parsable", "--requeue", "--no-requeue", "--open-mode",
     "--signal", "--wrap", "--wait", "--hold", "--ntasks", "--nodes", "--test-only",
     "-a", "-J", "-o", "-e", "-W", "-H", "-n", "-N",
@@ -32,28 +34,27 @@ _OURS = (
 
 @dataclass(frozen=True)
 class Slurm(Engine):
-    """Jobs as tasks of Slurm job arrays; truth is what they have stored, never the scheduler's memory.
+    """Use a Slurm cluster: each job is a task of a job array.
 
-    What was computed survives the death of a worker, of a node and of the process that submitted it, preemption and
-    time limits: tasks are put back into the queue and go on from what they stored last. When the process that submitted
-    them is stopped, jobs go on; the same command attaches to them.
+    Results survive the death of a worker, a node or the submitting process, preemption and time limits: tasks return to
+    the queue and continue from their last stored state. Jobs continue if the submitting process is stopped, and the
+    same command finds them again. What is done is decided by the run's folder, never by what Slurm remembers.
 
     Parameters
     ----------
     workers
-        Tasks at work at the same time; by default as many as Slurm lets run.
+        Maximum number of tasks that run at the same time; by default Slurm's limit.
     partition
-        Where tasks run; by default the cluster's default. Several may be given, with commas.
+        Partition of the tasks, or several separated by commas; by default the cluster's default.
     account
-        Who pays.
+        Account to charge.
     time
-        Time limit of one task, in minutes or as Slurm writes it ("2:00:00", "1-12"); by default the partition's. A
-        task that reaches it goes back into the queue and goes on from what it stored last, so it need only be some
-        minutes.
+        Time limit of one task, in minutes or in Slurm's format ("2:00:00", "1-12"); by default the partition's. A few
+        minutes suffice: a task that reaches its limit returns to the queue and continues from its last stored state.
     memory
-        Of one task, such as "4G"; by default the cluster's.
+        Memory of one task, such as "4G"; by default the cluster's.
     cpus
-        Cores of one task; by default the threads of the run's plan. More make nothing faster.
+        Cores of one task; by default the number of threads in the run's plan. More cores do not make it faster.
     gres
         Generic resources of one task, such as "gpu:1".
     constraint
@@ -61,23 +62,25 @@ class Slurm(Engine):
     qos
         Quality of service.
     exclude
-        Nodes to keep away from.
+        Nodes to avoid.
     extra
-        Further options of sbatch, each one word, such as "--mail-type=END".
+        Further options of sbatch, one string each, such as "--mail-type=END".
     setup
-        Lines of shell before the command: load modules, activate an environment.
+        Shell lines before the command, such as those that load modules or activate an environment.
     python
-        The Python of the tasks, in which spatialnets is installed; by default that of this process.
+        Python interpreter of the tasks, with spatialnets installed; by default that of this process.
     poll_seconds
-        Time between two looks at the queue.
+        Seconds between two checks of the queue.
     detach
-        Submit and leave; the same command without it waits for what was submitted and goes on.
+        Submit the jobs and exit; the same command without it waits for them and finishes the run.
 
     Raises
     ------
     ValueError
-        If a value can be no such option.
+        If the value of a field is invalid.
     """
+
+    can_detach: ClassVar[bool] = True
 
     partition: str | None = None
     account: str | None = None
@@ -99,88 +102,87 @@ class Slurm(Engine):
         for name in ("partition", "account", "time", "memory", "gres", "constraint", "qos", "exclude", "python"):
             value = getattr(self, name)
             if isinstance(value, str) and (not value or not value.isprintable()):
-                raise ValueError(f"{name} must be one line that is not empty, not {value!r}")
-        if self.cpus is not None and self.cpus < 1:
-            raise ValueError(f"cpus must be 1 or more, not {self.cpus}")
+                raise ValueError(f"{name} must be a single non-empty line, not {value!r}")
+        if self.cpus is not None:
+            require_at_least("cpus", self.cpus, 1)
         if not 0 < self.poll_seconds < 3600:
-            raise ValueError(f"poll_seconds must be more than 0 and below 3600, not {self.poll_seconds:g}")
+            raise ValueError(f"poll_seconds must be greater than 0 and less than 3600, not {self.poll_seconds:g}")
         _seconds(self.time)
-        for word in self.extra:
-            option = word.partition("=")[0]
-            if not word.isprintable() or not word.startswith("-"):
+        for argument in self.extra:
+            option = argument.partition("=")[0]
+            if not argument.isprintable() or not argument.startswith("-"):
                 raise ValueError(
-                    f"extra must hold options of sbatch, each one word as in --mail-type=END, not {word!r}"
+                    f"extra must contain options of sbatch, one string each, such as --mail-type=END, not {argument!r}"
                 )
-            if option in _OURS:
-                raise ValueError(f"extra must not hold {option}, which is set for you")
+            if option in _RESERVED:
+                raise ValueError(f"extra must not contain {option}, which the engine sets itself")
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
-        """Submit what is not at work already, and wait until all is stored.
+        """Submit the jobs that are not in the queue already, and wait until all results are stored.
 
         Raises
         ------
         RunError
-            If there is no Slurm here, it refuses a job, a job is refused by its parts, was cancelled, died too often,
-            or Slurm has not answered for long.
+            If this machine has no Slurm, Slurm refuses a job or stops answering, or a job is refused, was cancelled or
+            died too often.
         Detached
-            If that was asked for; jobs go on.
+            If `detach` is set; jobs continue.
         """
         queue = SlurmQueue(self, run, jobs, progress)
         try:
             queue.submit()
             if self.detach and queue.submitted:
                 raise Detached(
-                    f"{queue.submitted} without this process. How far: spatialnets status {run.folder}. To wait and "
-                    f"finish: spatialnets resume {run.folder} {words_of(self)}. To stop: spatialnets cancel "
-                    f"{run.folder}"
+                    f"{queue.submitted} without this process. To see progress: spatialnets status {run.folder}. To "
+                    f"wait and finish: spatialnets resume {run.folder} {engine_options(self)}. To stop: spatialnets "
+                    f"cancel {run.folder}"
                 )
             queue.wait()
-        except Cancelled:  # jobs and all
+        except Cancelled:  # the jobs were cancelled, too
             raise
         except KeyboardInterrupt:
             progress.say(
-                f"Slurm's jobs go on; the same command attaches to them, spatialnets cancel {run.folder} stops them"
+                f"jobs continue in Slurm; the same command finds them again, spatialnets cancel {run.folder} stops them"
             )
             raise
 
     @property
-    def elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         return True
 
     def state(self, run: Run) -> str | None:
-        """Say what Slurm has of a run: "Slurm job 12: 3 running, 4 waiting"; None if it has nothing."""
-        submissions = remembered(run)
+        """Return the state of a run's jobs, such as "Slurm job 12: 3 running, 4 waiting"; None if there are none."""
+        submissions = read_submissions(run)
         if not submissions:
             return None
         try:
-            found = living(submissions)
-        except (Silence, RunError) as error:
-            return f"Slurm has been given jobs of this run, and cannot be asked for them here: {error}"
-        return counted(found) if found else None
+            tasks = active_tasks(submissions)
+        except (NoAnswer, RunError) as error:
+            return f"jobs of this run were submitted to Slurm; their state is unknown here: {error}"
+        return describe_tasks(tasks) if tasks else None
 
     def cancel(self, run: Run) -> None:
-        """Cancel every job of a run that Slurm still has.
+        """Cancel all jobs of a run that are in the queue.
 
         Raises
         ------
         RunError
-            If there is no Slurm here, or it does not answer.
+            If this machine has no Slurm, or Slurm does not answer.
         """
-        submissions = remembered(run)
         try:
-            commands.cancel(sorted({task.job for task in living(submissions).values()}))
-        except Silence as silence:
-            raise RunError(f"Slurm does not answer ({silence}); give the command again later") from silence
+            commands.cancel(sorted({task.job for task in active_tasks(read_submissions(run)).values()}))
+        except NoAnswer as error:
+            raise RunError(f"Slurm does not answer ({error}); repeat the command later") from error
 
     def options(self, threads: int) -> list[str]:
-        """Return the options of sbatch that come from the fields.
+        """Return the options of sbatch that the fields stand for.
 
         Parameters
         ----------
         threads
-            Of one job, as planned.
+            Threads of one job according to the run's plan.
         """
-        given = {
+        values = {
             "partition": self.partition,
             "account": self.account,
             "time": self.time,
@@ -192,24 +194,24 @@ class Slurm(Engine):
             "exclude": self.exclude,
         }
         limit = _seconds(self.time)
-        early = SIGNAL_SECONDS if limit is None else min(SIGNAL_SECONDS, limit // 4)
+        notice = SIGNAL_SECONDS if limit is None else min(SIGNAL_SECONDS, limit // 4)
         return [
             "--nodes=1",
             "--ntasks=1",
             "--requeue",
             "--open-mode=append",
-            f"--signal=B:USR1@{early}",
-            *(f"--{option}={value}" for option, value in given.items() if value is not None),
+            f"--signal=B:USR1@{notice}",
+            *(f"--{option}={value}" for option, value in values.items() if value is not None),
             *self.extra,
         ]
 
     def interpreter(self) -> str:
-        """Return the Python of the tasks."""
+        """Return the Python interpreter of the tasks."""
         return self.python or sys.executable
 
 
 def _seconds(limit: int | str | None) -> int | None:
-    """Return a time limit in seconds; None if there is none.
+    """Return a time limit in seconds; None if it is unlimited.
 
     Examples
     --------
@@ -218,16 +220,16 @@ def _seconds(limit: int | str | None) -> int | None:
     """
     if limit is None or (isinstance(limit, str) and limit.upper() in ("UNLIMITED", "INFINITE")):
         return None
-    found = _TIME.fullmatch(str(limit))
-    if found is None:
+    match = _TIME.fullmatch(str(limit))
+    if match is None:
         raise ValueError(
-            "time must be minutes, or as Slurm writes it: 1:30:00 (hours), 45:00 (minutes), 2-12 (days and hours), "
-            f"unlimited; not {limit!r}"
+            "time must be in minutes, or in Slurm's format: 1:30:00 (hours), 45:00 (minutes), 2-12 (days and hours) or "
+            f"unlimited, not {limit!r}"
         )
-    numbers = [int(word) for word in found["rest"].split(":")]
-    if found["days"] is not None:
+    numbers = [int(number) for number in match["rest"].split(":")]
+    if match["days"] is not None:
         hours, minutes, seconds = (*numbers, 0, 0)[:3]
-        total = int(found["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds
+        total = int(match["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds
     elif len(numbers) == 3:
         total = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
     else:

@@ -1,4 +1,4 @@
-"""Jobs in Slurm's queue: submitted once, watched by what they have stored, and given again where they were lost."""
+"""The jobs of a run in Slurm's queue: submitted once, followed by what they store, and submitted again if lost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from spatialnets.engines.claim import Cancelled, cancellation
+from spatialnets.engines.claim import Cancelled, cancellation_file, refusal_file
 from spatialnets.engines.job import Job
-from spatialnets.engines.orders import refusal, work_command, write_orders
+from spatialnets.engines.orders import work_command, write_orders
 from spatialnets.engines.slurm import commands
-from spatialnets.engines.slurm.commands import Silence, Task
+from spatialnets.engines.slurm.commands import NoAnswer, Task
 from spatialnets.engines.slurm.script import CRASHES, batch_script
-from spatialnets.engines.slurm.submissions import Submission, counted, folder_of, known_tasks, new, remembered
+from spatialnets.engines.slurm.submissions import (
+    Submission,
+    describe_tasks,
+    find_tasks,
+    new_submission,
+    read_submissions,
+    slurm_folder,
+)
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import write_text
 from spatialnets.progress import Progress
@@ -24,62 +31,67 @@ if TYPE_CHECKING:
 
 __all__ = ["SlurmQueue"]
 
-ATTEMPTS = 3  # new submissions of a job that was lost, unless it has come farther in between
-LOOKS = 3  # at a job that is gone and not done, before it counts as lost: results reach us late over a network
-SETTLING_SECONDS = 60.0  # for tasks on their way out when this process comes: they end, or come back
-ENDING_SECONDS = 600.0  # on its way out after which a task counts as lost: its node hangs, or is down
-SILENT_SECONDS = 900.0  # a controller that restarts, or is moved, is back by then
+ATTEMPTS = 3  # to submit a lost job again without progress in between
+MAX_LOOKS = 3  # at a job that is neither queued nor done, until it counts as lost: results may become visible late
+ENDING_WAIT_SECONDS = 60.0  # for tasks that are ending when this process starts: they end, or return to the queue
+STUCK_SECONDS = 600.0  # that a task may be ending; then its node hangs or is down, and the task counts as lost
+NO_ANSWER_SECONDS = 900.0  # enough for a controller to restart or to be moved
 
 Answer = TypeVar("Answer")
 
 
 class SlurmQueue:
-    """What is to be done of a run, and where in the queue it is.
+    """The jobs of a run, and their tasks in the queue.
 
     Parameters
     ----------
     engine
-        How to submit.
+        The engine.
     run
-        Whose jobs.
+        The run.
     jobs
-        What is to be done.
+        The jobs to do.
     progress
-        Where to report.
+        Receives progress reports.
     """
 
     def __init__(self, engine: Slurm, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         self._engine, self._run, self._progress = engine, run, progress
         self._stored = {job.key: job.progress(run) for job in jobs}
-        self._jobs = {job.key: job for job in jobs}
-        self._places: dict[str, tuple[Submission, int]] = {}  # the submission and line of each job
-        self._gone: dict[str, int] = {}  # looks since a job was last seen in the queue
-        self._attempts: dict[str, tuple[int, int]] = {}  # submissions since a job came farther, and how far it was
-        self._ending: dict[str, float] = {}  # since when a job's task has been on its way out
+        self._jobs = {job.key: job for job in jobs}  # those that are not done
+        self._places: dict[str, tuple[Submission, int]] = {}  # submission and line of each job
+        self._looks: dict[str, int] = {}  # since a job was last seen in the queue
+        self._attempts: dict[str, tuple[int, int]] = {}  # since a job made progress, and its progress then
+        self._ending: dict[str, float] = {}  # since when the task of a job has been ending
         self._warned: set[str] = set()
-        self._silent_since: float | None = None
+        self._no_answer_since: float | None = None
         self._status = ""
 
     def submit(self) -> None:
-        """Submit what is not done and not in the queue already."""
+        """Submit the jobs that are neither done nor in the queue already."""
         self._attach()
-        self._give([job for key, job in self._jobs.items() if key not in self._places and not job.done(self._run)])
+        self._submit_jobs(
+            [job for key, job in self._jobs.items() if key not in self._places and not job.done(self._run)]
+        )
 
     @property
     def submitted(self) -> str:
-        """What is in the queue and goes on, for messages; empty if there is nothing."""
-        found = self._living()
-        jobs = counted(found).partition(":")[0]
-        several = len({task.job for task in found.values()}) > 1
-        return f"{jobs} {'go' if several else 'goes'} on" if found else ""
+        """The jobs in the queue, for messages: "Slurm job 12 continues"; empty if there are none."""
+        tasks = self._retry(lambda: find_tasks(read_submissions(self._run)))
+        mine = {key: tasks.get((submission.name, line)) for key, (submission, line) in self._places.items()}
+        active = {key: task for key, task in mine.items() if task is not None and task.active}
+        if not active:
+            return ""
+        several = len({task.job for task in active.values()}) > 1
+        return f"{describe_tasks(active).partition(':')[0]} {'continue' if several else 'continues'}"
 
     def wait(self) -> None:
-        """Wait until everything is done, and see to what is lost on the way.
+        """Wait until all jobs are done, and submit lost ones again.
 
         Raises
         ------
         RunError
-            If something cannot be done.
+            If a job cannot be done.
         Cancelled
             If the run is cancelled.
         """
@@ -88,87 +100,88 @@ class SlurmQueue:
             self._look()
             if self._jobs:
                 time.sleep(self._engine.poll_seconds)
-        for submission in {submission.name: submission for submission, _ in self._places.values()}.values():
-            if all(key in self._stored for key in submission.keys):  # all of it is done
-                submission.forget(self._run)
+        for submission in self._submissions():
+            if all(key in self._stored for key in submission.keys):  # all its jobs are done
+                submission.remove(self._run)
 
-    # -- what is there -------------------------------------------------------------------------------------------
+    def _submissions(self) -> tuple[Submission, ...]:
+        return tuple({submission.name: submission for submission, _ in self._places.values()}.values())
+
+    # -- finding earlier jobs ------------------------------------------------------------------------------------
 
     def _attach(self) -> None:
         """Find the jobs of earlier submissions."""
-        known = self._patiently(lambda: self._settled(remembered(self._run)))
-        for submission in remembered(self._run):
-            lines = [line for line in range(len(submission.keys)) if _lives(known.get((submission.name, line)))]
+        tasks = self._retry(lambda: self._settled_tasks(read_submissions(self._run)))
+        for submission in read_submissions(self._run):
+            array = [tasks.get((submission.name, line)) for line in range(len(submission.keys))]
+            lines = [line for line, task in enumerate(array) if task is not None and task.active]
             for line in lines:
                 if submission.keys[line] in self._jobs:
                     self._places[submission.keys[line]] = submission, line
             ours = any(key in self._jobs for key in submission.keys)
-            if not lines and (ours or submission.age(self._run) > 2 * SILENT_SECONDS):
-                submission.forget(self._run)  # a younger one may be another process's, which is about to submit it
+            # a younger one may belong to another process that is about to submit it
+            if not lines and (ours or submission.age(self._run) > 2 * NO_ANSWER_SECONDS):
+                submission.remove(self._run)
         if self._places:
-            found = {key: known[submission.name, line] for key, (submission, line) in self._places.items()}
-            self._progress.say(f"{counted(found)}, from before; they are not submitted again")
+            earlier = {key: tasks[submission.name, line] for key, (submission, line) in self._places.items()}
+            self._progress.say(f"{describe_tasks(earlier)}; submitted earlier, not submitted again")
 
-    def _settled(self, submissions: Sequence[Submission]) -> dict[tuple[str, int], Task]:
-        """Return the tasks of some submissions once none is on its way out: it may end, or come back."""
-        until = time.monotonic() + SETTLING_SECONDS
+    def _settled_tasks(self, submissions: Sequence[Submission]) -> dict[tuple[str, int], Task]:
+        """Return the tasks of some submissions once none of them is ending: it may return to the queue."""
+        until = time.monotonic() + ENDING_WAIT_SECONDS
         while True:
             self._stop_if_cancelled()
-            known = known_tasks(submissions)
-            ending = [task for task in known.values() if task.state == "COMPLETING"]
+            tasks = find_tasks(submissions)
+            ending = [task for task in tasks.values() if task.state == "COMPLETING"]
             if not ending or time.monotonic() > until:
-                return known
+                return tasks
             time.sleep(min(self._engine.poll_seconds, 1.0))
 
     def _stop_if_cancelled(self) -> None:
-        if cancellation(self._run.folder).exists():
+        if cancellation_file(self._run.folder).exists():
             raise Cancelled(f"{self._run.folder} was cancelled")
 
-    def _patiently(self, ask: Callable[[], Answer]) -> Answer:
-        """Ask Slurm until it answers."""
+    def _retry(self, request: Callable[[], Answer]) -> Answer:
+        """Repeat a request to Slurm until it is answered."""
         while True:
             try:
-                answer = ask()
-            except Silence as silence:
-                self._hear(silence)
+                answer = request()
+            except NoAnswer as error:
+                self._note_no_answer(error)
                 self._stop_if_cancelled()
                 time.sleep(self._engine.poll_seconds)
             else:
-                self._silent_since = None
+                self._no_answer_since = None
                 return answer
 
-    def _hear(self, silence: Silence) -> None:
-        """Say once that Slurm does not answer, and give up when that has lasted."""
-        if self._silent_since is None:
-            self._silent_since = time.monotonic()
-            self._progress.say(f"Slurm does not answer ({silence}); jobs go on, and it is asked again")
-        if time.monotonic() - self._silent_since > SILENT_SECONDS:
+    def _note_no_answer(self, error: NoAnswer) -> None:
+        """Report once that Slurm does not answer, and give up after a while."""
+        if self._no_answer_since is None:
+            self._no_answer_since = time.monotonic()
+            self._progress.say(f"Slurm does not answer ({error}); its jobs continue, and requests are repeated")
+        if time.monotonic() - self._no_answer_since > NO_ANSWER_SECONDS:
             raise RunError(
-                f"Slurm has not answered for {SILENT_SECONDS / 60:g} minutes ({silence}); its jobs may go on. Give the "
-                "same command again later"
+                f"Slurm has not answered for {NO_ANSWER_SECONDS / 60:g} minutes ({error}); its jobs may continue. "
+                "Repeat the command later"
             )
-
-    def _living(self) -> dict[str, Task]:
-        known = self._patiently(lambda: known_tasks(remembered(self._run)))
-        tasks = {key: known.get((submission.name, line)) for key, (submission, line) in self._places.items()}
-        return {key: task for key, task in tasks.items() if task is not None and task.alive}
 
     # -- submitting ----------------------------------------------------------------------------------------------
 
-    def _give(self, jobs: Sequence[Job]) -> None:
-        """Submit jobs, in as many arrays as Slurm's limit on their size asks for."""
+    def _submit_jobs(self, jobs: Sequence[Job]) -> None:
+        """Submit jobs, in several arrays if Slurm's limit requires it."""
         if not jobs:
             return
-        size = commands.largest_array()
+        size = commands.max_array_size()
         arrays = [jobs[start : start + size] for start in range(0, len(jobs), size)]
         for array in arrays:
-            submission = new(self._run, [job.key for job in array])
+            submission = new_submission(self._run, [job.key for job in array])
             for line, job in enumerate(array):
-                refusal(self._run, job).unlink(missing_ok=True)
+                refusal_file(self._run, job).unlink(missing_ok=True)
                 self._places[job.key] = submission, line
-                self._gone.pop(job.key, None)
+                self._looks.pop(job.key, None)
             number = self._sbatch(submission, array, len(arrays))
-            self._progress.say(f"Slurm job {number}: {_jobs(len(array))} submitted, logs in {folder_of(self._run)}")
+            count = "1 job" if len(array) == 1 else f"{len(array)} jobs"
+            self._progress.say(f"Slurm job {number}: {count} submitted, logs in {slurm_folder(self._run)}")
 
     def _sbatch(self, submission: Submission, jobs: Sequence[Job], arrays: int) -> str:
         """Submit one array; return its number."""
@@ -176,129 +189,121 @@ class SlurmQueue:
         orders = write_orders(run, jobs)
         throttle = f"%{max(engine.workers // arrays, 1)}" if engine.workers else ""
         script = submission.path(run, ".sh")
-        words = [
+        arguments = [
             f"--job-name={submission.name}",
             f"--array=0-{len(jobs) - 1}{throttle}",
             f"--output={str(submission.path(run, '')).replace('%', '%%')}-%a.log",
             *engine.options(run.plan["threads"]),
             str(script),
         ]
-        command = work_command(run, orders, engine.interpreter())
-        write_text(script, batch_script(command, orders, ["sbatch", *words], submission.path(run, ""), engine.setup))
-        submission.remember(run)
+        command, crashes = work_command(run, orders, engine.interpreter()), submission.path(run, "")
+        write_text(script, batch_script(command, orders, ["sbatch", *arguments], crashes, engine.setup))
+        submission.write(run)
 
         def submit() -> str:
-            if self._silent_since is not None:  # the answer may have been lost, not the job
-                for task in commands.tasks([submission.name]):
+            if self._no_answer_since is not None:  # the job may have been submitted although the answer was lost
+                for task in commands.list_tasks([submission.name]):
                     return task.job
-            return commands.submit(words)
+            return commands.submit(arguments)
 
         try:
-            return self._patiently(submit)
+            return self._retry(submit)
         except RunError:
-            if self._silent_since is None:
-                submission.forget(run)
+            if self._no_answer_since is None:
+                submission.remove(run)
             raise
 
-    # -- watching ------------------------------------------------------------------------------------------------
+    # -- following -----------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
         """Look once at the queue and at what is stored."""
-        known: dict[tuple[str, int], Task] | None = None
-        try:  # the queue first: what has left it has stored its result before
-            known = known_tasks(
-                tuple({submission.name: submission for submission, _ in self._places.values()}.values())
-            )
-            self._silent_since = None
-        except Silence as silence:
-            self._hear(silence)
+        tasks: dict[tuple[str, int], Task] | None = None
+        try:  # the queue first: a task that has left it has stored its result before
+            tasks = find_tasks(self._submissions())
+            self._no_answer_since = None
+        except NoAnswer as error:
+            self._note_no_answer(error)
         _refresh(self._run)
-        came, alive, lost = 0, {}, []
+        advanced, active, lost = 0, {}, []
         for key, job in list(self._jobs.items()):
             done = job.done(self._run)
-            far = max(job.progress(self._run), self._stored[key])
-            came += far - self._stored[key]
-            self._stored[key] = far
+            stored = max(job.progress(self._run), self._stored[key])
+            advanced += stored - self._stored[key]
+            self._stored[key] = stored
             if done:
                 del self._jobs[key]
                 continue
-            if known is None:
+            if tasks is None:
                 continue
             submission, line = self._places[key]
-            task = known.get((submission.name, line))
-            if task is not None and task.alive and not self._ends_for_long(job, task):
-                self._gone.pop(key, None)
-                alive[key] = task
+            task = tasks.get((submission.name, line))
+            if task is not None and task.active and not self._is_stuck(job, task):
+                self._looks.pop(key, None)
+                active[key] = task
                 self._warn_if_held(job, task)
                 continue
-            self._gone[key] = self._gone.get(key, 0) + 1
-            if self._gone[key] >= LOOKS:
-                self._judge(job, task)
+            self._looks[key] = self._looks.get(key, 0) + 1
+            if self._looks[key] >= MAX_LOOKS:
+                self._note_lost(job, task)
                 lost.append(job)
-        if alive:
-            self._status = counted(alive)
-        if came:
-            self._progress.advance(came, self._status)
-        self._give(lost)
+        if active:
+            self._status = describe_tasks(active)
+        if advanced:
+            self._progress.advance(advanced, self._status)
+        self._submit_jobs(lost)
 
-    def _ends_for_long(self, job: Job, task: Task) -> bool:
-        """Tell whether a task has been ending for so long that its node cannot be well."""
+    def _is_stuck(self, job: Job, task: Task) -> bool:
+        """Tell whether a task has been ending for so long that its node must have failed."""
         if task.state != "COMPLETING":
             self._ending.pop(job.key, None)
             return False
         since = self._ending.setdefault(job.key, time.monotonic())
-        return time.monotonic() - since > ENDING_SECONDS
+        return time.monotonic() - since > STUCK_SECONDS
 
     def _warn_if_held(self, job: Job, task: Task) -> None:
         if "held" in task.reason.lower() and job.key not in self._warned:
             self._warned.add(job.key)
-            where = f"{task.job}_{task.line}"
+            number = f"{task.job}_{task.line}"
             self._progress.say(
-                f"Slurm holds job {where} ({job.name}) back: {task.reason}; it goes on after: scontrol release {where}"
+                f"Slurm holds job {number} ({job.name}): {task.reason}; release it with: scontrol release {number}"
             )
 
-    def _judge(self, job: Job, task: Task | None) -> None:
-        """Say why a job is not done, or that it will be submitted again."""
+    def _note_lost(self, job: Job, task: Task | None) -> None:
+        """Raise an error that explains why a job is not done, unless it was merely lost and can be submitted again."""
         submission, line = self._places[job.key]
         state = task.state if task is not None else "gone"
         log = f"its log is {submission.log(self._run, line)}"
         try:
-            refused = refusal(self._run, job).read_text(encoding="utf-8").strip()
+            reason = refusal_file(self._run, job).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
-            refused = ""
-        if refused:
-            raise RunError(refused)
+            reason = ""
+        if reason:
+            raise RunError(reason)
         if state == "CANCELLED":
             raise RunError(
-                f"Slurm's job for {job.name} was cancelled; what was computed is kept. Give the same command again to "
-                f"go on; {log}"
+                f"Slurm's job for {job.name} was cancelled; stored results are kept. To continue, repeat the "
+                f"command; {log}"
             )
         if submission.crashes(self._run, line) > CRASHES:
             raise RunError(
-                f"the process for {job.name} died {CRASHES + 1} times; memory may be short (engine.memory). Give the "
-                f"same command again to go on; {log}"
+                f"the process for {job.name} died {CRASHES + 1} times, perhaps for lack of memory (engine.memory). To "
+                f"continue, repeat the command; {log}"
             )
-        far = self._stored[job.key]
-        attempts, before = self._attempts.get(job.key, (0, far))
-        attempts = 1 if far > before else attempts + 1
+        stored = self._stored[job.key]
+        attempts, stored_before = self._attempts.get(job.key, (0, stored))
+        attempts = 1 if stored > stored_before else attempts + 1
         if attempts > ATTEMPTS:
             raise RunError(
-                f"Slurm's job for {job.name} was lost {attempts} times (now: {state}) and came no farther; {log}"
+                f"Slurm's job for {job.name} was lost {attempts} times (now: {state}) without progress; {log}"
             )
-        self._attempts[job.key] = attempts, far
-        self._progress.say(f"Slurm's job for {job.name} was lost ({state}); it is submitted again and goes on")
-
-
-def _lives(task: Task | None) -> bool:
-    return task is not None and task.alive
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"
+        self._attempts[job.key] = attempts, stored
+        self._progress.say(
+            f"Slurm's job for {job.name} was lost ({state}); it is submitted again and continues from its last state"
+        )
 
 
 def _refresh(run: Run) -> None:
-    """List the folders of results: on a network's file system that makes new files visible at once."""
+    """List the folders of results, which makes a network file system show new files at once."""
     for name in ("shards", "checkpoints", "analyses", "engine/refused"):
         try:
             os.listdir(run.folder / name)

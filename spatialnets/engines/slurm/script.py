@@ -1,4 +1,4 @@
-"""The batch script of a job array: one task does one line of a file of orders."""
+"""The batch script of a job array, in which each task does one line of a file of orders."""
 
 from __future__ import annotations
 
@@ -9,58 +9,58 @@ from pathlib import Path
 __all__ = ["CRASHES", "batch_script"]
 
 CRASHES = 3
-"""How often a task whose process was killed or broke is put back into the queue by itself."""
+"""How often the script puts a task back into the queue after its process has died or failed."""
 
 _SCRIPT = """\
 #!/bin/bash
 # Task i of this array does line i of
 #   {orders}
-# It was submitted as
+# It was submitted with
 #   {submitted}
-# What is computed is stored as it goes, so a task may be stopped, put back and repeated at any time.
+# Results are stored continually, so a task may be stopped, requeued and repeated at any time.
 
 task=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
 crashes={crashes}-$SLURM_ARRAY_TASK_ID.crashes
 say() {{ echo "== $(date '+%F %T') Slurm job $task on ${{SLURMD_NODENAME:-$(hostname)}}: $*"; }}
 say "start ${{SLURM_RESTART_COUNT:-0}}"
 {setup}
-# Before the time limit Slurm signals this shell alone, at the end of a job all its processes: pass on what comes.
-worker= told= interrupted=
-pass_on() {{
-    told=1 interrupted=1
+# Before the time limit Slurm signals only this shell, and at the end of a job all its processes: forward the signal.
+worker= stopping= interrupted=
+forward() {{
+    stopping=1 interrupted=1
     [ -z "$worker" ] || kill -TERM "$worker" 2>/dev/null
 }}
-trap pass_on TERM USR1
+trap forward TERM USR1
 {command} "$SLURM_ARRAY_TASK_ID" &
 worker=$!
-[ -z "$told" ] || kill -TERM "$worker" 2>/dev/null
+[ -z "$stopping" ] || kill -TERM "$worker" 2>/dev/null
 code=
 while :; do
     interrupted=
     wait "$worker"
-    ended=$?
-    [ "$ended" = 127 ] && [ -n "$code" ] || code=$ended  # a signal after its end: its status was read before
+    status=$?
+    [ "$status" = 127 ] && [ -n "$code" ] || code=$status  # 127 if a signal came after the end: the status is known
     [ -n "$interrupted" ] || break
 done
-if [ -n "$told" ] && {{ [ "$code" = 143 ] || [ "$code" = 138 ]; }}; then
+if [ -n "$stopping" ] && {{ [ "$code" = 143 ] || [ "$code" = 138 ]; }}; then
     code=75  # stopped before it had begun
 fi
 say "ended with exit status $code"
 
-# Put the task back, unless Slurm itself is ending it: cancelled is cancelled, and whom Slurm requeues, Slurm requeues.
-again() {{
+# Requeue the task, unless Slurm is ending it: because it was cancelled, or because Slurm itself requeues it.
+requeue() {{
     if [ "$(squeue -h -a -j "$task" -o %T 2>/dev/null)" = RUNNING ]; then
-        say "goes back into the queue: $1"
+        say "returns to the queue: $1"
         scontrol requeue "$task"
     fi
 }}
 case $code in
-    0 | 2 | 130) ;;  # done; refused, and would be again; cancelled
-    75) again "stopped, what was computed is kept" ;;
+    0 | 2 | 130) ;;  # done; refused, and would be refused again; cancelled
+    75) requeue "stopped, stored results are kept" ;;
     *)
         printf x >>"$crashes"
         crashed=$(wc -c <"$crashes")
-        if [ "$crashed" -le {limit} ]; then again "its process died, time $crashed"; fi
+        if [ "$crashed" -le {limit} ]; then requeue "its process died, restart $crashed of {limit}"; fi
         ;;
 esac
 exit "$code"
@@ -68,20 +68,20 @@ exit "$code"
 
 
 def batch_script(command: Sequence[str], orders: Path, submitted: Sequence[str], crashes: Path, setup: str) -> str:
-    """Write the script.
+    """Return the batch script.
 
     Parameters
     ----------
     command
-        What does an order, all but the number of its line, which comes last.
+        The command that does an order, without its last argument, the number of the order's line.
     orders
-        The file of orders, for the reader.
+        The file of orders, quoted in a comment.
     submitted
-        The words it is submitted with, for the reader.
+        The command that submits the script, quoted in a comment.
     crashes
-        Where crashes are counted: a path to which task and ending are added.
+        Beginning of the paths of the files that count crashes; the number of the task and an ending are appended.
     setup
-        Lines of shell that come before the command.
+        Shell lines before the command.
     """
     return _SCRIPT.format(
         command=shlex.join(command),

@@ -1,4 +1,4 @@
-"""Units on a helix."""
+"""Helix: a geometry in a separate package, as an example of a plug-in."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,18 +13,23 @@ __all__ = ["Helix"]
 
 @dataclass(frozen=True)
 class Helix(Geometry):
-    """Units at equal steps along a helix, as far apart as along its wire.
+    """Units evenly spaced along a helical wire, with distances measured along the wire.
 
     Parameters
     ----------
     n
-        How many units.
+        Number of units.
     radius
-        From the axis to the wire, in mm.
+        Distance of the wire from the axis, in mm.
     pitch
-        How far a turn rises, in mm.
+        Height of one turn, in mm.
     turns
-        How many turns.
+        Number of turns.
+
+    Raises
+    ------
+    ValueError
+        If `n` is less than 2, or another parameter is not positive.
     """
 
     length_unit: ClassVar[str] = "mm"
@@ -38,17 +43,18 @@ class Helix(Geometry):
         if self.n < 2:
             raise ValueError(f"n must be 2 or more, not {self.n}")
         if not (self.radius > 0 and self.pitch > 0 and self.turns > 0):
-            raise ValueError(f"radius, pitch and turns must be positive: {self.radius}, {self.pitch}, {self.turns}")
-
-    def _turned(self) -> NDArray[np.float64]:
-        return np.linspace(0, self.turns, self.n)
+            raise ValueError(
+                f"radius, pitch and turns must be positive, not {self.radius}, {self.pitch} and {self.turns}"
+            )
 
     def positions(self) -> NDArray[np.float64]:
-        """Return points on the wire, ``(unit, 3)`` in mm."""
-        angle = 2 * np.pi * self._turned()
-        return np.column_stack([self.radius * np.cos(angle), self.radius * np.sin(angle), self.pitch * self._turned()])
+        """Return the positions of units, ``(unit, 3)`` in mm."""
+        turns = np.linspace(0, self.turns, self.n)
+        angle = 2 * np.pi * turns
+        return np.column_stack([self.radius * np.cos(angle), self.radius * np.sin(angle), self.pitch * turns])
 
     def distances(self) -> NDArray[np.float64]:
-        """Return lengths of wire ``(pre, post)`` in mm."""
-        turn = np.hypot(2 * np.pi * self.radius, self.pitch)
-        return turn * np.abs(np.subtract.outer(self._turned(), self._turned()))
+        """Return distances along the wire, ``(pre, post)`` in mm."""
+        length_of_turn = np.hypot(2 * np.pi * self.radius, self.pitch)
+        along = length_of_turn * np.linspace(0, self.turns, self.n)
+        return np.abs(np.subtract.outer(along, along))

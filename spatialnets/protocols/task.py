@@ -1,0 +1,95 @@
+"""Task: the trials that a network learns, and how its outputs are scored."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Task", "Trials"]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Trials of a task.
+
+    Parameters
+    ----------
+    inputs
+        Inputs ``(trial, time, input)``, float32.
+    targets
+        Desired outputs ``(trial, time, output)``, float32.
+    mask
+        Weight of each time step in loss and accuracy, ``(trial, time)``, float32; 0 where no output is required.
+    conditions
+        The conditions of each trial by name, each ``(trial,)``.
+    periods
+        Named half-open ranges of time steps, such as ``{"goal": (0, 20)}``. All trials of a task have the same number
+        of steps; shorter ones are padded with steps whose mask is 0.
+    codes
+        Numerical variables that a unit may encode, by name, each ``(trial, column)``, float32; if empty, analyses use
+        every condition, one-hot encoded.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    conditions: Mapping[str, NDArray[Any]]
+    periods: Mapping[str, tuple[int, int]]
+    codes: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """What a network learns: how trials are drawn and how outputs are scored."""
+
+    references: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    @abstractmethod
+    def n_inputs(self) -> int:
+        """The number of input channels."""
+
+    @property
+    @abstractmethod
+    def n_outputs(self) -> int:
+        """The number of output channels."""
+
+    @abstractmethod
+    def trials(self, count: int, generator: np.random.Generator) -> Trials:
+        """Return trials; every random choice is drawn from the generator."""
+
+    def held_out(self) -> Task:
+        """Return the task from which validation trials are drawn.
+
+        By default the task itself; a task with a finite data set returns one of held-out data.
+        """
+        return self
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss of each network, ``(network,)``, a mean weighted by the mask.
+
+        Parameters
+        ----------
+        outputs
+            Readout before any nonlinearity, ``(network, trial, time, output)``.
+        targets
+            ``(network, trial, time, output)``.
+        mask
+            Weight of each time step, ``(network, trial, time)``.
+        """
+
+    @abstractmethod
+    def accuracy(self, outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        """Return the fraction of correct answers of each network, ``(network,)``; arguments as in `loss`."""

@@ -1,0 +1,1 @@
+"""Run folders: trained networks, their metadata and provenance on disk."""

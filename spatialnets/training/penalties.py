@@ -1,0 +1,167 @@
+"""The penalties of a shard: each term of its regularizer, evaluated on the ensemble."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spatialnets.errors import UserError, nearest
+from spatialnets.graph.repulsion import euclidean_distances, repulsion
+from spatialnets.networks.checks import check_penalty
+from spatialnets.networks.ensemble import Ensemble
+from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.protocols import Regularizer, Snapshot
+from spatialnets.rng import torch_stream
+from spatialnets.training.shard import Shard
+
+__all__ = ["EXACT_UNITS", "Penalties"]
+
+EXACT_UNITS = 2000  # up to this size, stored penalties are exact even if training estimates them: seconds per epoch
+
+
+class Penalties:
+    """The penalties of the networks of a shard.
+
+    Parameters
+    ----------
+    shard, geometry, ensemble
+        The regularizer, the distances and the weights.
+
+    Attributes
+    ----------
+    terms
+        The terms of the regularizer by name.
+
+    Raises
+    ------
+    UserError
+        If a term penalizes a projection that the ensemble does not have, or positions do not match its shape.
+    """
+
+    def __init__(self, shard: Shard, geometry: StoredGeometry, ensemble: Ensemble) -> None:
+        self.shard, self.geometry, self.ensemble = shard, geometry, ensemble
+        blocks = ensemble.projections()
+        self.terms = _named_terms(shard.regularizer)
+        for term in self.terms.values():
+            if term.projection not in blocks:
+                raise UserError(
+                    f"{type(term).__name__} penalizes the projection '{term.projection}', which these networks do not "
+                    f"have: {nearest(term.projection, blocks)}"
+                )
+        self.distances = {name: self._distances(name, block) for name, block in blocks.items()}
+
+    @property
+    def needs_states(self) -> bool:
+        """True if a term depends on the states of the batch."""
+        return any(term.needs_states for term in self.terms.values())
+
+    def for_update(self, states: Tensor | None, epoch: float, update: int) -> dict[str, Tensor]:
+        """Return the penalties that an update minimizes, by name of the term, each ``(network,)``.
+
+        Parameters
+        ----------
+        states
+            States of the batch, ``(network, trial, time, unit)``, for terms that depend on them.
+        epoch
+            Epochs completed, possibly fractional, which determines the factor of schedules.
+        update
+            Updates made so far, which determines the probes of estimated penalties.
+        """
+        return self._penalties(
+            states, epoch, {name: self._probes(f"probes of {name}", update, term) for name, term in self.terms.items()}
+        )
+
+    def to_store(self, states: Tensor | None, epoch: int) -> dict[str, Tensor]:
+        """Return the penalties that are stored after an epoch, by name of the term, each ``(network,)``.
+
+        They are exact for networks of up to 2,000 units; above that, estimated terms use their own probes.
+        """
+        exact = len(self.geometry.positions) <= EXACT_UNITS
+        return self._penalties(
+            states, epoch, {name: None if exact else self._stored_probes(name, epoch) for name in self.terms}
+        )
+
+    def standard_error(self, epoch: int) -> Tensor:
+        """Return the standard error of the total penalty as an update estimates it, ``(network,)``."""
+        squares = self._zeros()
+        for name, term in self.terms.items():
+            probes = self._stored_probes(name, epoch)
+            if probes is not None:
+                error = term.factor_at(epoch) * term.standard_error(self._snapshot(term, None, probes))
+                squares = squares + error.square()
+        return squares.sqrt()
+
+    def check(self, states: Tensor) -> None:
+        """Evaluate every term once, whatever its schedule.
+
+        Raises
+        ------
+        UserError
+            If a term fails, or does not return one number for each network.
+        """
+        exact = len(self.geometry.positions) <= EXACT_UNITS
+        for name, term in self.terms.items():
+            check_penalty(term, self._snapshot(term, states, None if exact else self._stored_probes(name, 0)))
+
+    def _penalties(
+        self, states: Tensor | None, epoch: float, probes: dict[str, list[torch.Generator] | None]
+    ) -> dict[str, Tensor]:
+        penalties = {}
+        for name, term in self.terms.items():
+            factor = term.factor_at(epoch)
+            if factor == 0:
+                penalties[name] = self._zeros()
+                continue
+            penalty = term.penalty(self._snapshot(term, states, probes[name]))
+            penalties[name] = penalty if factor == 1 else penalty * factor
+        if self.geometry.learnable and self.geometry.keeping_apart > 0:
+            penalties["keeping_apart"] = self.geometry.keeping_apart * repulsion(
+                euclidean_distances(self.ensemble.places())
+            )
+        return penalties
+
+    def _snapshot(self, term: Regularizer, states: Tensor | None, probes: Sequence[torch.Generator] | None) -> Snapshot:
+        weights, gates = self.ensemble.projections()[term.projection], self.shard.core.paying_gates
+        if gates is not None and weights.shape[1] == len(self.shard.core.gates):
+            weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
+        distances, positions = self.distances[term.projection], None
+        if self.geometry.learnable:
+            positions = self.ensemble.places()
+            distances = euclidean_distances(positions) if term.projection == "recurrent" else distances
+        return Snapshot(weights, distances, states if term.needs_states else None, positions, probes)
+
+    def _distances(self, name: str, block: Tensor) -> Tensor | None:
+        distances = self.geometry.projection_distances(name)
+        if distances is None:
+            return None
+        if distances.shape != tuple(block.shape[2:]):
+            ends = {"input": "inputs", "readout": "outputs"}[name]
+            raise UserError(
+                f"the geometry has positions for {distances.shape[name == 'readout']} {ends}, but the task has "
+                f"{block.shape[3 if name == 'readout' else 2]}"
+            )
+        return torch.as_tensor(distances, dtype=block.dtype, device=block.device)
+
+    def _stored_probes(self, name: str, epoch: int) -> list[torch.Generator] | None:
+        return self._probes(f"probes of {name} kept", epoch, self.terms[name])
+
+    def _probes(self, purpose: str, step: int, term: Regularizer) -> list[torch.Generator] | None:
+        """Return one stream for each network if the term is estimated; always the same for the same arguments."""
+        return [torch_stream(seed, purpose, step) for seed in self.shard.seeds] if term.estimated else None
+
+    def _zeros(self) -> Tensor:
+        return self.ensemble.readout.new_zeros(len(self.shard.seeds))
+
+
+def _named_terms(regularizer: Regularizer) -> dict[str, Regularizer]:
+    """Return the terms of a regularizer by name, such as ``both``, ``distance_input`` or, a second time, ``l1_2``."""
+    terms: dict[str, Regularizer] = {}
+    for term in regularizer.addends():
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(term).__name__).lower()
+        words += "" if term.projection == "recurrent" else f"_{term.projection}"
+        same = sum(re.fullmatch(rf"{words}(_\d+)?", name) is not None for name in terms)
+        terms[words if not same else f"{words}_{same + 1}"] = term
+    return terms
