@@ -11,11 +11,14 @@ PLUGIN := $(wildcard tests/plugin/pyproject.toml tests/plugin/*.py tests/plugin/
 # Two tests run at a time, so each uses one thread unless the environment sets another number.
 PYTEST = OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest
 QUICK = not slow and not paper and not gpu
-# One tiny run through the command line, every component's contract, a core, a penalty and a geometry against oracles.
-SMOKE = tests/test_stored_run.py tests/test_contracts.py tests/test_rnn.py tests/test_regularizers.py tests/test_ring.py
+# What a new installation should pass first: the command line, runs, and each kind of component.
+SMOKE = tests/test_run.py tests/test_cli.py tests/test_cores.py tests/test_geometries.py tests/test_regularizers.py \
+	tests/test_tasks.py tests/test_registry.py
 # What depends on the processor's arithmetic: kernels, cores, penalties, resuming.
-ARITHMETIC = tests/test_products.py tests/test_communicability.py tests/test_rnn.py tests/test_leaky.py tests/test_lif.py \
-	tests/test_gru_lstm.py tests/test_priced_regularizers.py tests/test_terms.py tests/test_training.py tests/test_stored_run.py
+ARITHMETIC = tests/test_products.py tests/test_communicability.py tests/test_stochastic.py \
+	tests/test_regularizers.py tests/test_priced_regularizers.py tests/test_lif.py tests/test_leaky.py \
+	tests/test_rnn.py tests/test_gru_lstm.py tests/test_cores.py tests/test_wrapped.py tests/test_training.py \
+	tests/test_plain_network.py tests/test_lasso.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

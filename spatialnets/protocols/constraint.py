@@ -1,4 +1,4 @@
-"""Constraint: what weights may be at every step of training."""
+"""Constraint: a condition that weights satisfy at every step of training."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Constraint(ABC):
-    """What weights may be, at every step of training: a reparametrization.
+    """A condition that weights satisfy at every step of training, by reparametrization.
 
     The optimizer learns free parameters, which `constrained` maps to weights; a subclass implements it, and `free`
     if the free parameters are not simply weights. Weights that satisfy the constraint are left unchanged by it.

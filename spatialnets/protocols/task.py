@@ -51,7 +51,7 @@ class Trials:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What a network learns: how trials are drawn and how outputs are scored."""
+    """The task that networks learn: how trials are drawn, and how outputs are scored."""
 
     references: ClassVar[tuple[str, ...]] = ()
 
