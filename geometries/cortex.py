@@ -56,8 +56,8 @@ class Cortex(OnSurface):
         ``"left"``, ``"right"`` or ``"both"``. A NIfTI volume is cut at x = 0 in world coordinates; one of a single
         hemisphere is used whole, for ``"left"`` and ``"right"`` alike. ``"whole"``: the volume is never cut.
     n
-        Number of units, two or more, unless `labels` are given. If both hemispheres share an odd number, the left has
-        one more.
+        Number of units, two or more, unless `labels` are given. If it is odd and there are two
+        hemispheres, the left gets the extra unit.
     metric
         ``"geodesic"``: shortest path along the surface. ``"euclidean"``: straight line through space.
     voxel_mm

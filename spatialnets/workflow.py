@@ -36,13 +36,13 @@ def train(
     out
         The run's folder; by default ``runs/<name>-<hash of the experiment>``.
     workers
-        Number of shards at a time; by default decided by the engine.
+        Number of shards computed at once; by default decided by the engine.
     progress
         Display of the progress, such as `spatialnets.progress.terminal_progress()`; by default none.
     report
         Whether to measure the networks and write ``report.html``.
     networks_per_shard
-        Number of networks trained as one batch, if the run is new; by default as suits the machine.
+        Number of networks trained as one batch, if the run is new; by default chosen to suit the machine.
     engine
         Where networks are trained and measured, such as `spatialnets.engines.local.Processes()`; by default on this
         machine. It is not part of the experiment and does not change the result.

@@ -22,7 +22,7 @@ SBIN = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbi
 # Seconds between the return of a task to the queue and its start. If its credential dates from the second in which the
 # task ended, or earlier, the node treats it as revoked, and Slurm ends the task for good.
 REQUEUE_DELAY = 2.5
-PATIENCE = 60.0  # seconds for daemons to start and stop: usually about one, longer on a busy machine
+PATIENCE = 120.0  # seconds for daemons and nodes: usually about one; Slurm itself waits up to 60 for a killed job
 
 needs_slurm = pytest.mark.skipif(
     any(shutil.which(name, path=SBIN) is None for name in DAEMONS),

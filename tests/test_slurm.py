@@ -337,7 +337,7 @@ def test_detached_jobs_are_submitted_observed_and_finished_from_the_command_line
 
 def test_detached_jobs_are_cancelled_from_the_command_line(cluster: Cluster, tmp_path: Path) -> None:
     with pytest.raises(Detached):
-        experiment(*LONG).run(tmp_path, engine=Slurm(detach=True), report=False)
+        experiment(*LONG, "training.epochs=2000").run(tmp_path, engine=Slurm(detach=True), report=False)
     wait_for_checkpoint(tmp_path)
     assert "Continue with: spatialnets resume" in spatialnets("cancel", tmp_path)
     wait_until(lambda: not cluster.run("squeue", "-h"), "the queue to be empty")

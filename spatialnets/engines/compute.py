@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
 TIMED_UPDATES = 4
-MAX_NETWORKS = 16  # per shard on a CPU: more hardly reduce the overhead of calls, and balance the load worse
+MAX_NETWORKS = 16  # per shard on a CPU: larger ones save little call overhead and balance the load less well
 MAX_NETWORKS_ON_ACCELERATOR = 512  # per shard
-CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit the cache
+CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit in the cache
 
 
 def compute(
@@ -164,7 +164,7 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
     """Return the number of networks in a shard, which is decided when a run begins and stored in its plan.
 
     On a CPU the states of a pass should fit a core's share of the cache, every core should get a shard, and the shards
-    of all cores must fit the memory; on an accelerator a shard must fit its memory.
+    of all cores must fit in memory; on an accelerator a shard must fit in its memory.
 
     Parameters
     ----------

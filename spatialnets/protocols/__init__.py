@@ -4,7 +4,7 @@ A `Geometry` gives units positions and distances, a `Regularizer` gives connecti
 blueprint of a network, a `Constraint` limits its weights, a `Task` is what it learns, and an `Analysis` measures the
 trained networks. Components are frozen dataclasses that validate themselves in ``__post_init__``.
 
-Weights are ``(network, gate, pre, post)`` everywhere: ``pre`` is the source and ``post`` the target, so that
+During training weights are ``(network, gate, pre, post)``: ``pre`` is the source and ``post`` the target, so that
 states are updated by ``h @ W`` and row sums are out-strengths.
 """
 

@@ -18,7 +18,7 @@ __all__ = ["Analysis"]
 class Analysis(ABC):
     """A measurement of the networks of a run, which can be repeated at any time.
 
-    `heavy` is True if one network may take seconds: shards are then measured in several processes from the start.
+    `heavy` is True if one network may take seconds: shards are then measured in parallel without first timing one.
     """
 
     references: ClassVar[tuple[str, ...]] = ()

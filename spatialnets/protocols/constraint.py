@@ -62,7 +62,7 @@ class Constraint(ABC):
         """
 
     def free(self, weights: Tensor, projection: Projection) -> tuple[Tensor, ...]:
-        """Return free parameters that `constrained` maps to these weights, or to near ones if these are not allowed."""
+        """Return free parameters that `constrained` maps to these weights, or to nearby allowed ones."""
         return (weights,)
 
     def initial(self, weights: Tensor, projection: Projection) -> Tensor:

@@ -21,8 +21,8 @@ __all__ = ["Recurrent", "RecurrentCore"]
 class Recurrent(Protocol):
     """A built recurrent core, in practice a `torch.nn.Module`: it computes the states of many networks of one shape.
 
-    Its projections are its parameters of the same name, ``(network, gate, pre, post)``, or ``(network, pre, post)``
-    if there is one gate; constraints are applied to these parameters.
+    Each projection is the parameter of that name, ``(network, gate, pre, post)``, or ``(network, pre, post)`` if there
+    is one gate; constraints are applied to these parameters.
     """
 
     def __call__(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -96,7 +96,7 @@ class RecurrentCore(ABC):
         return {}
 
     def to_torch(self, recurrent: Recurrent) -> nn.Module:
-        """Return the first network of what `build` returned as an ordinary PyTorch module, with its weights.
+        """Convert the first network of a built core to an ordinary PyTorch module with its weights.
 
         Its ``forward`` maps inputs ``(trial, time, input)`` to what the readout sees, ``(trial, time, unit)``, or to a
         tuple that begins with it.

@@ -64,7 +64,7 @@ class Geometry(ABC):
     def distances(self) -> FloatArray:
         """Return the distances between units, ``(pre, post)``, in `length_unit`.
 
-        They must be a metric: symmetric, zero on the diagonal, and satisfying the triangle inequality.
+        They must form a metric: be symmetric, be zero on the diagonal and satisfy the triangle inequality.
         """
 
     @property

@@ -30,8 +30,9 @@ class Snapshot:
         Weights ``(network, gate, pre, post)``, a tensor or array; ``(network, pre, post)`` stands for one gate and
         ``(pre, post)`` for one network with one gate.
     distances
-        Distances ``(pre, post)`` or ``(network, pre, post)``, in steps of the paper's grid. In training they are
-        `Geometry.distances_in_steps`.
+        Distances ``(pre, post)`` or ``(network, pre, post)``, in steps of the paper's grid. In training, those of
+        recurrent weights are `Geometry.distances_in_steps`; those from inputs and to outputs are straight lines;
+        learned positions give one matrix for each network.
     states
         States of the current batch ``(network, trial, time, unit)``, for penalties on activity.
     positions

@@ -1,4 +1,4 @@
-"""Task: the trials that a network learns, and how its outputs are scored."""
+"""Task: how trials are drawn and how outputs are scored."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Task(ABC):
     def held_out(self) -> Task:
         """Return the task from which validation trials are drawn.
 
-        By default the task itself; a task with a finite data set returns one of held-out data.
+        By default the task itself; a task with a finite data set returns a task over its held-out data.
         """
         return self
 

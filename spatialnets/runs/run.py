@@ -104,7 +104,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, trusted: bool = False) -> Run:
-        """Open a run, finished or not; code that its files name is not imported.
+        """Open a run, finished or not; opening a run never imports code.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class Run:
         try:
             return provenance_of(self.folder)
         except RunError as error:
-            raise RunError(f"{error}; `spatialnets resume {self.folder}` starts a new one") from error
+            raise RunError(f"{error}; `spatialnets resume {self.folder}` writes a new one") from error
 
     @property
     def imported(self) -> bool:
@@ -363,7 +363,7 @@ class Run:
         return compare(*groups, *(other for other in others if not isinstance(other, str)), out=out)
 
     def network(self, group: str, network: int, epoch: int | None = None) -> xr.Dataset:
-        """Load one network at one epoch, in the form that `__getitem__` returns, with both dimensions of size 1.
+        """Load one network at one epoch, in the form that `__getitem__` returns, with `network` and `epoch` of size 1.
 
         Parameters
         ----------

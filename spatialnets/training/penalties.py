@@ -19,7 +19,7 @@ from spatialnets.training.shard import Shard
 
 __all__ = ["EXACT_UNITS", "Penalties"]
 
-EXACT_UNITS = 2000  # up to this size, stored penalties are exact even if training estimates them: seconds per epoch
+EXACT_UNITS = 2000  # up to this size, stored penalties are exact even if those of updates are estimated
 
 
 class Penalties:
@@ -28,7 +28,7 @@ class Penalties:
     Parameters
     ----------
     shard, geometry, ensemble
-        The regularizer, the distances and the weights.
+        Sources of the regularizer, the distances and the weights, respectively.
 
     Attributes
     ----------
@@ -38,7 +38,8 @@ class Penalties:
     Raises
     ------
     UserError
-        If a term penalizes a projection that the ensemble does not have, or positions do not match its shape.
+        If a term penalizes a projection that the ensemble does not have, or the geometry's positions of inputs or
+        outputs do not match those of the task.
     """
 
     def __init__(self, shard: Shard, geometry: StoredGeometry, ensemble: Ensemble) -> None:
@@ -61,6 +62,8 @@ class Penalties:
     def for_update(self, states: Tensor | None, epoch: float, update: int) -> dict[str, Tensor]:
         """Return the penalties that an update minimizes, by name of the term, each ``(network,)``.
 
+        If positions are learned, ``keeping_apart`` is the penalty that keeps units apart.
+
         Parameters
         ----------
         states
@@ -77,7 +80,7 @@ class Penalties:
     def to_store(self, states: Tensor | None, epoch: int) -> dict[str, Tensor]:
         """Return the penalties that are stored after an epoch, by name of the term, each ``(network,)``.
 
-        They are exact for networks of up to 2,000 units; above that, estimated terms use their own probes.
+        They are exact for networks of up to 2,000 units; above that, estimated terms use other probes than updates do.
         """
         exact = len(self.geometry.positions) <= EXACT_UNITS
         return self._penalties(
