@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,15 @@ class Cluster:
         self._launch("slurmctld", "-D", "-f", str(self.configuration))
 
     def kill_controller(self) -> None:
-        """Kill the controller; jobs continue."""
+        """Kill the controller once it has saved all jobs; jobs continue.
+
+        It saves its state within seconds of a change. One that is killed before that forgets its last jobs and reuses
+        their numbers, and drains every node that still runs one of them.
+        """
+        state = self.folder / "state" / "job_state"
+        submissions = self.run("squeue", "-h", "-o", "%V").split()
+        submitted = max((datetime.fromisoformat(time).timestamp() for time in submissions), default=0.0)
+        wait_until(lambda: state.exists() and state.stat().st_mtime > submitted + 1, "the controller to save its state")
         self._kill("slurmctld")
 
     def start_node(self, node: str) -> None:
@@ -250,7 +259,7 @@ class Cluster:
                 self.start_node(node)
         wait_until(lambda: self.succeeds("squeue", "-h"), "the controller to answer")
         for node in NODES:
-            if "down" in self.run("sinfo", "-h", "-n", node, "-o", "%T"):
+            if any(state in self.run("sinfo", "-h", "-n", node, "-o", "%T") for state in ("down", "drain")):
                 self.succeeds("scontrol", "update", f"NodeName={node}", "State=RESUME")
         for job in set(self.run("squeue", "-h", "-o", "%A").split()):
             self.succeeds("scancel", job)
