@@ -131,6 +131,7 @@ def test_a_job_continues_elsewhere_when_its_dask_worker_is_killed(tmp_path: Path
     assert same_weights(compute(experiment(*LONG), tmp_path / "whole", workers=1), run)
 
 
+@pytest.mark.slow
 def test_the_death_of_the_scheduler_is_reported_in_one_line_and_the_same_command_continues(
     tmp_path: Path, daemons: Daemons
 ) -> None:
