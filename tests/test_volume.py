@@ -280,3 +280,12 @@ def test_voxels_inside_a_surface_match_winding_numbers() -> None:
     winding = np.arctan2(top, la * lb * lc + dot[0] * lc + dot[1] * lb + dot[2] * la).sum(axis=1) / (2 * np.pi)
     np.testing.assert_array_equal(inside[tuple(voxels[sample].T)], winding > 0.5)
     assert abs(inside.sum() * 64 / as_trimesh(pial).volume - 1) < 0.01  # voxels of 4 mm
+
+
+def test_a_volume_whose_unit_of_length_has_an_undefined_code_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "mask.nii", ball())
+    content = bytearray(path.read_bytes())
+    content[123] = 4  # xyzt_units of the header: 1 metre, 2 mm, 3 micron
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"mask\.nii cannot be read as a volume; expected NIfTI"):
+        read_volume(path)

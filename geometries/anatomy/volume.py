@@ -93,6 +93,7 @@ def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
         check_size(path, math.prod(stored.shape) * stored.header.get_data_dtype().itemsize)
         image = nibabel.as_closest_canonical(nibabel.squeeze_image(stored))
         data = np.asanyarray(image.dataobj)
+        units = image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "mm"
     if data.ndim != 3:
         raise ValueError(
             f"{path} has {data.ndim} dimensions {data.shape}; expected one volume (x, y, z). Extract one, "
@@ -100,7 +101,6 @@ def read_image(path: Path) -> tuple[NDArray[Any], FloatArray]:
         )
     if data.dtype.kind not in "biuf":
         raise ValueError(f"{path} contains {data.dtype} values; expected one real number per voxel")
-    units = image.header.get_xyzt_units()[0] if hasattr(image.header, "get_xyzt_units") else "mm"
     affine = np.diag([*[{"meter": 1000.0, "micron": 0.001}.get(units, 1.0)] * 3, 1.0]) @ image.affine
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise ValueError(f"{path} has an affine that cannot be inverted")
