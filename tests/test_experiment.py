@@ -308,3 +308,10 @@ def test_mistakes_in_several_overrides_are_reported_together() -> None:
     with pytest.raises(DeclarationError) as caught:
         declared().override("netwroks=3", "groups.x.task=y")
     assert len(caught.value.problems) == 2
+
+
+def test_an_axis_under_a_key_with_a_dot_is_an_unknown_key() -> None:
+    with pytest.raises(DeclarationError, match=r"regularizer\.\.: unknown key"):
+        Experiment.from_preset("sernn_demo").override(
+            "groups.l1.regularizer={kind: l1, '.': {linspace: [0.001, 0.01]}}"
+        )

@@ -196,6 +196,8 @@ class Resolver:
         value = node.value
         items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for key, inner in items:
+            if "." in str(key):  # no field has such a name, which the builder reports
+                continue
             axes |= self._axes(inner, f"{path}.{key}", family, block, [*within, str(key)])
         return axes
 
