@@ -15,6 +15,7 @@ from spatialnets.graph.communicability import communicability
 from spatialnets.graph.stochastic_communicability import estimate_communicability_cost
 from spatialnets.protocols import Sum
 from spatialnets.regularizers import L1, Both, Communicability, Distance
+from spatialnets.rng import Stream
 from spatialnets.testing import check_regularizer
 from spatialnets.training import penalties
 from spatialnets.training.trainer import Trainer, train
@@ -36,8 +37,8 @@ def random_signs(count: int, n_units: int, probes: int, seed: int = 1) -> Tensor
     return 2.0 * torch.randint(0, 2, (count, n_units, probes), generator=generator, dtype=torch.float64) - 1
 
 
-def generators(count: int, first: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(first + seed) for seed in range(count)]
+def probes_of(count: int) -> Stream:
+    return Stream.of(range(count), "probes")
 
 
 def exact(weights: Tensor, distances: Tensor) -> Tensor:
@@ -106,8 +107,8 @@ def test_the_variance_is_inverse_to_the_number_of_probes_and_reported() -> None:
     variances = []
     for probes in (2, 32):
         penalty = Both(0.5, method="stochastic", probes=probes)
-        estimates = penalty.penalty(replace(many, probes=generators(REPLICATES)))
-        errors = penalty.standard_error(replace(many, probes=generators(REPLICATES)))
+        estimates = penalty.penalty(replace(many, probes=probes_of(REPLICATES)))
+        errors = penalty.standard_error(replace(many, probes=probes_of(REPLICATES)))
         variances.append(float(estimates.var()))
         # the relative error of a variance is sqrt(2 / n), 3 %; four times that for each of the two
         assert float(errors.square().mean()) == pytest.approx(variances[-1], rel=0.25)
@@ -127,8 +128,8 @@ def test_the_penalty_is_exact_without_probes_and_close_with_them() -> None:
         stochastic = replace(regularizer, method="stochastic", probes=16)
         assert torch.equal(stochastic.penalty(snapshot), regularizer.penalty(snapshot))
         assert torch.equal(stochastic.standard_error(snapshot), torch.zeros(3, dtype=torch.float64))
-        error = stochastic.standard_error(replace(snapshot, probes=generators(3)))
-        estimate = stochastic.penalty(replace(snapshot, probes=generators(3)))
+        error = stochastic.standard_error(replace(snapshot, probes=probes_of(3)))
+        estimate = stochastic.penalty(replace(snapshot, probes=probes_of(3)))
         deviation = (estimate - regularizer.penalty(snapshot)).abs()
         assert bool((deviation < 4.5 * error).all())  # normal deviates; the seed is fixed
         assert bool((error < 0.05 * regularizer.penalty(snapshot)).all())  # 0.3 to 2 %: large terms are exact
@@ -136,12 +137,12 @@ def test_the_penalty_is_exact_without_probes_and_close_with_them() -> None:
 
 def test_each_gate_and_network_has_its_own_probes_and_distances() -> None:
     weights, distances = networks(count=4)
-    gated = Snapshot(weights.view(2, 2, 7, 7), torch.stack([distances, distances.mT]), probes=generators(2))
+    gated = Snapshot(weights.view(2, 2, 7, 7), torch.stack([distances, distances.mT]), probes=probes_of(2))
     regularizer = Both(1.0, method="stochastic", probes=4000)
     expected = torch.stack(
         [exact(weights[:2], distances).sum(), exact(weights[2:], distances.mT).sum()]  # gates add up
     )
-    error = regularizer.standard_error(replace(gated, probes=generators(2)))
+    error = regularizer.standard_error(replace(gated, probes=probes_of(2)))
     assert bool(((regularizer.penalty(gated) - expected).abs() < 4.5 * error).all())
 
 
@@ -160,13 +161,17 @@ def test_costs_that_cannot_be_estimated_are_refused(make: object, message: str) 
         make()  # type: ignore[operator]
 
 
-def test_one_generator_per_network_is_required() -> None:
+def test_probes_of_each_network_are_required() -> None:
     weights, distances = networks()
-    with pytest.raises(ValueError, match="one generator for each of 3 networks, not 2"):
-        Both(0.1, method="stochastic").penalty(Snapshot(weights, distances, probes=generators(2)))
+    with pytest.raises(ValueError, match="probes are needed for each of 3 networks, not 2"):
+        Snapshot(weights, distances, probes=probes_of(2))
+    with pytest.raises(ValueError, match=r"probes must be a spatialnets.rng.Stream, not list: write Stream.of\(seeds"):
+        Snapshot(weights, distances, probes=[torch.Generator()] * 3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a stochastic estimate needs a snapshot with probes"):
+        Communicability(0.1, method="stochastic").estimates(Snapshot(weights), None)
 
 
-ESTIMATED = tiny(regularizer=Both(0.1, method="stochastic", probes=2))
+ESTIMATED = tiny(regularizer=Both(0.1, method="stochastic", probes=3))
 
 
 def test_training_with_estimates_resumes_bit_for_bit(tmp_path: Path) -> None:
@@ -206,7 +211,7 @@ def test_a_run_stores_the_estimate_for_many_units(monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(data["penalty_standard_error"], whole["penalty_standard_error"])
     deviation = np.abs(data["penalty"] - whole["penalty"]) / data["penalty_standard_error"]
     assert (deviation > 0).all()
-    assert np.median(deviation) < 4  # with two probes, the errors themselves are uncertain by a factor of two
+    assert np.median(deviation) < 4  # with three probes, the errors themselves are uncertain by a factor of two
 
 
 def test_each_term_of_a_sum_draws_its_own_probes_and_squared_errors_add() -> None:

@@ -1,12 +1,16 @@
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from spatialnets.cores import RNN
 from spatialnets.errors import RunError, UserError
@@ -144,9 +148,19 @@ class Stopped(Exception):
     """Training is stopped between two updates."""
 
 
-@pytest.mark.parametrize("more", [{}, {"fresh_trials": True, "recurrent_noise": 0.1}], ids=["plain", "noisy"])
-def test_training_resumed_within_an_epoch_is_bit_identical(tmp_path: Path, more: dict[str, Any]) -> None:
-    noisy = replace(shard(), training=replace(SHORT, **more))
+@pytest.mark.parametrize(
+    ("more", "method"),
+    [
+        ({}, "exact"),
+        ({"recurrent_noise": 0.1}, "stochastic"),
+        ({"fresh_trials": True, "recurrent_noise": 0.1}, "exact"),
+    ],
+    ids=["plain", "noisy", "fresh"],
+)
+def test_training_resumed_within_an_epoch_is_bit_identical(
+    tmp_path: Path, more: dict[str, Any], method: Literal["exact", "stochastic"]
+) -> None:
+    noisy = replace(shard(), training=replace(SHORT, **more), regularizer=Both(0.1, method=method))
     whole, checkpoint = train(noisy, SMALL_GRID), tmp_path / "checkpoint.npz"
     for stop_after in range(1, SHORT.updates_per_epoch):
         trainer = Trainer(noisy, SMALL_GRID)
@@ -164,6 +178,41 @@ def test_training_resumed_within_an_epoch_is_bit_identical(tmp_path: Path, more:
         resumed.restore(checkpoint)
         assert (resumed.epoch, resumed.updates_done) == (2, stop_after)
         assert whole.identical(train(noisy, SMALL_GRID, checkpoint))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_training import CHANCE, SMALL_GRID
+from spatialnets.training import trainer
+
+trainer.CHECKPOINT_SECONDS = 0.0  # a checkpoint after every update
+done = 0
+
+def advance(networks, epoch):
+    global done
+    done += 1
+    if done == 6:  # the second of four updates of the second epoch, of which the first is in the checkpoint
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trainer.train(CHANCE, SMALL_GRID, Path(sys.argv[2]), advance)
+"""
+CHANCE = replace(
+    shard(),
+    training=replace(SHORT, fresh_trials=True, recurrent_noise=0.1),
+    regularizer=Both(0.1, method="stochastic") + Communicability(0.1, method="stochastic"),
+)
+"""A shard with everything that is drawn at random in every update."""
+
+
+@pytest.mark.slow
+def test_training_killed_within_an_epoch_is_bit_identical_whatever_it_draws(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.npz"
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(checkpoint)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert updates_in(checkpoint) == 5
+    assert train(CHANCE, SMALL_GRID).identical(train(CHANCE, SMALL_GRID, checkpoint))
 
 
 def test_a_checkpoint_is_written_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +292,27 @@ def test_training_in_float64_is_close_to_float32() -> None:
     np.testing.assert_allclose(
         train(double, SMALL_GRID)["loss"], train(single, SMALL_GRID)["loss"], rtol=1e-3
     )  # rounding, enlarged by Adam
+
+
+def test_noise_is_drawn_again_for_every_update_and_epoch_and_leaves_the_stored_trials_as_they_are() -> None:
+    seen: list[Tensor] = []
+    trainer = Trainer(shard(), SMALL_GRID)
+    stored, update = trainer.training_trials.inputs.clone(), trainer.update
+
+    def watch(batch: Batch, noise: Tensor | None = None, epoch: float = 0.0) -> tuple[Tensor, Tensor]:
+        first = (len(seen) % SHORT.updates_per_epoch) * SHORT.batch_size
+        seen.append(batch.inputs - trainer.training_trials.batch(first, first + SHORT.batch_size).inputs)
+        return update(batch, noise, epoch)
+
+    trainer.update = watch  # type: ignore[method-assign]
+    for _ in range(2):
+        trainer.run_epoch(lambda updates, epoch: None)
+    assert torch.equal(trainer.training_trials.inputs, stored)
+    noise = torch.stack(seen).view(2 * SHORT.updates_per_epoch * 3, -1)  # of each update and network
+    # 25,600 numbers each: the standard error of a standard deviation is 0.4 %
+    torch.testing.assert_close(noise.std(dim=1), torch.full((len(noise),), 0.05), rtol=0.02, atol=0)
+    correlations = torch.corrcoef(noise).fill_diagonal_(0)
+    assert float(correlations.abs().max()) < 4.5 / 25_600**0.5  # normal deviates; the seeds are fixed
 
 
 # Fresh trials and recurrent noise

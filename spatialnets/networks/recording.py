@@ -15,7 +15,7 @@ from torch import Tensor
 from spatialnets.aliases import FloatArray
 from spatialnets.networks.ensemble import Ensemble
 from spatialnets.protocols import RecurrentCore, Task, Trials
-from spatialnets.rng import numpy_stream, torch_stream
+from spatialnets.rng import Stream, numpy_stream
 from spatialnets.validation import require_at_least, require_not_negative
 
 if TYPE_CHECKING:
@@ -140,8 +140,8 @@ def record(
     inputs = torch.from_numpy(np.stack([one.inputs for one in drawn]).astype(np.float32, copy=False))
     with torch.no_grad():
         if input_noise:
-            noise = [torch.randn(inputs.shape[1:], generator=torch_stream(seed, "recording noise")) for seed in seeds]
-            states = ensemble.recurrent(inputs + input_noise * torch.stack(noise)).numpy()
+            Stream.of(seeds, "recording noise").add_normals_to(inputs, torch.full((len(seeds),), input_noise))
+            states = ensemble.recurrent(inputs).numpy()
         else:
             distinct, rows = _distinct(inputs.numpy())
             states = ensemble.recurrent(torch.from_numpy(distinct)).numpy()

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from spatialnets.aliases import PerNetwork
+from spatialnets.rng import Stream
 from spatialnets.validation import require_not_negative
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 __all__ = ["PricedRegularizer", "Product", "Regularizer", "Snapshot", "Sum", "WiringRegularizer"]
@@ -38,12 +38,12 @@ class Snapshot:
     positions
         Positions ``(network, unit, d)`` in steps, if positions are learned.
     probes
-        One generator for each network, from which estimated penalties draw; without them penalties are exact.
+        Random numbers of each network, from which estimated penalties draw; without them penalties are exact.
 
     Raises
     ------
     ValueError
-        If the shapes do not match.
+        If the shapes or the number of networks do not match.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Snapshot:
     distances: Tensor | None = None
     states: Tensor | None = None
     positions: Tensor | None = None
-    probes: Sequence[torch.Generator] | None = None
+    probes: Stream | None = None
 
     def __post_init__(self) -> None:
         import torch
@@ -84,6 +84,14 @@ class Snapshot:
                     f"{(len(weights), *pre_post)}"
                 )
             object.__setattr__(self, "distances", distances)
+        if self.probes is not None:
+            if not isinstance(self.probes, Stream):
+                raise ValueError(
+                    f"probes must be a spatialnets.rng.Stream, not {type(self.probes).__name__}: "
+                    'write Stream.of(seeds, "probes")'
+                )
+            if len(self.probes) != len(weights):
+                raise ValueError(f"probes are needed for each of {len(weights)} networks, not {len(self.probes)}")
 
     def distances_by_gate(self) -> Tensor | None:
         """Return distances that broadcast to the weights, ``(pre, post)`` or ``(network, 1, pre, post)``."""
@@ -301,8 +309,8 @@ class Product(WiringRegularizer):
 class Sum(Regularizer):
     """A regularizer whose penalty is the sum of those of its terms; written ``a + b``.
 
-    In training each term sees its own projection and follows its own schedule, and its penalty is stored under its
-    name; `penalty` adds all terms for one snapshot.
+    In training each term sees its own projection, has its own probes and follows its own schedule, and its penalty is
+    stored under its name; `penalty` adds all terms for one snapshot.
 
     Parameters
     ----------

@@ -34,8 +34,7 @@ class Communicability(WiringRegularizer):
     method
         ``"exact"``, which takes time proportional to the cube of the number of units, or ``"stochastic"``, to its
         square: in training, penalty and gradient are unbiased estimates from random signs, drawn again for every update
-        (see `spatialnets.graph.stochastic_communicability`). For snapshots without random generators, the penalty is
-        exact.
+        (see `spatialnets.graph.stochastic_communicability`). For snapshots without probes, the penalty is exact.
     probes
         Number of random sign vectors, 2 or more, from which a standard error is estimated; the variance is inversely
         proportional to it.
@@ -101,29 +100,24 @@ class Communicability(WiringRegularizer):
         return self.strengths(snapshot) * standard_error_of_mean(self.estimates(snapshot, None))
 
     def estimates(self, snapshot: Snapshot, distances: Tensor | None) -> Tensor:
-        """Return one estimate of the cost per probe, ``(network, probe)``; each network uses its own generator.
+        """Return one estimate of the cost per probe, ``(network, probe)``; each network has its own probes.
 
         Parameters
         ----------
         snapshot
-            Weights and random generators.
+            Weights and probes.
         distances
             Factor by which magnitudes are multiplied, ``(pre, post)`` or ``(network, 1, pre, post)``; None for 1.
         """
-        import torch
-
         from spatialnets.graph.stochastic_communicability import estimate_communicability_cost
 
         weights = snapshot.weights
         count, gates, n_units, post = weights.shape
         if n_units != post:
             raise ValueError(f"communicability needs weights within one set of units (pre = post), not {n_units, post}")
-        if snapshot.probes is None or len(snapshot.probes) != count:
-            number = "none" if snapshot.probes is None else len(snapshot.probes)
-            raise ValueError(f"a stochastic penalty needs one generator for each of {count} networks, not {number}")
-        shape = (gates, n_units, self.probes)
-        signs = torch.stack([torch.randint(0, 2, shape, generator=generator) for generator in snapshot.probes])
-        signs = (2 * signs - 1).to(weights)
+        if snapshot.probes is None:
+            raise ValueError("a stochastic estimate needs a snapshot with probes")
+        signs = snapshot.probes.signs((gates, n_units, self.probes), weights.dtype)
         if distances is not None and distances.ndim == 4:
             distances = distances.expand(-1, gates, -1, -1).flatten(0, 1)
         estimates = estimate_communicability_cost(weights.flatten(0, 1), distances, signs.flatten(0, 1))

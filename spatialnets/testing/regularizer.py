@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spatialnets.protocols import PricedRegularizer, Regularizer, Snapshot, WiringRegularizer
+from spatialnets.rng import Stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -97,7 +98,7 @@ def _check_probes(regularizer: Regularizer, snapshot: Snapshot) -> None:
 
     def with_probes(snapshot: Snapshot, first_seed: int) -> Snapshot:
         seeds = range(first_seed, first_seed + len(snapshot.weights))
-        return replace(snapshot, probes=[torch.Generator().manual_seed(seed) for seed in seeds])
+        return replace(snapshot, probes=Stream.of(seeds, "probes"))
 
     name = type(regularizer).__name__
     penalty, repeated, other = (regularizer.penalty(with_probes(snapshot, seed)) for seed in (0, 0, 7))

@@ -1,44 +1,41 @@
-"""Gaussian noise for many networks, each from its own streams."""
+"""Gaussian noise for many networks, each from its own stream."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from spatialnets.rng import torch_stream
+from spatialnets.rng import Stream
 
 __all__ = ["Noise"]
 
 
 class Noise:
-    """Gaussian noise of each network for one purpose in one epoch.
+    """Gaussian noise of each network for one purpose; false if all standard deviations are zero.
 
     Parameters
     ----------
     size
-        Standard deviations, ``(network,)``; nothing is drawn if all are zero.
+        Standard deviations, ``(network,)``.
     purpose
         What the noise is for, such as ``"input noise"``; each purpose has its own streams.
     seeds
         One for each network.
-    epoch
-        The epoch; each has its own streams.
     """
 
-    def __init__(self, size: Tensor, purpose: str, seeds: Sequence[int], epoch: int) -> None:
+    def __init__(self, size: Tensor, purpose: str, seeds: Sequence[int]) -> None:
         self.size, self.any = size, bool((size > 0).any())
-        self.generators = [torch_stream(seed, purpose, epoch) for seed in seeds] if self.any else []
+        self.stream = Stream.of(seeds, purpose, size.device)
 
     def __bool__(self) -> bool:
         return self.any
 
-    def draw(self, shape: Sequence[int]) -> Tensor:
-        """Return noise ``(network, *shape)``."""
-        noise = torch.stack([torch.randn(tuple(shape), generator=generator) for generator in self.generators])
-        return noise.to(self.size) * self.size.view(-1, *[1] * len(shape))
+    def draw(self, shape: Sequence[int], update: int, epoch: int) -> Tensor:
+        """Return the noise of an update, ``(network, *shape)``."""
+        return self.stream.at(update, epoch).normals(shape, self.size)
 
-    def add_to(self, values: Tensor) -> Tensor:
-        """Return values ``(network, …)`` plus noise."""
-        return values + self.draw(values.shape[1:]) if self.any else values
+    def add_to(self, values: Tensor, update: int, epoch: int) -> None:
+        """Add the noise of an update to values ``(network, …)`` in place."""
+        if self.any:
+            self.stream.at(update, epoch).add_normals_to(values, self.size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -14,7 +13,7 @@ from spatialnets.networks.checks import check_penalty
 from spatialnets.networks.ensemble import Ensemble
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import Regularizer, Snapshot
-from spatialnets.rng import torch_stream
+from spatialnets.rng import Stream
 from spatialnets.training.shard import Shard
 
 __all__ = ["EXACT_UNITS", "Penalties"]
@@ -53,6 +52,12 @@ class Penalties:
                     f"have: {nearest(term.projection, blocks)}"
                 )
         self.distances = {name: self._distances(name, block) for name, block in blocks.items()}
+        estimated = [name for name, term in self.terms.items() if term.estimated]
+        device = ensemble.readout.device
+        self.probes, self.stored_probes = (
+            {name: Stream.of(shard.seeds, purpose.format(name), device) for name in estimated}
+            for purpose in ("probes of {}", "probes of {} kept")
+        )
 
     @property
     def needs_states(self) -> bool:
@@ -73,28 +78,22 @@ class Penalties:
         update
             Updates made so far, which determines the probes of estimated penalties.
         """
-        return self._penalties(
-            states, epoch, {name: self._probes(f"probes of {name}", update, term) for name, term in self.terms.items()}
-        )
+        return self._penalties(states, epoch, {name: probes.at(update) for name, probes in self.probes.items()})
 
     def to_store(self, states: Tensor | None, epoch: int) -> dict[str, Tensor]:
         """Return the penalties that are stored after an epoch, by name of the term, each ``(network,)``.
 
         They are exact for networks of up to 2,000 units; above that, estimated terms use other probes than updates do.
         """
-        exact = len(self.geometry.positions) <= EXACT_UNITS
-        return self._penalties(
-            states, epoch, {name: None if exact else self._stored_probes(name, epoch) for name in self.terms}
-        )
+        return self._penalties(states, epoch, self._probes_to_store(epoch))
 
     def standard_error(self, epoch: int) -> Tensor:
         """Return the standard error of the total penalty as an update estimates it, ``(network,)``."""
         squares = self._zeros()
-        for name, term in self.terms.items():
-            probes = self._stored_probes(name, epoch)
-            if probes is not None:
-                error = term.factor_at(epoch) * term.standard_error(self._snapshot(term, None, probes))
-                squares = squares + error.square()
+        for name, probes in self.stored_probes.items():
+            term = self.terms[name]
+            error = term.factor_at(epoch) * term.standard_error(self._snapshot(term, None, probes.at(0, epoch)))
+            squares = squares + error.square()
         return squares.sqrt()
 
     def check(self, states: Tensor) -> None:
@@ -105,20 +104,18 @@ class Penalties:
         UserError
             If a term fails, or does not return one number for each network.
         """
-        exact = len(self.geometry.positions) <= EXACT_UNITS
+        probes = self._probes_to_store(0)
         for name, term in self.terms.items():
-            check_penalty(term, self._snapshot(term, states, None if exact else self._stored_probes(name, 0)))
+            check_penalty(term, self._snapshot(term, states, probes.get(name)))
 
-    def _penalties(
-        self, states: Tensor | None, epoch: float, probes: dict[str, list[torch.Generator] | None]
-    ) -> dict[str, Tensor]:
+    def _penalties(self, states: Tensor | None, epoch: float, probes: dict[str, Stream]) -> dict[str, Tensor]:
         penalties = {}
         for name, term in self.terms.items():
             factor = term.factor_at(epoch)
             if factor == 0:
                 penalties[name] = self._zeros()
                 continue
-            penalty = term.penalty(self._snapshot(term, states, probes[name]))
+            penalty = term.penalty(self._snapshot(term, states, probes.get(name)))
             penalties[name] = penalty if factor == 1 else penalty * factor
         if self.geometry.learnable and self.geometry.keeping_apart > 0:
             penalties["keeping_apart"] = self.geometry.keeping_apart * repulsion(
@@ -126,7 +123,7 @@ class Penalties:
             )
         return penalties
 
-    def _snapshot(self, term: Regularizer, states: Tensor | None, probes: Sequence[torch.Generator] | None) -> Snapshot:
+    def _snapshot(self, term: Regularizer, states: Tensor | None, probes: Stream | None) -> Snapshot:
         weights, gates = self.ensemble.projections()[term.projection], self.shard.core.paying_gates
         if gates is not None and weights.shape[1] == len(self.shard.core.gates):
             weights = weights[:, [self.shard.core.gates.index(gate) for gate in gates]]
@@ -148,12 +145,10 @@ class Penalties:
             )
         return torch.as_tensor(distances, dtype=block.dtype, device=block.device)
 
-    def _stored_probes(self, name: str, epoch: int) -> list[torch.Generator] | None:
-        return self._probes(f"probes of {name} kept", epoch, self.terms[name])
-
-    def _probes(self, purpose: str, step: int, term: Regularizer) -> list[torch.Generator] | None:
-        """Return one stream for each network if the term is estimated; always the same for the same arguments."""
-        return [torch_stream(seed, purpose, step) for seed in self.shard.seeds] if term.estimated else None
+    def _probes_to_store(self, epoch: int) -> dict[str, Stream]:
+        """Return the probes of the penalties stored after an epoch; none for networks that are small enough."""
+        exact = len(self.geometry.positions) <= EXACT_UNITS
+        return {} if exact else {name: probes.at(0, epoch) for name, probes in self.stored_probes.items()}
 
     def _zeros(self) -> Tensor:
         return self.ensemble.readout.new_zeros(len(self.shard.seeds))

@@ -86,7 +86,7 @@ class Trainer:
     """The networks of a shard during training, their optimizer, and what has been stored so far.
 
     Each network sees its own trials: drawn once and presented in the same order in every epoch, or drawn again for
-    every update. Noise is drawn for every epoch from streams of the network's seed, so that a checkpoint needs no
+    every update. Noise depends on the network's seed and the number of the update, so that a checkpoint needs no
     generator state.
 
     Parameters
@@ -119,9 +119,11 @@ class Trainer:
         count = len(shard.seeds)
         like = torch.zeros((), dtype=dtype, device=device)
         self.penalties = Penalties(shard, geometry, self.ensemble)
-        self.noise = _per_network(training.input_noise, count, like)
-        self.recurrent_noise = _per_network(training.recurrent_noise, count, like)
-        if bool((self.recurrent_noise > 0).any()) and not shard.core.takes_noise:
+        self.input_noise = Noise(_per_network(training.input_noise, count, like), "input noise", shard.seeds)
+        self.recurrent_noise = Noise(
+            _per_network(training.recurrent_noise, count, like), "recurrent noise", shard.seeds
+        )
+        if self.recurrent_noise and not shard.core.takes_noise:
             raise UserError(
                 f"{type(shard.core).__name__} does not support recurrent noise: write training.recurrent_noise=0"
             )
@@ -152,7 +154,7 @@ class Trainer:
             )
         )
         self.epoch, self.updates_done = 0, 0
-        self.loss_sum, self.accuracy_sum = torch.zeros_like(self.noise), torch.zeros_like(self.noise)
+        self.loss_sum, self.accuracy_sum = like.new_zeros(count), like.new_zeros(count)
         self._check()
         self.reasons = [""] * count
         self.history = History()
@@ -198,18 +200,14 @@ class Trainer:
             self.epoch += 1
             self.loss_sum.zero_()
             self.accuracy_sum.zero_()
-        input_noise = Noise(self.noise, "input noise", self.shard.seeds, self.epoch)
-        recurrent_noise = Noise(self.recurrent_noise, "recurrent noise", self.shard.seeds, self.epoch)
         n_units = len(self.geometry.positions)
-        for update in range(training.updates_per_epoch):
+        for update in range(self.updates_done, training.updates_per_epoch):
             batch = self._batch(update)
-            inputs = input_noise.add_to(batch.inputs)
-            noise = recurrent_noise.draw((*inputs.shape[1:3], n_units)) if recurrent_noise else None
-            if update < self.updates_done:
-                continue  # made before a stop: its noise had to be drawn, so that the next update's noise is the same
-            loss, accuracy = self.update(
-                batch._replace(inputs=inputs), noise, self.epoch - 1 + update / training.updates_per_epoch
-            )
+            self.input_noise.add_to(batch.inputs, update, self.epoch)  # a batch is a copy of its trials
+            noise = None
+            if self.recurrent_noise:
+                noise = self.recurrent_noise.draw((*batch.inputs.shape[1:3], n_units), update, self.epoch)
+            loss, accuracy = self.update(batch, noise, self.epoch - 1 + update / training.updates_per_epoch)
             self._stop_diverged(loss, update)
             self.loss_sum += loss
             self.accuracy_sum += accuracy
