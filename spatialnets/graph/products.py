@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -86,15 +86,34 @@ def block_products(units: Iterable[int]) -> Iterator[None]:
         _block_units.reset(token)
 
 
-def _uses_kernel(right: Tensor, *others: Tensor) -> bool:
-    """Tell whether the kernel was chosen for products with `right`, ``(network, …, …)``, and can compute them."""
+class _Layout(NamedTuple):
+    """Where the matrices of a batch are in memory: the address of the first, and distances between matrices and rows.
+
+    Parameters
+    ----------
+    address, step
+        In bytes.
+    row
+        In numbers.
+    """
+
+    address: int
+    step: int
+    row: int
+
+
+def _layouts(right: Tensor, *others: Tensor) -> list[_Layout] | None:
+    """Return the layouts of matrices, ``(network, …, …)``, or None if the kernel is not to multiply by `right`."""
     units = _block_units.get()
     if not units or min(right.shape[1:]) not in units:
-        return False
-    return all(
-        matrix.dtype == torch.float32 and matrix.device.type == "cpu" and matrix.stride(-1) == 1
-        for matrix in (right, *others)
-    )
+        return None
+    layouts = []
+    for matrix in (right, *others):
+        step, row, column = matrix.stride()
+        if column != 1 or matrix.dtype is not torch.float32 or not matrix.is_cpu:
+            return None
+        layouts.append(_Layout(matrix.data_ptr(), 4 * step, row))
+    return layouts
 
 
 def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -> Tensor:
@@ -111,33 +130,32 @@ def add_products(onto: Tensor, left: Tensor, right: Tensor, keep: float = 1.0) -
     keep
         Factor by which `onto` is multiplied first; with 0, its previous content is ignored.
     """
-    networks, rows, depth = left.shape
-    fits = right.shape[:2] == (networks, depth) and onto.shape == (networks, rows, right.shape[2])
+    layouts = _layouts(right, left, onto)
+    if layouts is None:
+        return onto.baddbmm_(left, right, beta=keep)
+    (networks, rows, depth), columns = left.shape, right.shape[2]
     # the kernel checks nothing; PyTorch reports wrong shapes
-    if not fits or not onto.numel() or not _uses_kernel(right, onto, left):
+    if right.shape[0] != networks or right.shape[1] != depth or onto.shape != (networks, rows, columns) or not rows:
         return onto.baddbmm_(left, right, beta=keep)
     if keep not in (0, 1):
         onto.mul_(keep)
-    _multiply_blocks(onto, left, right, keep != 0)
+    _multiply_blocks(layouts[1], layouts[0], layouts[2], (networks, rows, depth, columns), keep != 0)
     return onto
 
 
-def _multiply_blocks(onto: Tensor, left: Tensor, right: Tensor, add: bool) -> None:
+def _multiply_blocks(left: _Layout, right: _Layout, onto: _Layout, shape: tuple[int, int, int, int], add: bool) -> None:
     kernel = block_kernel()
     assert kernel is not None  # see block_products
-    networks, rows, columns = onto.shape
-    (onto_step, onto_row), (left_step, left_row), (right_step, right_row) = (
-        matrix.stride()[:2] for matrix in (onto, left, right)
-    )
+    networks, rows, depth, columns = shape
     # converted once, not for each network
-    sizes = [ctypes.c_long(size) for size in (rows, columns, right.shape[1], left_row, right_row, onto_row)]
-    flags = ctypes.c_bool(add), ctypes.c_bool(False)
-    left_address, right_address, onto_address = left.data_ptr(), right.data_ptr(), onto.data_ptr()
+    sizes = [ctypes.c_long(size) for size in (rows, columns, depth, left.row, right.row, onto.row)]
+    adds, packed = ctypes.c_bool(add), ctypes.c_bool(False)
+    left_address, right_address, onto_address = left.address, right.address, onto.address
     for _ in range(networks):
-        kernel(*sizes, flags[0], left_address, right_address, onto_address, flags[1])
-        left_address += 4 * left_step
-        right_address += 4 * right_step
-        onto_address += 4 * onto_step
+        kernel(*sizes, adds, left_address, right_address, onto_address, packed)
+        left_address += left.step
+        right_address += right.step
+        onto_address += onto.step
 
 
 def add_summed_products(onto: Tensor, before: Tensor, after: Tensor) -> None:
@@ -152,15 +170,19 @@ def add_summed_products(onto: Tensor, before: Tensor, after: Tensor) -> None:
     after
         ``(network, sample, post)``.
     """
+    layouts = _layouts(onto, after)
     fits = before.shape[:2] == after.shape[:2] and onto.shape == (len(before), before.shape[2], after.shape[2])
-    if not fits or not onto.numel() or not _uses_kernel(onto, before, after):
+    if layouts is None or not fits or before.dtype is not torch.float32 or not before.is_cpu:
         onto.baddbmm_(before.mT, after)
         return
-    buffer = before.new_empty(1, before.shape[2], min(BLOCK_SAMPLES, before.shape[1]))
-    transposed, results = before.mT, onto.split(1)
-    for start in range(0, before.shape[1], BLOCK_SAMPLES):
-        samples = slice(start, start + BLOCK_SAMPLES)
-        lefts, rights = transposed[:, :, samples].split(1), after[:, samples].split(1)
-        left = buffer[:, :, : lefts[0].shape[2]]
-        for result, block, right in zip(results, lefts, rights, strict=True):
-            _multiply_blocks(result, left.copy_(block), right, add=True)  # PyTorch transposes a batch more slowly
+    samples, pre, post, (to, right) = *before.shape[1:], after.shape[2], layouts
+    transposed, buffer = before.mT, before.new_empty(pre, BLOCK_SAMPLES)
+    from_buffer = _Layout(buffer.data_ptr(), 0, BLOCK_SAMPLES)
+    for start in range(0, samples, BLOCK_SAMPLES):
+        count = min(BLOCK_SAMPLES, samples - start)
+        left = buffer[:, :count]
+        for network, block in enumerate(transposed[:, :, start : start + count].unbind()):
+            left.copy_(block)  # one after another: PyTorch transposes a batch of matrices much more slowly
+            target = to._replace(address=to.address + network * to.step)
+            source = right._replace(address=right.address + network * right.step + 4 * start * right.row)
+            _multiply_blocks(from_buffer, source, target, (1, pre, count, post), add=True)
