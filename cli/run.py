@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from spatialnets.cli.tables import counted, read_rows
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
     from spatialnets.experiments.experiment import Experiment
+    from spatialnets.graph.product_speed import Products
     from spatialnets.runs.run import Run
 
 
@@ -30,11 +31,17 @@ def run(
         int | None,
         typer.Option("--networks-per-shard", help="Networks trained as one batch; by default as suits the machine."),
     ] = None,
+    products: Annotated[
+        Literal["auto", "block", "torch"],
+        typer.Option(
+            "--products", help="How matrices are multiplied on a CPU; by default as is faster on the machine."
+        ),
+    ] = "auto",
     detach: Detach = False,
 ) -> None:
     """Train the networks of an experiment and write the report; the same command continues where it stopped."""
     engine, experiment = engine_from(words, detach=detach), experiment_from(words)
-    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine, networks_per_shard)
+    compute(experiment, out or experiment.folder, workers, not no_report, quiet, engine, networks_per_shard, products)
 
 
 def compute(
@@ -45,6 +52,7 @@ def compute(
     quiet: bool,
     engine: Engine | None,
     networks_per_shard: int | None = None,
+    products: Products = "auto",
 ) -> None:
     """Train an experiment, write its report and print the results; if interrupted, print how to continue."""
     from spatialnets import workflow
@@ -60,6 +68,7 @@ def compute(
             report=report,
             networks_per_shard=networks_per_shard,
             engine=engine,
+            products=products,
         )
     except KeyboardInterrupt:
         if (out / "plan.json").exists():  # otherwise nothing is stored yet

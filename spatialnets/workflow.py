@@ -11,6 +11,7 @@ from spatialnets.runs.run import Run
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
+    from spatialnets.graph.product_speed import Products
     from spatialnets.progress import Progress
     from spatialnets.report.comparison import Comparison
 
@@ -26,6 +27,7 @@ def train(
     report: bool = True,
     networks_per_shard: int | None = None,
     engine: Engine | None = None,
+    products: Products = "auto",
 ) -> Run:
     """Train all networks that the run's folder does not contain yet, measure them and write the report.
 
@@ -46,11 +48,22 @@ def train(
     engine
         Where networks are trained and measured, such as `spatialnets.engines.local.Processes()`; by default on this
         machine. It is not part of the experiment and does not change the result.
+    products
+        How matrices are multiplied on a CPU, if the run is new: ``"torch"`` by PyTorch's own products, ``"block"`` by
+        oneDNN's block kernel, or ``"auto"`` by what is faster on this machine, for each number of units. The methods
+        differ in rounding, so the choice is stored in the run's plan, and every process that continues the run follows
+        it.
     """
     from spatialnets.engines.compute import compute
 
     run = compute(
-        experiment, out if out is not None else experiment.folder, workers, progress, networks_per_shard, engine
+        experiment,
+        out if out is not None else experiment.folder,
+        workers,
+        progress,
+        networks_per_shard,
+        engine,
+        products,
     )
     if report:
         from spatialnets.report.page import is_current, write_report

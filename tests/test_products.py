@@ -1,30 +1,36 @@
-"""Batched products of small matrices, with the fast CPU kernel if PyTorch has it and without."""
+"""Batched products of small matrices, by the block kernel and by PyTorch."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
 from spatialnets.cores import GRU, LIF, LSTM, RNN, Leaky
 from spatialnets.graph import products
-from spatialnets.graph.products import add_products, add_summed_products
+from spatialnets.graph.communicability import communicability
+from spatialnets.graph.products import add_products, add_summed_products, block_kernel, block_products
 from spatialnets.protocols import RecurrentCore
 
+SIZES = (8, 33, 64, 69, 70, 100)  # smaller dimensions of the right matrices of these tests
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
+NO_KERNEL = "this version of PyTorch has no such kernel for this machine"
+
+
+@pytest.fixture(autouse=True, params=["torch", "block"])
+def method(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each test with both methods; on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    if request.param == "block" and block_kernel() is None:
+        pytest.skip(NO_KERNEL)
+    with block_products(SIZES if request.param == "block" else ()):
+        yield request.param
     torch.set_num_threads(before)
 
 
 def random_tensor(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
-
-
-def disable_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "_kernel", lambda: None)
 
 
 @pytest.mark.parametrize("keep", [0.0, 1.0, 0.25])
@@ -101,34 +107,55 @@ def test_summed_products_include_all_samples(samples: int) -> None:
     torch.testing.assert_close(onto.double(), expected, rtol=1e-5, atol=1e-3)  # sums of up to 1,500 products
 
 
-@pytest.mark.skipif(products._kernel() is None, reason="this version of PyTorch has no such kernel for this CPU")
-def test_the_kernel_is_used_where_it_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[object, ...]] = []
-    real = products._kernel()
-    assert real is not None
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """The calls of the block kernel from now on."""
+    kernel, recorded = block_kernel(), list[tuple[object, ...]]()
+    if kernel is None:
+        pytest.skip(NO_KERNEL)
 
     def record(*arguments: object) -> None:
-        calls.append(arguments)
-        real(*arguments)
+        recorded.append(arguments)
+        kernel(*arguments)
 
-    monkeypatch.setattr(products, "_kernel", lambda: record)
+    monkeypatch.setattr(products, "block_kernel", lambda: record)
+    return recorded
 
-    def count_calls(units: int, dtype: torch.dtype = torch.float32) -> int:
+
+def test_the_kernel_multiplies_exactly_the_matrices_for_which_it_was_chosen(
+    calls: list[tuple[object, ...]], method: str
+) -> None:
+    def count_calls(rows: int, depth: int, columns: int, dtype: torch.dtype = torch.float32) -> int:
         calls.clear()
-        square = torch.zeros(2, units, units, dtype=dtype)
-        add_products(square.clone(), square, square)
+        left, right = torch.zeros(2, rows, depth, dtype=dtype), torch.zeros(2, depth, columns, dtype=dtype)
+        add_products(torch.zeros(2, rows, columns, dtype=dtype), left, right)
         return len(calls)
 
-    assert count_calls(100) == 2  # one for each network
-    assert count_calls(8) == count_calls(2000) == count_calls(100, torch.float64) == 0
-    torch.set_num_threads(2)
-    assert count_calls(100) == 0
+    with block_products([100]):
+        for rows in (1, 8, 100, 128):  # whatever the number of trials
+            assert count_calls(rows, 109, 100) == 2  # one for each network
+            assert count_calls(rows, 400, 100) == count_calls(rows, 100, 400) == 2  # gates
+            assert count_calls(rows, 100, 4) == count_calls(rows, 99, 99) == 0
+        assert count_calls(128, 109, 100, torch.float64) == 0
+        with block_products([]):
+            assert count_calls(128, 109, 100) == 0
+        assert count_calls(128, 109, 100) == 2
+    assert count_calls(128, 20, 20) == 0
+
+
+def test_the_choice_holds_for_one_thread_only(calls: list[tuple[object, ...]]) -> None:
+    square = random_tensor(1, 20, 20)
+    with block_products([20]):
+        thread = threading.Thread(target=lambda: add_products(square.clone(), square, square))
+        thread.start()
+        thread.join()
+        assert not calls
+        add_products(square.clone(), square, square)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("core", [RNN(), Leaky(), GRU(), LSTM(), LIF()], ids=lambda core: type(core).__name__)
-def test_cores_compute_the_same_with_and_without_the_kernel(
-    core: RecurrentCore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cores_compute_the_same_by_both_methods(core: RecurrentCore, calls: list[tuple[object, ...]]) -> None:
     inputs = random_tensor(2, 12, 6, 5)
 
     def states_and_gradients() -> list[torch.Tensor]:
@@ -137,9 +164,30 @@ def test_cores_compute_the_same_with_and_without_the_kernel(
         states.square().sum().backward()
         return [states.detach(), *(parameter.grad for _, parameter in module.named_parameters())]
 
-    with_kernel = states_and_gradients()
-    disable_kernel(monkeypatch)
-    for expected, result in zip(with_kernel, states_and_gradients(), strict=True):
-        torch.testing.assert_close(
-            result, expected, rtol=1e-4, atol=1e-4
-        )  # rounding in six steps, forward and backward
+    assert_same_by_both_methods(states_and_gradients, 70, calls)
+
+
+def test_communicability_is_the_same_by_both_methods(calls: list[tuple[object, ...]]) -> None:
+    weights = random_tensor(2, 40, 40).abs()
+
+    def value_and_gradient() -> list[torch.Tensor]:
+        leaf = weights.clone().requires_grad_()
+        result = communicability(leaf)
+        (gradient,) = torch.autograd.grad((weights * result).sum(), leaf)
+        return [result.detach(), gradient]
+
+    assert_same_by_both_methods(value_and_gradient, 40, calls)
+
+
+def assert_same_by_both_methods(
+    compute: Callable[[], list[torch.Tensor]], units: int, calls: list[tuple[object, ...]]
+) -> None:
+    with block_products([]):
+        expected = compute()
+        assert not calls
+    with block_products([units]):
+        results = compute()
+        assert calls
+    for one, other in zip(results, expected, strict=True):
+        # rounding in six steps, or in four products one after another, forward and backward
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)

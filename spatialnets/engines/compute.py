@@ -28,8 +28,9 @@ from spatialnets.training import capacity
 
 if TYPE_CHECKING:
     from spatialnets.experiments.experiment import Experiment
+    from spatialnets.graph.product_speed import Products
 
-__all__ = ["compute", "estimate_bytes", "estimate_seconds", "shard_size"]
+__all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
 TIMED_UPDATES = 4
 MAX_NETWORKS = 16  # per shard on a CPU: larger ones save little call overhead and balance the load less well
@@ -44,6 +45,7 @@ def compute(
     progress: Progress | None = None,
     networks_per_shard: int | None = None,
     engine: Engine | None = None,
+    products: Products = "auto",
 ) -> Run:
     """Train the shards of an experiment that its run folder does not hold yet.
 
@@ -63,7 +65,12 @@ def compute(
     progress, engine = progress or NoProgress(), choose_engine(engine, workers)
     if not engine.is_remote:  # a login node may lack the devices of compute nodes
         _require_devices(experiment)
-    with open_or_create(experiment, Path(out), lambda: shard_size(experiment, networks_per_shard)) as (run, shards):
+    with open_or_create(
+        experiment,
+        Path(out),
+        lambda: shard_size(experiment, networks_per_shard),
+        lambda: block_units(experiment, products),
+    ) as (run, shards):
         missing = [TrainJob(record, shards[record.index]) for record in run.shards if not record.done]
         if missing and not isinstance(engine, Slurm):
             require_no_active_tasks(run)
@@ -128,13 +135,14 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
     workers
         Number of shards trained at the same time; by default one per core.
     """
+    from spatialnets.graph.products import block_products
     from spatialnets.training.trainer import Trainer
 
     _require_devices(experiment)
 
     shards = experiment.shards(shard_size(experiment))
     total, seconds_per_update = 0.0, {}
-    with arithmetic(THREADS):
+    with arithmetic(THREADS), block_products(block_units(experiment)):
         for shard in shards:
             kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
             if kind not in seconds_per_update:
@@ -148,6 +156,31 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
                 seconds_per_update[kind] = float(np.median(times[1:]))
             total += seconds_per_update[kind] * shard.updates
     return total / min(workers or capacity.cores(), max(len(shards), 1))
+
+
+def block_units(experiment: Experiment, products: Products = "auto") -> list[int]:
+    """Return the numbers of units whose products the block kernel computes, decided when a run begins.
+
+    Parameters
+    ----------
+    experiment
+        The experiment.
+    products
+        As in `spatialnets.workflow.train`.
+
+    Raises
+    ------
+    UserError
+        If `products` is unknown, or ``"block"`` is not available on this machine.
+    """
+    from spatialnets.graph.product_speed import choose_block_units
+
+    on_cpu = [
+        ensemble.geometry.n_units
+        for ensemble in experiment.ensembles
+        if ensemble.training.device_here == "cpu" and ensemble.training.precision == "float32"
+    ]
+    return choose_block_units(on_cpu, products)
 
 
 def estimate_bytes(experiment: Experiment) -> float:

@@ -37,7 +37,14 @@ class TrainJob:
         return {"shard": self.record.index}
 
     def work(self, run: Run, advance: Advance) -> list[str]:
-        """Train and store the shard; return one message for each network that diverged."""
+        """Train and store the shard; return one message for each network that diverged.
+
+        Raises
+        ------
+        UserError
+            If the plan names a method for products that this machine does not have.
+        """
+        from spatialnets.graph.products import block_products
         from spatialnets.training.trainer import train
 
         with claim(run, self.key, self.name):
@@ -46,13 +53,14 @@ class TrainJob:
             advance = with_cancellation_check(run, advance)
             checkpoint = run.checkpoint(self.record.index)
             messages: list[str] = []
-            dataset = train(
-                self.shard,
-                run.geometry(self.shard.geometry),
-                checkpoint,
-                lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
-                messages.append,
-            )
+            with block_products(run.plan["block_products"]):
+                dataset = train(
+                    self.shard,
+                    run.geometry(self.shard.geometry),
+                    checkpoint,
+                    lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
+                    messages.append,
+                )
             self.record.write(dataset)
             checkpoint.unlink(missing_ok=True)
             refusal_file(run, self).unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from spatialnets.training.shard import Shard
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
+    from spatialnets.graph.product_speed import Products
     from spatialnets.progress import Progress
     from spatialnets.runs.run import Run
 
@@ -244,6 +245,7 @@ class Experiment:
         report: bool = True,
         networks_per_shard: int | None = None,
         engine: Engine | None = None,
+        products: Products = "auto",
     ) -> Run:
         """Train, measure and report the experiment; arguments and result as those of `spatialnets.workflow.train`."""
         from spatialnets.workflow import train
@@ -256,6 +258,7 @@ class Experiment:
             report=report,
             networks_per_shard=networks_per_shard,
             engine=engine,
+            products=products,
         )
 
     @property

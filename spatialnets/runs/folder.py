@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +31,10 @@ THREADS = 1  # one process per core beats threads within products of this size; 
 
 @contextmanager
 def open_or_create(
-    experiment: Experiment, folder: Path, shard_size: Callable[[], int]
+    experiment: Experiment,
+    folder: Path,
+    shard_size: Callable[[], int],
+    block_units: Callable[[], Sequence[int]] = tuple,
 ) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
     """Open or create the run of an experiment, and lock its folder for this process within the block.
 
@@ -43,6 +46,8 @@ def open_or_create(
         The run folder.
     shard_size
         Called for the number of networks in a shard if the run is new.
+    block_units
+        Called for the numbers of units that `begin` takes if the run is new.
 
     Raises
     ------
@@ -71,7 +76,7 @@ def open_or_create(
         _hold(lock, folder)
         remove_leftovers(folder)
         if not plan_path.exists():
-            write_plan(begin(experiment, folder, shard_size(), **_origin(experiment)))
+            write_plan(begin(experiment, folder, shard_size(), block_units(), **_origin(experiment)))
         yield _continue(experiment, folder)
     finally:
         os.close(lock)
@@ -106,7 +111,7 @@ def _origin(experiment: Experiment) -> dict[str, Any]:
     return {"cores": cores} if cores else {}
 
 
-def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run:
+def begin(experiment: Experiment, folder: Path, size: int, block_units: Sequence[int] = (), **origin: Any) -> Run:
     """Write everything that precedes training except the plan, which makes the folder a run (see `write_plan`).
 
     Parameters
@@ -117,6 +122,8 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
         The folder, which holds no run yet.
     size
         Maximum number of networks in a shard.
+    block_units
+        Numbers of units of networks that are trained with `spatialnets.graph.products.block_products`.
     origin
         Further entries of the provenance.
     """
@@ -128,6 +135,7 @@ def begin(experiment: Experiment, folder: Path, size: int, **origin: Any) -> Run
         "experiment": experiment.digest,
         "networks_per_shard": size,
         "threads": THREADS,
+        "block_products": list(block_units),
         **({"device": auto} if auto is not None else {}),
         "geometries": experiment.geometry_blocks,
         "shards": [

@@ -155,6 +155,9 @@ def plan_of(folder: Path) -> dict[str, Any]:
         value = plan.get(key)
         valid = isinstance(value, str) if key == "experiment" else _is_count(value) and value > 0
         _must(valid, folder, "plan.json", f"it has no valid {key}")
+    units = plan.setdefault("block_products", [])  # a plan without it was written by an earlier version
+    valid = isinstance(units, list) and all(map(_is_count, units))
+    _must(valid, folder, "plan.json", "it has no valid block_products")
     seen: set[tuple[str, int]] = set()
     for place, entry in enumerate(plan["shards"]):
         about = f"shard {place}"

@@ -1,0 +1,186 @@
+"""Measure which method multiplies matrices faster on this processor, and how fast the fastest one is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+
+from spatialnets.errors import UserError
+from spatialnets.files.cache import Arrays, cached
+from spatialnets.graph.products import add_products, add_summed_products, block_kernel, block_products
+
+__all__ = ["Products", "choose_block_units", "gemm_gflops", "measure_products"]
+
+Products: TypeAlias = Literal["auto", "block", "torch"]
+
+MAX_BLOCK_UNITS = 1024  # larger matrices outgrow the caches of common processors, and would take long to measure
+MIN_SPEED_UP = 1.1  # from which the block kernel is chosen: PyTorch's products are the default where both are similar
+ROWS, INPUTS = 128, 9  # of the measured products: trials; inputs and a bias
+MAX_SQUARE_ROWS = 256  # of the product of two square matrices, of which the whole would take long
+MAX_NETWORKS, MAX_STEPS = 4, 5  # of one measurement
+SMALL = 400  # units in all, up to which several networks are measured, and units up to which several steps are
+MIN_ROUNDS, MAX_ROUNDS, SECONDS = 3, 9, 0.01  # of a measurement
+VERSION = 1  # of the measurement, in the cache's key
+
+
+def choose_block_units(units: Iterable[int], products: Products = "auto") -> list[int]:
+    """Return the numbers of units for which the block kernel is to be used, see `block_products`.
+
+    Parameters
+    ----------
+    units
+        Numbers of units of networks.
+    products
+        ``"auto"`` chooses the block kernel where it is at least 10 % faster than PyTorch's products for matrices as in
+        training, on one thread. This is measured once for each processor, version of PyTorch and number of units, in a
+        few milliseconds for 100 units and 0.1 s for 1,000, and cached on disk. Above 1,024 units it chooses PyTorch's
+        products. ``"block"`` and ``"torch"`` choose one for all.
+
+    Raises
+    ------
+    UserError
+        If `products` is unknown, or ``"block"`` is not available on this machine.
+    """
+    if products not in get_args(Products):
+        raise UserError(f"products must be auto, block or torch, not {products!r}")
+    numbers = sorted(set(units))
+    if products == "torch":
+        return []
+    if products == "block":
+        with block_products(numbers):  # raises if there is no such kernel
+            return numbers
+    if block_kernel() is None:
+        return []
+    return [number for number in numbers if number <= MAX_BLOCK_UNITS and _is_faster(number)]
+
+
+def _is_faster(units: int) -> bool:
+    key = {"version": VERSION, "units": units, **_processor()}
+
+    def compute() -> Arrays:
+        return {name: np.asarray(seconds) for name, seconds in measure_products(units).items()}
+
+    seconds = cached("products", key, compute)
+    return bool(MIN_SPEED_UP * seconds["block"] < seconds["torch"])
+
+
+def _processor() -> dict[str, str | dict[str, str]]:
+    """Return what decides how fast a product is, apart from its size."""
+    facts = {}
+    try:
+        first, _, _ = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")
+        facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
+    except OSError:
+        pass
+    names = ("vendor_id", "cpu family", "model", "model name", "stepping", "cache size")
+    # settings with which MKL, oneDNN and PyTorch choose other instructions
+    prefixes = ("MKL_", "DNNL_", "ONEDNN_", "ATEN_", "LD_PRELOAD")
+    settings = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(prefixes) and not name.endswith("NUM_THREADS")
+    }
+    return {
+        **{name: facts.get(name, "") for name in names},
+        "torch": torch.__version__,
+        "capability": torch.backends.cpu.get_cpu_capability(),
+        "settings": settings,
+    }
+
+
+def measure_products(units: int) -> dict[str, float]:
+    """Return the seconds that the products of a few steps of training take, by method: ``"block"`` and ``"torch"``.
+
+    These are products of the forward and the backward pass, the gradient of weights summed over the steps, and a
+    product of two square matrices as in communicability; the best of several rounds that alternate between the methods,
+    on one thread.
+    """
+    generator = torch.Generator().manual_seed(0)
+    networks, steps = max(1, min(MAX_NETWORKS, SMALL // units)), MAX_STEPS if units <= SMALL else 1
+
+    def random(rows: int, columns: int) -> torch.Tensor:
+        return torch.randn(networks, rows, columns, generator=generator)
+
+    joint, drive = random(steps * ROWS, units + INPUTS), random(steps * ROWS, units)
+    square, weights = random(min(units, MAX_SQUARE_ROWS), units), random(units + INPUTS, units)
+    result, square_result, gradient = torch.empty_like(drive), torch.empty_like(square), torch.zeros_like(weights)
+    recurrent = weights[:, :units].contiguous()
+
+    def multiply() -> None:
+        for step in range(steps):
+            rows = slice(step * ROWS, (step + 1) * ROWS)
+            add_products(result[:, rows], joint[:, rows], weights, keep=0)
+            add_products(result[:, rows], drive[:, rows], recurrent, keep=0)
+        add_summed_products(gradient, joint, drive)
+        add_products(square_result, square, recurrent, keep=0)
+
+    def multiply_blocks() -> None:
+        with block_products([units]):
+            multiply()
+
+    return _best_seconds({"block": multiply_blocks, "torch": multiply})
+
+
+def gemm_gflops(rows: int = 128, depth: int = 109, columns: int = 100, networks: int = 8) -> dict[str, float]:
+    """Return how fast each method multiplies matrices on one thread, in 10^9 operations per second.
+
+    Parameters
+    ----------
+    rows, depth, columns, networks
+        Shape of the products; by default that of a step of the paper's networks.
+
+    Returns
+    -------
+    dict
+        The speed of the best of several rounds, by method: ``"torch"``, ``"numpy"``, and ``"block"`` if PyTorch has it.
+    """
+    left, right = torch.randn(networks, rows, depth), torch.randn(networks, depth, columns)
+    result = torch.empty(networks, rows, columns)
+    arrays = left.numpy(), right.numpy(), result.numpy()
+
+    def by_blocks() -> None:
+        with block_products([min(depth, columns)]):
+            add_products(result, left, right, keep=0)
+
+    methods: dict[str, Callable[[], object]] = {
+        "torch": lambda: torch.bmm(left, right, out=result),
+        "numpy": lambda: np.matmul(arrays[0], arrays[1], out=arrays[2]),
+    }
+    if block_kernel() is not None:
+        methods["block"] = by_blocks
+    operations = 2e-9 * networks * rows * depth * columns
+    return {name: operations / seconds for name, seconds in _best_seconds(methods).items()}
+
+
+def _best_seconds(methods: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the seconds of each method: the best of several rounds, in each of which all are called in turn."""
+    best = dict.fromkeys(methods, float("inf"))
+    with _one_thread():
+        for method in methods.values():
+            method()
+        begin = time.thread_time()  # not interrupted by other processes
+        for rounds in range(1, MAX_ROUNDS + 1):
+            for name, method in methods.items():
+                start = time.thread_time()
+                method()
+                best[name] = min(best[name], time.thread_time() - start)
+            if rounds >= MIN_ROUNDS and time.thread_time() - begin > SECONDS:
+                break
+    return best
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
