@@ -44,21 +44,8 @@ def test_the_series_equals_the_exponential(spread: float) -> None:
     # float64 rounding relative to the largest entry of a row; entries are sums of thousands of terms
     torch.testing.assert_close(communicability(magnitudes), by_definition(magnitudes), rtol=1e-11, atol=1e-13)
     single = communicability(magnitudes.float()).double()
-    # float32 rounding, far above the remainder of the series, 3e-7
+    # float32 rounding, far above the remainder of the series, 2e-10
     torch.testing.assert_close(single, by_definition(magnitudes), rtol=2e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("n_units", [5, 30, 100])
-def test_the_series_of_degree_9_is_as_precise_as_single_precision(n_units: int) -> None:
-    magnitudes = random_magnitudes(2, n_units, spread=1.0).float()
-    exact = by_definition(magnitudes.double())
-    result = communicability(magnitudes).double()
-    # the entries of the exponential without identity sum to 1.7 in each weighted row, so its remainder of 3e-7 is a
-    # bias of 2e-7; rounding adds nothing on average
-    bias = ((result - exact).sum() / exact.sum()).abs()
-    assert float(bias) < 4e-7
-    # entries: the remainder, and the rounding of sums of n_units products, four times one after another
-    np.testing.assert_allclose(result, exact, rtol=3e-6, atol=1e-7)
 
 
 def test_the_gradient_equals_that_of_the_exponential() -> None:
@@ -76,7 +63,7 @@ def test_the_backward_pass_passes_gradcheck(shape: tuple[int, ...], diagonal: bo
     assert torch.autograd.gradcheck(lambda values: communicability(values, diagonal=diagonal), magnitudes)
 
 
-@pytest.mark.parametrize("degree", [6, 9, 18])
+@pytest.mark.parametrize("degree", [6, 12, 18])
 def test_the_backward_pass_equals_automatic_differentiation_of_the_series(degree: int) -> None:
     matrix = (random_magnitudes(n_units=7) / 7).requires_grad_()
     factors = random_magnitudes(n_units=7, spread=1.0)

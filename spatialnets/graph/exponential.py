@@ -17,7 +17,7 @@ __all__ = ["exponential_without_identity"]
 def exponential_without_identity(matrix: Tensor, degree: int) -> Tensor:
     r"""Return the truncated series :math:`\exp(M) - I \approx \sum_{k=1}^{n} M^k / k!`, differentiable once.
 
-    The series is evaluated by the scheme of Paterson and Stockmeyer with powers up to 3: four products at degree 9.
+    The series is evaluated by the scheme of Paterson and Stockmeyer with powers up to 3: five products at degree 12.
     The backward pass is the hand-written adjoint of that scheme: two products for each product of the forward pass,
     accumulated in place.
 
