@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,15 @@ def test_a_network_has_the_same_numbers_alone_and_among_others() -> None:
         alone = Stream.of([seed], "test").at(3, 1)
         assert torch.equal(alone.normals((4097,))[0], together.normals((4097,))[row])
         assert torch.equal(alone.signs((4097,))[0], together.signs((4097,))[row])
+
+
+def test_threads_that_draw_at_once_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [Stream.of([seed], "test").normals((20_000,)) for seed in range(16)]
+    for numba in {HAS_NUMBA, False}:
+        monkeypatch.setattr(compiled, "HAS_NUMBA", numba)
+        with ThreadPoolExecutor(4) as pool:
+            drawn = list(pool.map(lambda seed: Stream.of([seed], "test").normals((20_000,)), range(16)))
+        assert all(torch.equal(*pair) for pair in zip(drawn, expected, strict=True))
 
 
 def test_mistakes_are_refused_with_what_to_write() -> None:

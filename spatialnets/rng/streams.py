@@ -184,15 +184,18 @@ class Stream:
                 f"the {len(self)} networks of the stream"
             )
         counter, count = self._counter(2 * draw), math.prod(values.shape[1:])
-        plain_float32 = values.dtype == size.dtype == torch.float32 and values.is_contiguous()
-        if HAS_NUMBA and plain_float32 and values.device.type == "cpu":
+        float32 = values.dtype == size.dtype == torch.float32
+        if HAS_NUMBA and float32 and values.is_contiguous() and values.device.type == "cpu":
             from spatialnets.rng.philox_kernels import fill_normals
 
             rows = values.detach().view(len(self), count)
             fill_normals(self.keys.numpy(), size.detach().numpy(), *counter, add, rows.numpy())
             return
         noise = random_normals(self.keys, count, counter).to(size.dtype).mul_(size[:, None]).view(values.shape)
-        values.add_(noise) if add else values.copy_(noise)
+        if add:
+            values.add_(noise)
+        else:
+            values.copy_(noise)
 
     def _counter(self, number: int) -> tuple[int, int, int]:
         """Return the last three words of the counter; the first numbers the blocks of an array."""
