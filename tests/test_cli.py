@@ -59,6 +59,28 @@ def test_reading_an_experiment_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_a_driver_imports_torch_only_in_its_workers(tmp_path: Path) -> None:
+    words = [
+        "run",
+        "preset=sernn_demo",
+        *SMALL,
+        "--workers",
+        "2",
+        "--no-report",
+        "--quiet",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    script = (
+        "import sys\nfrom spatialnets.cli.app import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "run" / "shards").glob("*.nc"))) > 1, "one shard would be trained by the driver itself"
+
+
 def test_repeating_a_finished_run_changes_nothing(finished: Path, command: Callable[..., Outcome]) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.*")}
     assert "report: " in command("run", "preset=sernn_demo", *SMALL, "--out", str(finished)).out

@@ -74,6 +74,16 @@ def test_compiled_loops_give_bitwise_the_same_results_as_python(name: str) -> No
             np.testing.assert_array_equal(with_numba, without)
 
 
+def test_shortest_paths_of_an_undirected_network_have_the_same_bits_from_half_of_the_matrix() -> None:
+    halves = np.minimum(direct(), direct().T)
+    whole = halves.copy()
+    kernels.floyd_warshall(halves)
+    for middle in range(len(whole)):
+        whole = np.minimum(whole, whole[:, middle, None] + whole[middle])
+    assert np.isfinite(whole).all()
+    np.testing.assert_array_equal(halves, whole)
+
+
 def test_every_compiled_loop_is_tested() -> None:
     loops = {*kernels.__all__, *modularity_kernels.__all__} - {"MIN_GAIN"}
     assert loops == set(ARGUMENTS)

@@ -115,9 +115,11 @@ def straight_lines(vertices: ArrayLike, faces: ArrayLike, reach: float = REACH) 
         lines.extend(_unfold(corners, np.arange(start, stop), far))
     one, other, length = (np.concatenate(column) for column in zip(*lines, strict=True))
     key = one * count + other
-    order = np.lexsort((length, key))
-    order = order[np.r_[True, np.diff(key[order]) > 0]]  # keep the shortest line between two vertices
-    one, other, length = one[order], other[order], length[order]
+    order = np.argsort(key)
+    key = key[order]
+    starts = np.flatnonzero(np.r_[True, np.diff(key) > 0])
+    length = np.minimum.reduceat(length[order], starts)  # keep the shortest line between two vertices
+    one, other = np.divmod(key[starts], count)
     return sparse.csr_matrix((np.r_[length, length], (np.r_[one, other], np.r_[other, one])), shape=(count, count))
 
 

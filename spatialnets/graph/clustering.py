@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from spatialnets.aliases import FloatArray
 from spatialnets.graph.matrices import adjacency, measure_each
 
-__all__ = ["clustering"]
+__all__ = ["clustering", "clustering_of_links", "relative_links"]
 
 
 def clustering(connections: ArrayLike, weighted: bool = False, directed: bool = False) -> FloatArray:
@@ -71,18 +71,31 @@ def clustering(connections: ArrayLike, weighted: bool = False, directed: bool = 
 
 def _clustering(matrix: FloatArray, weighted: bool, directed: bool) -> FloatArray:
     exists = adjacency(matrix).astype(np.float64)
-    links = exists
-    if weighted:
-        magnitudes = np.abs(matrix) * exists
-        largest = magnitudes.max(initial=0)
-        links = np.cbrt(magnitudes / largest if largest > 0 else magnitudes)
+    links = relative_links(np.abs(matrix) * exists) if weighted else exists
     if directed:
         both = links + links.T
         triangles = ((both @ both) * both).sum(axis=-1)  # both is symmetric: this is the diagonal of its cube
         degree = exists.sum(axis=1) + exists.sum(axis=0)
         pairs = 2 * (degree * (degree - 1) - 2 * (exists * exists.T).sum(axis=1))
-    else:
-        triangles = ((links @ links) * links).sum(axis=-1)
-        degree = exists.sum(axis=1)
-        pairs = degree * (degree - 1)
+        return _ratio(triangles, pairs)
+    return clustering_of_links(links)
+
+
+def relative_links(magnitudes: FloatArray) -> FloatArray:
+    """Return the cube roots of magnitudes, of any shape, relative to the largest one; three make a triangle."""
+    largest = magnitudes.max(initial=0)
+    return np.asarray(np.cbrt(magnitudes / largest if largest > 0 else magnitudes))
+
+
+def clustering_of_links(links: FloatArray) -> FloatArray:
+    """Return the clustering of each unit among its targets, ``(unit,)``, from `relative_links` or from zeros and ones.
+
+    The diagonal of `links`, ``(pre, post)``, is zero.
+    """
+    triangles = ((links @ links) * links).sum(axis=-1)
+    degree = (links != 0).astype(np.float64).sum(axis=1)
+    return _ratio(triangles, degree * (degree - 1))
+
+
+def _ratio(triangles: FloatArray, pairs: FloatArray) -> FloatArray:
     return np.asarray(np.divide(triangles, pairs, out=np.zeros_like(triangles), where=pairs > 0))

@@ -130,15 +130,35 @@ def path_lengths_binary(adjacency: NDArray[np.bool_]) -> FloatArray:
 
 @jit
 def floyd_warshall(lengths: FloatArray) -> None:
-    """Replace the lengths of connections, ``(pre, post)``, by those of shortest paths, in place."""
+    """Replace the lengths of connections, ``(pre, post)``, by those of shortest paths, in place.
+
+    Of an undirected network, only the lower triangle is computed; the upper one would get the same numbers.
+    """
     n_units = lengths.shape[0]
+    undirected = True
+    for unit in range(n_units):
+        for other in range(unit):
+            if lengths[unit, other] != lengths[other, unit]:
+                undirected = False
+                break
+    from_middle = np.empty(n_units)
+    to_middle = np.empty(n_units)
     for middle in range(n_units):
-        from_middle = lengths[middle].copy()
+        from_middle[:] = lengths[middle]
+        to_middle[:] = lengths[:, middle]
+        if undirected:
+            from_middle[middle:] = to_middle[middle:]
+            to_middle[:] = from_middle
         for unit in range(n_units):
+            length = to_middle[unit]
+            if length == np.inf:
+                continue
             row = lengths[unit]
-            to_middle = row[middle]
-            for target in range(n_units):
-                row[target] = min(row[target], to_middle + from_middle[target])
+            for target in range(unit if undirected else n_units):
+                row[target] = min(row[target], length + from_middle[target])
+    if undirected:
+        for unit in range(n_units):
+            lengths[:unit, unit] = lengths[unit, :unit]
 
 
 @jit

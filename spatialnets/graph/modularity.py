@@ -199,15 +199,23 @@ def _leading_eigenvector(matrix: FloatArray) -> FloatArray:
     return _inverse_iteration(matrix, values[np.argmax(values.real)], np.abs(values).max())
 
 
-def _leading_eigenvector_symmetric(matrix: FloatArray) -> FloatArray:
+def _leading_eigenvector_symmetric(matrix: FloatArray) -> FloatArray | None:
+    """Return the eigenvector of the largest eigenvalue, or None if that is so small that no division gains enough."""
+    from spatialnets.graph.modularity_kernels import MIN_GAIN
+
     values = np.linalg.eigvalsh(matrix)
-    return _inverse_iteration(matrix, values[-1], np.abs(values).max())
+    scale = max(values[-1], -values[0])
+    rounding = len(values) * np.finfo(np.float64).eps * scale
+    if len(values) * (values[-1] + rounding) <= MIN_GAIN / 2:  # no signs have a larger quadratic form
+        return None
+    return _inverse_iteration(matrix, values[-1], scale)
 
 
 def _inverse_iteration(matrix: FloatArray, value: np.complexfloating | np.floating, scale: float) -> FloatArray:
     near = value.real if value.imag == 0 else value
     # the shift keeps the system solvable, but is much smaller than the distance to the next eigenvalue
-    shifted = matrix - (near + 1e-10 * scale) * np.eye(len(matrix))
+    shifted = matrix.astype(np.result_type(matrix, near))
+    np.einsum("ii->i", shifted)[...] -= near + 1e-10 * scale
     vector: NDArray[np.inexact] = _initial_vector(len(matrix))
     for _ in range(2):  # each damps the other eigenvectors by 1e-10 over the distance of their eigenvalues
         try:
@@ -222,15 +230,15 @@ def _inverse_iteration(matrix: FloatArray, value: np.complexfloating | np.floati
     return np.asarray(vectors[:, np.argmax(values.real)].real)
 
 
-def _divide(modularity_matrix: FloatArray, eigenvector: Callable[[FloatArray], FloatArray]) -> Modules:
+def _divide(modularity_matrix: FloatArray, eigenvector: Callable[[FloatArray], FloatArray | None]) -> Modules:
     """Divide modules in two until no division increases modularity."""
     modules = np.zeros(len(modularity_matrix), dtype=np.int64)
     pending, count = [np.arange(len(modularity_matrix))], 0
     while pending:
         units = pending.pop()
-        within = modularity_matrix[np.ix_(units, units)]
+        within = modularity_matrix[units[:, None], units]
         if len(units) < len(modularity_matrix):
-            within = within - np.diag(within.sum(axis=0))  # so that only the gain of the division counts
+            np.einsum("ii->i", within)[...] -= within.sum(axis=0)  # so that only the gain of the division counts
         sides = _bisect(within, eigenvector)
         if sides is None:
             modules[units] = count
@@ -240,11 +248,14 @@ def _divide(modularity_matrix: FloatArray, eigenvector: Callable[[FloatArray], F
     return modules
 
 
-def _bisect(within: FloatArray, eigenvector: Callable[[FloatArray], FloatArray]) -> FloatArray | None:
+def _bisect(within: FloatArray, eigenvector: Callable[[FloatArray], FloatArray | None]) -> FloatArray | None:
     """Return the side of each unit, -1 or 1, or None if no division increases modularity."""
     from spatialnets.graph.modularity_kernels import MIN_GAIN, improve_division
 
-    sides = np.where(eigenvector(within) < 0, -1.0, 1.0)
+    vector = eigenvector(within)
+    if vector is None:
+        return None
+    sides = np.where(vector < 0, -1.0, 1.0)
     gain = float(sides @ within @ sides)
     if gain <= MIN_GAIN:
         return None

@@ -8,7 +8,15 @@ from numpy.typing import ArrayLike
 from spatialnets.aliases import FloatArray
 from spatialnets.graph.matrices import adjacency, measure_each
 
-__all__ = ["betweenness", "characteristic_path_length", "efficiency", "mean_path_length", "path_lengths"]
+__all__ = [
+    "betweenness",
+    "characteristic_path_length",
+    "direct_lengths",
+    "efficiency",
+    "mean_path_length",
+    "path_lengths",
+    "shortest_path_lengths",
+]
 
 
 def path_lengths(weights: ArrayLike, weighted: bool = True) -> FloatArray:
@@ -85,9 +93,9 @@ def characteristic_path_length(weights: ArrayLike, weighted: bool = True) -> Flo
 
 def mean_path_length(lengths: FloatArray) -> float:
     """Return the mean path length of one network over connected pairs of different units; NaN if there are none."""
-    connected = np.isfinite(lengths)
-    pairs = int(connected.sum()) - len(lengths)  # the diagonal is finite, with length 0
-    return float(lengths[connected].sum()) / pairs if pairs else np.nan
+    connected = lengths[np.isfinite(lengths)]
+    pairs = len(connected) - len(lengths)  # the diagonal is finite, with length 0
+    return float(connected.sum()) / pairs if pairs else np.nan
 
 
 def efficiency(weights: ArrayLike, weighted: bool = True) -> FloatArray:
@@ -184,7 +192,7 @@ def betweenness(lengths: ArrayLike) -> FloatArray:
             return betweenness_binary(exists)
         direct = np.where(exists, matrix, np.inf)
         np.fill_diagonal(direct, 0)
-        return betweenness_weighted(direct, _shortest_path_lengths(direct.copy()))
+        return betweenness_weighted(direct, shortest_path_lengths(direct.copy()))
 
     return measure_each(lengths, "betweenness", betweenness_of, np.shape(lengths)[-1:])
 
@@ -204,13 +212,18 @@ def _path_lengths(matrix: FloatArray, weighted: bool) -> FloatArray:
 
         return np.asarray(shortest_path(exists.astype(np.float64), unweighted=True)) * scale
     direct = np.full(matrix.shape, np.inf)
-    with np.errstate(over="ignore"):  # a weight so small that its length overflows counts as no connection
-        direct[exists] = 1 / magnitudes
+    direct[exists] = direct_lengths(magnitudes)
     np.fill_diagonal(direct, 0)
-    return _shortest_path_lengths(direct)
+    return shortest_path_lengths(direct)
 
 
-def _shortest_path_lengths(lengths: FloatArray) -> FloatArray:
+def direct_lengths(magnitudes: FloatArray) -> FloatArray:
+    """Return the lengths of connections, of any shape; infinite for weights of 0 or so small that 1 / w overflows."""
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.asarray(1 / magnitudes)
+
+
+def shortest_path_lengths(lengths: FloatArray) -> FloatArray:
     """Replace the lengths of connections by those of shortest paths, in place (Floyd-Warshall), and return them."""
     from spatialnets.compiled import HAS_NUMBA
     from spatialnets.graph.kernels import floyd_warshall

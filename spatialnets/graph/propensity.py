@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from spatialnets.aliases import FloatArray
-from spatialnets.graph.clustering import clustering
+from spatialnets.graph.clustering import clustering_of_links, relative_links
 from spatialnets.graph.matrices import measure_each
-from spatialnets.graph.paths import mean_path_length, path_lengths
+from spatialnets.graph.paths import direct_lengths, mean_path_length, path_lengths, shortest_path_lengths
 from spatialnets.validation import require_at_least
 
 __all__ = ["SmallWorldPropensity", "small_world_propensity"]
@@ -101,39 +101,43 @@ def _deviations(matrix: FloatArray, count: int, seed: int) -> FloatArray:
     rows, columns = np.triu_indices(n_units, 1)
     upper, lower = rows * n_units + columns, columns * n_units + rows
     pairs = network.ravel()[upper]
-    strongest_first = np.sort(pairs)[::-1]
+    if not pairs.any():
+        return np.array([np.nan, np.nan])
+    strongest_first = np.argsort(pairs)[::-1]
     ring_distance = np.minimum(columns - rows, n_units - (columns - rows))
     nearest_first = np.argsort(ring_distance, kind="stable")
     full = (n_units - 1) // 2 * n_units  # n pairs at each ring distance, but n / 2 at the largest one if n is even
     generator = np.random.default_rng(seed)
 
-    def measures_of(values: FloatArray) -> tuple[float, float]:
-        null = np.zeros_like(network)
-        null.ravel()[upper] = null.ravel()[lower] = values
-        return _clustering_and_length(null)[:2]
+    # null models hold the same weights, so roots and reciprocals are taken once
+    roots, reciprocals = relative_links(pairs), direct_lengths(pairs)
+    equal = np.ptp(pairs[pairs > 0]) == 0
+
+    def measures_of(order: NDArray[np.int64]) -> tuple[float, float, bool]:
+        """Return mean clustering, mean path length of connected pairs, and whether all pairs are connected."""
+        links, lengths = np.zeros_like(network), np.zeros_like(network)
+        links.ravel()[upper] = links.ravel()[lower] = roots[order]
+        if equal:  # lengths of paths are numbers of connections
+            lengths.ravel()[upper] = lengths.ravel()[lower] = pairs[order]
+            lengths = path_lengths(lengths)
+        else:
+            lengths.ravel()[upper] = lengths.ravel()[lower] = reciprocals[order]
+            lengths = shortest_path_lengths(lengths)
+        return float(clustering_of_links(links).mean()), mean_path_length(lengths), bool(np.isfinite(lengths).all())
 
     lattices, randoms = [], []
     for _ in range(count):
-        arranged = np.empty_like(pairs)
+        arranged = np.empty_like(strongest_first)
         arranged[nearest_first[:full]] = generator.permuted(strongest_first[:full].reshape(-1, n_units), axis=1).ravel()
         arranged[nearest_first[full:]] = generator.permutation(strongest_first[full:])
-        lattices.append(measures_of(arranged))
-        randoms.append(measures_of(generator.permutation(pairs)))
-    c, length, connected = _clustering_and_length(network)
+        lattices.append(measures_of(arranged)[:2])
+        randoms.append(measures_of(generator.permutation(len(pairs)))[:2])
+    c, length, connected = measures_of(np.arange(len(pairs)))
     c_lattice, length_lattice = np.mean(lattices, axis=0)
     c_random, length_random = np.mean(randoms, axis=0)
     deficit = _clipped_ratio(c_lattice - c, c_lattice - c_random, c_lattice)
     excess = _clipped_ratio(length - length_random, length_lattice - length_random, length_lattice)
     return np.array([deficit, excess if connected else 1.0])
-
-
-def _clustering_and_length(network: FloatArray) -> tuple[float, float, bool]:
-    """Return mean clustering, mean path length of connected pairs, and whether all pairs are connected."""
-    if not network.any():
-        return np.nan, np.nan, True
-    lengths = path_lengths(network)
-    mean_clustering = float(clustering(network, weighted=True).mean())
-    return mean_clustering, mean_path_length(lengths), bool(np.isfinite(lengths).all())
 
 
 def _clipped_ratio(numerator: float, denominator: float, scale: float) -> float:

@@ -95,7 +95,8 @@ def small_worldness(
 
     def small_worldness_of(matrix: FloatArray) -> float:
         exists = adjacency(matrix)
-        if np.unique(matrix[exists]).size > 1:  # among equal connections there are no strongest ones
+        present = matrix[exists]
+        if len(present) and np.ptp(present) > 0:  # among equal connections there are no strongest ones
             exists = threshold_proportional(matrix, DENSITY) > 0
         n_connections = int(exists.sum())
         if not n_connections:

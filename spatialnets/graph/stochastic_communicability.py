@@ -14,7 +14,7 @@ __all__ = ["estimate_communicability_cost"]
 
 _DEGREE = {"float32": 10, "float64": 18}  # remainders 1 / 11! = 3e-8 and 1 / 19! = 8e-18 are below rounding errors
 _POWERS = 2  # power iterations; each is one matrix-vector product and removes the eigenvectors that decay slowest
-_TILE = 2**22  # number of matrix elements that are processed at a time
+_TILE = 2**20  # number of matrix elements that are processed at a time: few enough for temporaries to stay in the cache
 
 
 def estimate_communicability_cost(weights: Tensor, distances: Tensor | None, signs: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ def estimate_communicability_cost(weights: Tensor, distances: Tensor | None, sig
     that eigenvalue. The identity holds for any :math:`p` and :math:`q`, so both are treated as constants. :math:`F` is
     only multiplied with vectors, by its Taylor series, which takes :math:`O(n^2)` per probe. Gradients are unbiased.
 
-    The only full matrix in memory is :math:`|W|`; everything else is processed in tiles, so distances may be
-    memory-mapped. The backward pass stores :math:`n` numbers for each probe and term of the series.
+    The only full matrix in memory is :math:`|W|`, which the gradient replaces; everything else is processed in tiles,
+    so distances may be memory-mapped. The backward pass stores :math:`n` numbers for each probe and term of the series.
 
     Parameters
     ----------
@@ -84,14 +84,14 @@ class _CommunicabilityCost(torch.autograd.Function):
         b_left, transposed_b_q = torch.empty_like(left), torch.zeros_like(root)
         exact, unit_sums = torch.zeros_like(root[:, 0]), torch.zeros_like(root)
         for rows in _tiles(weights):
-            b = _without_diagonal(magnitudes[:, rows], rows)
-            b = b * distances[..., rows, :] if distances is not None else b
+            b = _zero_diagonal(magnitudes[:, rows].clone(), rows)
+            b = b.mul_(distances[..., rows, :]) if distances is not None else b
             b_left[:, rows] = b @ left
-            transposed_b_q += b.mT @ q[:, rows]
-            b = b * (magnitudes[:, rows] * root[:, rows] * root.mT)  # B ∘ M
-            row_sums = b.sum(dim=-1, keepdim=True)
+            transposed_b_q.baddbmm_(b.mT, q[:, rows])
+            b.mul_(magnitudes[:, rows])  # B ∘ M without the roots, with which its sums are weighted instead
+            row_sums = root[:, rows] * (b @ root)
             unit_sums[:, rows] += row_sums
-            unit_sums += b.sum(dim=-2)[:, :, None]
+            unit_sums += root * (b.mT @ root[:, rows])
             exact += row_sums.sum(dim=1)
         probes = b_left[:, :, :-1]
         b_left = torch.cat([probes - p @ (q.mT @ probes), b_left[:, :, -1:], p], dim=2)
@@ -105,6 +105,7 @@ class _CommunicabilityCost(torch.autograd.Function):
             f_right.add_(powers[power], alpha=1 / math.factorial(power))
         terms = (b_left * f_right).sum(dim=1)
         ctx.save_for_backward(weights, distances, root, left, q, b_left, unit_sums, f_right, *powers)
+        ctx.magnitudes = magnitudes
         return exact + terms[:, -2:].sum(dim=1, keepdim=True) + terms[:, :-2]
 
     @staticmethod
@@ -114,7 +115,8 @@ class _CommunicabilityCost(torch.autograd.Function):
         total = gradient.sum(dim=1)[:, None, None]
         column_gradients = torch.cat([gradient[:, None], total, total], dim=2)
         b_left, unit_sums = b_left * column_gradients, unit_sums * total
-        magnitudes = weights.abs()
+        # the gradient overwrites the magnitudes, so a second backward pass computes them again
+        magnitudes, ctx.magnitudes = weights.abs() if ctx.magnitudes is None else ctx.magnitudes, None
         outer_left, incoming = [], b_left / math.factorial(len(powers) - 1)
         for power in range(len(powers) - 1, 0, -1):
             outer_left.append(root * incoming)
@@ -131,20 +133,19 @@ class _CommunicabilityCost(torch.autograd.Function):
         grad_strengths = unit_sums * root.square() / -2
         all_left = torch.cat(outer_left, dim=2)
         all_right = torch.cat([root * powers[power] for power in range(len(powers) - 2, -1, -1)], dim=2)
-        grad_weights = torch.empty_like(weights)
         grad_distances = torch.zeros_like(distances) if distances is not None and ctx.needs_input_grad[1] else None
         for rows in _tiles(weights):
             row_magnitudes = magnitudes[:, rows]
-            matrix = row_magnitudes * root[:, rows] * root.mT * total
-            grad_b = _without_diagonal(torch.baddbmm(matrix, cost_left[:, rows], cost_right.mT), rows)
+            matrix = (row_magnitudes * (root[:, rows] * total)).mul_(root.mT)
+            slope = torch.baddbmm(matrix, cost_left[:, rows], cost_right.mT)  # on B, apart from its diagonal
             if grad_distances is not None:
-                grad_rows = row_magnitudes * grad_b
+                grad_rows = _zero_diagonal(row_magnitudes * slope, rows)
                 grad_distances[..., rows, :] = grad_rows.sum(dim=0) if grad_distances.ndim == 2 else grad_rows
-            slope = grad_b.add_(_without_diagonal(matrix, rows))
+            slope = _zero_diagonal(slope.add_(matrix), rows)
             slope = slope.mul_(distances[..., rows, :]) if distances is not None else slope
-            slope = slope.baddbmm_(all_left[:, rows], all_right.mT).add_(grad_strengths[:, rows])
-            torch.mul(slope, weights[:, rows].sign(), out=grad_weights[:, rows])
-        return grad_weights, grad_distances, None
+            slope.baddbmm_(all_left[:, rows], all_right.mT).add_(grad_strengths[:, rows])
+            torch.mul(slope, weights[:, rows].sign(), out=row_magnitudes)
+        return magnitudes, grad_distances, None
 
 
 def _leading_eigenvectors(magnitudes: Tensor, strengths: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,8 +169,7 @@ def _tiles(weights: Tensor) -> Iterator[slice]:
     return (slice(start, min(start + rows, n_units)) for start in range(0, n_units, rows))
 
 
-def _without_diagonal(values: Tensor, rows: slice) -> Tensor:
-    """Return a copy of some rows of matrices with the diagonal (self-connections) set to zero."""
-    copied = values.clone()
-    copied[:, :, rows].diagonal(dim1=-2, dim2=-1).zero_()
-    return copied
+def _zero_diagonal(values: Tensor, rows: slice) -> Tensor:
+    """Set the diagonal (self-connections) of some rows of matrices to zero in place, and return the rows."""
+    values[:, :, rows].diagonal(dim1=-2, dim2=-1).zero_()
+    return values

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from spatialnets.aliases import FloatArray
 
@@ -32,6 +31,8 @@ def triangle_violation(distances: FloatArray) -> tuple[int, int, int] | None:
     >>> triangle_violation(line) is None, triangle_violation(line**2)
     (True, (0, 1, 2))
     """
+    from scipy.spatial.distance import pdist, squareform  # here, because workers do not check and start sooner without
+
     count = len(distances)
     rows = np.arange(count)
     if count > EXACT_UNITS:

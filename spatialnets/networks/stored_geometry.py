@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from spatialnets.aliases import FloatArray
 from spatialnets.errors import RunError, UserError
@@ -124,9 +123,9 @@ class StoredGeometry:
             case "recurrent":
                 return self.distances_in_steps()
             case "input" if len(self.input_positions):
-                return cdist(self.input_positions, self.positions) * self.steps_per_unit
+                return _straight_lines(self.input_positions, self.positions) * self.steps_per_unit
             case "readout" if len(self.output_positions):
-                return cdist(self.positions, self.output_positions) * self.steps_per_unit
+                return _straight_lines(self.positions, self.output_positions) * self.steps_per_unit
         return None
 
     @property
@@ -249,3 +248,10 @@ def _checked_positions(name: str, method: str, values: FloatArray, dimensions: i
             f"{name}.{method}() has shape {values.shape}; expected finite positions in {dimensions} dimensions"
         )
     return values
+
+
+def _straight_lines(start: FloatArray, end: FloatArray) -> FloatArray:
+    """Return the lengths of straight lines between two sets of positions, ``(start, end)``."""
+    from scipy.spatial.distance import cdist  # here, because most workers never need it and start sooner without
+
+    return np.asarray(cdist(start, end))

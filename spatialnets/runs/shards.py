@@ -16,7 +16,7 @@ from spatialnets.files.limits import check_hdf5
 from spatialnets.files.netcdf import DamagedFile, open_dataset, write_dataset
 from spatialnets.files.reading import InvalidFile, one_line
 from spatialnets.runs.metadata import check_stored, is_imported
-from spatialnets.training.history import SCORES
+from spatialnets.training.shard import SCORES
 
 __all__ = ["ShardRecord", "concatenate"]
 

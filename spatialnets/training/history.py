@@ -14,11 +14,9 @@ from torch import Tensor
 from spatialnets.graph.repulsion import euclidean_distances
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import PricedRegularizer
-from spatialnets.training.shard import Shard, axis_values
+from spatialnets.training.shard import SCORES, Shard, axis_values
 
 __all__ = ["SCORES", "History", "section"]
-
-SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
 
 ATTRIBUTES = {
     "accuracy": {"long_name": "training accuracy, mean over the updates of the epoch (epoch 0: without noise)"},

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from spatialnets.protocols import RecurrentCore, Regularizer, Task
 from spatialnets.training.settings import Training
 
-__all__ = ["Shard", "axis_values"]
+__all__ = ["SCORES", "Shard", "axis_values"]
+
+SCORES = ("accuracy", "validation_accuracy", "loss", "validation_loss", "penalty")
+"""The scores stored for every network and epoch; here, because this module does not import PyTorch."""
 
 
 @dataclass(frozen=True)
