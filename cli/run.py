@@ -15,7 +15,7 @@ from spatialnets.cli.tables import counted, read_rows
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
     from spatialnets.experiments.experiment import Experiment
-    from spatialnets.graph.product_speed import Products
+    from spatialnets.graph.product_choice import Products
     from spatialnets.runs.run import Run
 
 

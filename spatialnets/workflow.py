@@ -11,7 +11,7 @@ from spatialnets.runs.run import Run
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
-    from spatialnets.graph.product_speed import Products
+    from spatialnets.graph.product_choice import Products
     from spatialnets.progress import Progress
     from spatialnets.report.comparison import Comparison
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
+from spatialnets import Experiment
 from spatialnets.aliases import FloatArray
+from spatialnets.engines.compute import block_units
 from spatialnets.geometries import Sphere
 
 SMALL = (
@@ -59,7 +61,9 @@ def test_reading_an_experiment_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_a_driver_imports_torch_only_in_its_workers(tmp_path: Path) -> None:
+def test_a_driver_imports_torch_only_in_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPATIALNETS_CACHE", str(tmp_path / "cache"))
+    block_units(Experiment.from_preset("sernn_demo").override(*SMALL))  # measured with torch, once for each machine
     words = [
         "run",
         "preset=sernn_demo",

@@ -6,7 +6,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import torch
 from conftest import Outcome
 from tiny import OVERRIDES
 
@@ -14,8 +13,9 @@ from spatialnets import Experiment, Run
 from spatialnets.engines.compute import block_units, compute, estimate_seconds
 from spatialnets.engines.local import Processes
 from spatialnets.errors import RunError, UserError
-from spatialnets.graph import product_speed, products
-from spatialnets.graph.product_speed import Products, choose_block_units, gemm_gflops, measure_products
+from spatialnets.graph import product_choice, product_speed, products
+from spatialnets.graph.product_choice import Products, choose_block_units
+from spatialnets.graph.product_speed import gemm_gflops, measure_products
 from spatialnets.graph.products import add_products, block_kernel
 from spatialnets.progress import NoProgress
 
@@ -89,7 +89,7 @@ def test_each_number_of_units_is_measured_once_for_each_processor_and_setting(
     monkeypatch.setenv("MKL_ENABLE_INSTRUCTIONS", "AVX2")
     assert choose_block_units([100]) == []
     monkeypatch.delenv("MKL_ENABLE_INSTRUCTIONS")
-    monkeypatch.setattr(torch, "__version__", "3.0")
+    monkeypatch.setattr(product_choice, "version", lambda name: "3.0")
     assert choose_block_units([100]) == []
     assert second.measured == [100, 100]
 
@@ -114,7 +114,10 @@ def test_the_user_overrides_the_measurement(
         choose_block_units([100], "fast")  # type: ignore[arg-type]
 
 
-def test_without_the_kernel_pytorch_is_chosen_and_block_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_kernel_pytorch_is_chosen_and_block_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SPATIALNETS_CACHE", str(tmp_path))
     for module in (product_speed, products):
         monkeypatch.setattr(module, "block_kernel", lambda: None)
     assert choose_block_units([100]) == []

@@ -28,7 +28,7 @@ from spatialnets.training import capacity
 
 if TYPE_CHECKING:
     from spatialnets.experiments.experiment import Experiment
-    from spatialnets.graph.product_speed import Products
+    from spatialnets.graph.product_choice import Products
 
 __all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
@@ -173,7 +173,7 @@ def block_units(experiment: Experiment, products: Products = "auto") -> list[int
     UserError
         If `products` is unknown, or ``"block"`` is not available on this machine.
     """
-    from spatialnets.graph.product_speed import choose_block_units
+    from spatialnets.graph.product_choice import choose_block_units
 
     on_cpu = [
         ensemble.geometry.n_units

@@ -2,97 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 
-from spatialnets.errors import UserError
-from spatialnets.files.cache import Arrays, cached
 from spatialnets.graph.products import add_products, add_summed_products, block_kernel, block_products
 
-__all__ = ["Products", "choose_block_units", "gemm_gflops", "measure_products"]
+__all__ = ["gemm_gflops", "measure_products"]
 
-Products: TypeAlias = Literal["auto", "block", "torch"]
-
-MAX_BLOCK_UNITS = 1024  # larger matrices outgrow the caches of common processors, and would take long to measure
-MIN_SPEED_UP = 1.1  # from which the block kernel is chosen: PyTorch's products are the default where both are similar
 ROWS, INPUTS = 128, 9  # of the measured products: trials; inputs and a bias
 MAX_SQUARE_ROWS = 256  # of the product of two square matrices, of which the whole would take long
 MAX_NETWORKS, MAX_STEPS = 4, 5  # of one measurement
 SMALL = 400  # units in all, up to which several networks are measured, and units up to which several steps are
 MIN_ROUNDS, MAX_ROUNDS, SECONDS = 3, 9, 0.01  # of a measurement
-VERSION = 1  # of the measurement, in the cache's key
-
-
-def choose_block_units(units: Iterable[int], products: Products = "auto") -> list[int]:
-    """Return the numbers of units for which the block kernel is to be used, see `block_products`.
-
-    Parameters
-    ----------
-    units
-        Numbers of units of networks.
-    products
-        ``"auto"`` chooses the block kernel where it is at least 10 % faster than PyTorch's products for matrices as in
-        training, on one thread. This is measured once for each processor, version of PyTorch and number of units, in a
-        few milliseconds for 100 units and 0.1 s for 1,000, and cached on disk. Above 1,024 units it chooses PyTorch's
-        products. ``"block"`` and ``"torch"`` choose one for all.
-
-    Raises
-    ------
-    UserError
-        If `products` is unknown, or ``"block"`` is not available on this machine.
-    """
-    if products not in get_args(Products):
-        raise UserError(f"products must be auto, block or torch, not {products!r}")
-    numbers = sorted(set(units))
-    if products == "torch":
-        return []
-    if products == "block":
-        with block_products(numbers):  # raises if there is no such kernel
-            return numbers
-    if block_kernel() is None:
-        return []
-    return [number for number in numbers if number <= MAX_BLOCK_UNITS and _is_faster(number)]
-
-
-def _is_faster(units: int) -> bool:
-    key = {"version": VERSION, "units": units, **_processor()}
-
-    def compute() -> Arrays:
-        return {name: np.asarray(seconds) for name, seconds in measure_products(units).items()}
-
-    seconds = cached("products", key, compute)
-    return bool(MIN_SPEED_UP * seconds["block"] < seconds["torch"])
-
-
-def _processor() -> dict[str, str | dict[str, str]]:
-    """Return what decides how fast a product is, apart from its size."""
-    facts = {}
-    try:
-        first, _, _ = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")
-        facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
-    except OSError:
-        pass
-    names = ("vendor_id", "cpu family", "model", "model name", "stepping", "cache size")
-    # settings with which MKL, oneDNN and PyTorch choose other instructions
-    prefixes = ("MKL_", "DNNL_", "ONEDNN_", "ATEN_", "LD_PRELOAD")
-    settings = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(prefixes) and not name.endswith("NUM_THREADS")
-    }
-    return {
-        **{name: facts.get(name, "") for name in names},
-        "torch": torch.__version__,
-        "capability": torch.backends.cpu.get_cpu_capability(),
-        "settings": settings,
-    }
 
 
 def measure_products(units: int) -> dict[str, float]:

@@ -65,7 +65,7 @@ def block_products(units: Iterable[int]) -> Iterator[None]:
     ----------
     units
         Numbers of units; those for which the kernel is faster here are returned by
-        `spatialnets.graph.product_speed.choose_block_units`.
+        `spatialnets.graph.product_choice.choose_block_units`.
 
     Raises
     ------
