@@ -276,7 +276,7 @@ class Trainer:
             self.ensemble.train()
 
     def _scores(self, trials: TrialSet) -> tuple[Tensor, Tensor]:
-        rows, counts = trials.counted()
+        rows, counts = trials.rows, trials.counts
         task, size = self.shard.task, self.shard.training.batch_size
         total = counts.new_zeros(len(rows))
         losses, accuracies = torch.zeros_like(total), torch.zeros_like(total)
