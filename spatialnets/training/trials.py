@@ -18,6 +18,7 @@ from spatialnets.rng import numpy_stream
 __all__ = ["Batch", "FreshTrials", "TrialSet"]
 
 PARTS = ("inputs", "targets", "mask")  # of trials: what networks are trained on
+CHUNK = 256  # trials whose bytes are copied at a time
 
 
 class Batch(NamedTuple):
@@ -170,6 +171,7 @@ def _drawn(
 
 def _contents(trials: Trials) -> Iterator[bytes]:
     """Yield the bytes of each trial: inputs, targets and mask."""
-    parts = [np.ascontiguousarray(getattr(trials, part), dtype=np.float32) for part in PARTS]
-    for trial in range(len(trials)):
-        yield b"".join(part[trial].tobytes() for part in parts)
+    for start in range(0, len(trials), CHUNK):
+        parts = [np.asarray(getattr(trials, part)[start : start + CHUNK], dtype=np.float32) for part in PARTS]
+        joined = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        yield from joined.view(f"V{joined.shape[1] * joined.itemsize}").ravel().tolist()
