@@ -165,7 +165,7 @@ class Unlabelled(Shifted):
 
 class Fractional(Unlabelled):
     def draw_numbers(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-        return super().draw_numbers(count, generator).astype(float)  # type: ignore[return-value]
+        return super().draw_numbers(count, generator).astype(float)
 
 
 class Few(Unlabelled):
