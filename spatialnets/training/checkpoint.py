@@ -173,7 +173,8 @@ def _write_records(file: IO[bytes], history: Sequence[Record], mark: HistoryMark
         record = {name: np.ascontiguousarray(values) for name, values in history[number].items()}
         header = json.dumps({name: (values.dtype.str, values.shape) for name, values in record.items()})
         chain = hashlib.sha256(digest)
-        for part in (f"{header}\n".encode(), *(_bytes(values) for values in record.values())):
+        parts: list[bytes | memoryview] = [f"{header}\n".encode(), *map(_bytes, record.values())]
+        for part in parts:
             file.write(part)
             chain.update(part)
             size += len(part)
