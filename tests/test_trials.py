@@ -138,6 +138,16 @@ def test_a_task_that_draws_other_trials_than_the_one_it_extends_has_no_numbers()
         GoNoGo().numbered(np.arange(3))
 
 
+def test_trials_whose_length_differs_between_networks_are_refused() -> None:
+    class Longer(OneChoice):
+        def trials(self, count: int, generator: np.random.Generator) -> Trials:
+            steps = 1 + int(generator.integers(20))
+            return replace(self, goal_steps=steps).numbered(self.draw_numbers(count, generator))
+
+    with pytest.raises(UserError, match=r"Longer: all trials must have the same shapes; .* of shape \(\d+, 8\)"):
+        _set(Longer())
+
+
 class Shifted(OneChoice):
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         return super().numbered(super().draw_numbers(count, generator))

@@ -94,7 +94,7 @@ class TrialSet:
     Raises
     ------
     UserError
-        If a trial has values that are not finite.
+        If a trial has values that are not finite, or trials differ in their shapes.
 
     Attributes
     ----------
@@ -118,9 +118,15 @@ class TrialSet:
         device: torch.device,
     ) -> None:
         places: dict[bytes, int] = {}  # of each distinct trial, in the order in which they are first drawn
+        shapes: list[tuple[int, ...]] = []
         indices = []
         for trials, which in _drawn(task, count, generators):
-            shapes = [getattr(trials, part).shape[1:] for part in PARTS]
+            before, shapes = shapes, [getattr(trials, part).shape[1:] for part in PARTS]
+            if before not in ([], shapes):
+                raise UserError(
+                    f"{type(task).__name__}: all trials must have the same shapes; some have inputs of shape "
+                    f"{before[0]} and others of {shapes[0]}"
+                )
             own = [places.setdefault(content, len(places)) for content in _contents(trials)]
             indices.append(np.array(own)[which])
         contents = sorted(places)  # an order that does not depend on which network draws a trial first
