@@ -111,17 +111,23 @@ class Arrays(ScoredTask):
         return replace(self, part="validation")
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
+        return self.numbered(self.draw_numbers(count, generator))
+
+    def draw_numbers(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        subset = subset_rows(len(self._samples().inputs), self.part, self.validation_share)
+        return subset[generator.integers(len(subset), size=count)]
+
+    def numbered(self, numbers: NDArray[np.int64]) -> Trials:
+        """Return samples by their row in the files."""
         inputs, targets, mask, labels = self._samples()
-        subset = subset_rows(len(inputs), self.part, self.validation_share)
-        rows = subset[generator.integers(len(subset), size=count)]
-        conditions: dict[str, NDArray[Any]] = {"sample": rows}
+        conditions: dict[str, NDArray[Any]] = {"sample": numbers}
         codes: dict[str, NDArray[np.float32]] = {}
         if labels is not None:
-            conditions["label"] = labels[rows]
-            codes["label"] = np.eye(self.n_outputs, dtype=np.float32)[labels[rows]]
+            conditions["label"] = labels[numbers]
+            codes["label"] = np.eye(self.n_outputs, dtype=np.float32)[labels[numbers]]
         scored = np.flatnonzero(mask.any(axis=0))
         periods = {"sample": (0, inputs.shape[1]), "answer": (int(scored[0]), int(scored[-1]) + 1)}
-        return Trials(inputs[rows], targets[rows], mask[rows], conditions, periods, codes)
+        return Trials(inputs[numbers], targets[numbers], mask[numbers], conditions, periods, codes)
 
     @property
     def _continuous(self) -> bool:

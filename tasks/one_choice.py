@@ -115,16 +115,20 @@ class OneChoice(ScoredTask):
         return 8 if self.problems == "regular" else 16
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
+        return self.numbered(self.draw_numbers(count, generator))
+
+    def draw_numbers(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
         problems = generator.integers(self.n_problems, size=count)
         labels = generator.permutation(problems) if self.labels == "shuffled" else problems
-        return self._trials(problems, labels)
+        return problems + self.n_problems * labels
 
     def each_problem(self) -> Trials:
         """Return one trial of each problem, in order, with the correct answer."""
-        problems = np.arange(self.n_problems)
-        return self._trials(problems, problems)
+        return self.numbered(np.arange(self.n_problems) * (1 + self.n_problems))
 
-    def _trials(self, problems: NDArray[np.int64], labels: NDArray[np.int64]) -> Trials:
+    def numbered(self, numbers: NDArray[np.int64]) -> Trials:
+        """Return the trials whose problem and label are those of the numbers: problem + `n_problems` * label."""
+        labels, problems = np.divmod(numbers, self.n_problems)
         goal_end = self.goal_steps
         choice_start = goal_end + self.delay_steps
         end = choice_start + self.choice_steps

@@ -87,19 +87,25 @@ class LabelledSamples(ScoredTask):
         return replace(self, part="validation")
 
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
-        labels = self.labels()
-        rows = generator.integers(len(labels), size=count)
+        return self.numbered(self.draw_numbers(count, generator))
+
+    def draw_numbers(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        return generator.integers(len(self.labels()), size=count)
+
+    def numbered(self, numbers: NDArray[np.int64]) -> Trials:
+        """Return samples by their row in the set."""
+        count, labels = len(numbers), self.labels()[numbers]
         start = self.steps - self.answer_steps
-        classes = np.eye(self.n_outputs, dtype=np.float32)[labels[rows]]
+        classes = np.eye(self.n_outputs, dtype=np.float32)[labels]
         targets = np.zeros((count, self.steps, self.n_outputs), dtype=np.float32)
         targets[:, start:] = classes[:, None]
         mask = np.zeros((count, self.steps), dtype=np.float32)
         mask[:, start:] = 1
         return Trials(
-            inputs=self.samples(rows),
+            inputs=self.samples(numbers),
             targets=targets,
             mask=mask,
-            conditions={"label": labels[rows], "sample": rows},
+            conditions={"label": labels, "sample": numbers},
             periods={"sample": (0, self.steps), "answer": (start, self.steps)},
             codes={"label": classes},
         )

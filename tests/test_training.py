@@ -221,8 +221,31 @@ def test_a_checkpoint_is_written_every_minute(tmp_path: Path, monkeypatch: pytes
     saved: list[tuple[int, int]] = []
     monkeypatch.setattr(Trainer, "save", lambda trainer, path: saved.append((trainer.epoch, trainer.updates_done)))
     train(shard(), SMALL_GRID, tmp_path / "checkpoint.npz")
-    assert [updates for _, updates in saved].count(0) == SHORT.epochs
     assert any(updates for _, updates in saved)
+    gaps = np.diff([epoch * SHORT.updates_per_epoch + updates for epoch, updates in saved])
+    assert 1 <= min(gaps) <= max(gaps) <= 3  # updates; the clock is read once for each and twice for a checkpoint
+
+
+# at most a minute is lost
+@pytest.mark.parametrize(("cost", "expected"), [(0.01, [*range(1, 13)]), (0.2, [1, 5, 9]), (1e3, [1, 11])])
+def test_checkpoints_after_epochs_take_at_most_a_hundredth_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: float, expected: list[int]
+) -> None:
+    now, saved = 0.0, []
+
+    def save(trainer: Trainer, path: Path) -> None:
+        nonlocal now
+        now += cost
+        saved.append(trainer.epoch)
+
+    def advance(updates: int, epoch: int) -> None:
+        nonlocal now
+        now += 6.0 / SHORT.updates_per_epoch  # six seconds an epoch
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(Trainer, "save", save)
+    train(replace(shard(), training=replace(SHORT, epochs=12)), SMALL_GRID, tmp_path / "checkpoint.npz", advance)
+    assert saved == expected
 
 
 def test_a_damaged_checkpoint_is_renamed_and_training_starts_again(tmp_path: Path) -> None:

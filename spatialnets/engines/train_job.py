@@ -10,7 +10,7 @@ from spatialnets.engines.claim import claim, refusal_file, with_cancellation_che
 from spatialnets.engines.job import Advance, require_importable
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
-from spatialnets.training.checkpoint import updates_in
+from spatialnets.training.checkpoint import remove_checkpoint, updates_in
 from spatialnets.training.shard import Shard
 
 __all__ = ["TrainJob"]
@@ -48,10 +48,11 @@ class TrainJob:
         from spatialnets.training.trainer import train
 
         with claim(run, self.key, self.name):
+            checkpoint = run.checkpoint(self.record.index)
             if self.done(run):
+                remove_checkpoint(checkpoint)  # which a process left that was killed after it had stored the shard
                 return []
             advance = with_cancellation_check(run, advance)
-            checkpoint = run.checkpoint(self.record.index)
             messages: list[str] = []
             with block_products(run.plan["block_products"]):
                 dataset = train(
@@ -62,7 +63,7 @@ class TrainJob:
                     messages.append,
                 )
             self.record.write(dataset)
-            checkpoint.unlink(missing_ok=True)
+            remove_checkpoint(checkpoint)
             refusal_file(run, self).unlink(missing_ok=True)
         return messages + [
             f"network {network} of group '{self.shard.group}' was excluded: {reason}"

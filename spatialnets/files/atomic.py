@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from spatialnets.errors import StorageError
 
@@ -21,6 +22,7 @@ __all__ = [
     "checksum_error",
     "checksum_path",
     "digest_of",
+    "extended_file",
     "move_checked",
     "reason_of",
     "remove_leftovers",
@@ -82,6 +84,27 @@ def atomic_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # a leftover does no harm and is removed later
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def extended_file(path: Path, start: int) -> Iterator[IO[bytes]]:
+    """Yield an existing file that is open for writing from a position on; on success it is synced to disk.
+
+    What is before that position is unchanged, even after a power cut; what is after it may be anything.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the file cannot be written.
+    """
+    try:
+        with open(path, "rb+") as file:
+            file.seek(start)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> StorageError:

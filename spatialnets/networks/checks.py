@@ -88,6 +88,14 @@ def _check_trials(name: str, task: Task) -> None:
         raise UserError(
             f"{name}: the mask of trials must not be negative, and must be above 0 where an output is required"
         )
+    with component_errors(f"{name}.numbered()", "check_task"):
+        generator = np.random.default_rng(0)
+        built = task.numbered(task.draw_numbers(TRIALS, generator)) if task.draws_numbers else trials
+    if not all(np.array_equal(getattr(built, part), getattr(trials, part)) for part in ("inputs", "targets", "mask")):
+        raise UserError(
+            f"{name}: the trials of the numbers that draw_numbers() draws must be those that trials() draws; "
+            "test it with spatialnets.testing.check_task"
+        )
     asks, weight = torch.tensor(targets)[None], torch.tensor(mask)[None]
     for score in (task.loss, task.accuracy):
         what = f"{name}.{score.__name__}()"

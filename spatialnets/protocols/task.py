@@ -55,6 +55,18 @@ class Task(ABC):
 
     references: ClassVar[tuple[str, ...]] = ()
 
+    draws_numbers: ClassVar[bool] = False
+    """Whether `draw_numbers` draws the trials that `trials` draws; found for each class when it is defined."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        trials, numbers = (
+            next(place for place, base in enumerate(cls.__mro__) if name in vars(base))
+            for name in ("trials", "draw_numbers")
+        )
+        # a subclass may draw other trials than the task that it extends, whose numbers it inherits
+        cls.draws_numbers = numbers <= trials and cls.draw_numbers is not Task.draw_numbers
+
     @property
     @abstractmethod
     def n_inputs(self) -> int:
@@ -68,6 +80,29 @@ class Task(ABC):
     @abstractmethod
     def trials(self, count: int, generator: np.random.Generator) -> Trials:
         """Return trials; every random choice is drawn from the generator."""
+
+    def draw_numbers(self, count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+        """Return the numbers of the trials that `trials` would draw, ``(trial,)``; for trials from a finite set.
+
+        A task with such a set implements this method and `numbered`, and `trials` as
+        ``self.numbered(self.draw_numbers(count, generator))``. Training then builds each trial once for all networks.
+
+        Raises
+        ------
+        NotImplementedError
+            If trials have no numbers, which is the default.
+        """
+        raise NotImplementedError(f"trials of {type(self).__name__} have no numbers")
+
+    def numbered(self, numbers: NDArray[np.int64]) -> Trials:
+        """Return the trials with the given numbers, ``(trial,)``; a trial depends on nothing but its number.
+
+        Raises
+        ------
+        NotImplementedError
+            As `draw_numbers`.
+        """
+        raise NotImplementedError(f"trials of {type(self).__name__} have no numbers")
 
     def held_out(self) -> Task:
         """Return the task from which validation trials are drawn.

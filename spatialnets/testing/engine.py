@@ -114,4 +114,6 @@ def check_engine(engine: Engine, folder: Path) -> None:
         message = str(error)
     assert message, f"{name}: a failed job must raise a RunError"
     assert len(message.splitlines()) == 1, f"{name}: a failed job must be reported in one line, not {message}"
-    assert "00000.npz" in message, f"{name}: a failed job must be reported with its own message, not {message}"
+    assert run.checkpoint(0).stem in message, (
+        f"{name}: a failed job must be reported with its own message, not {message}"
+    )

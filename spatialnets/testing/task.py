@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatialnets.protocols import Task
+from spatialnets.protocols import Task, Trials
 
 __all__ = ["check_task"]
 
@@ -13,6 +13,7 @@ def check_task(task: Task, count: int = 64) -> None:
     """Check that a task satisfies its contract.
 
     - Trials have the right shapes and types, and are determined by the random generator.
+    - If trials have numbers, those of the numbers that a generator draws are the trials that it draws.
     - Every trial has conditions and codes, and requires an output at some step; periods lie within the trial.
     - Loss and accuracy reward correct outputs, are computed for each network separately, and ignore masked steps.
 
@@ -49,6 +50,8 @@ def check_task(task: Task, count: int = 64) -> None:
         assert values.dtype == np.float32, f"{name}: {part} must be float32, not {values.dtype}"
         assert np.isfinite(values).all(), f"{name}: {part} must be finite"
         assert np.array_equal(values, getattr(again, part)), f"{name}: {part} must depend only on the generator"
+    if task.draws_numbers:
+        _check_numbers(task, trials)
     other = task.trials(count, np.random.default_rng(4))
     assert not np.array_equal(trials.inputs, other.inputs), f"{name}: trials must depend on the generator"
     assert (trials.mask >= 0).all(), f"{name}: the mask must not be negative"
@@ -80,3 +83,22 @@ def check_task(task: Task, count: int = 64) -> None:
     assert torch.equal(task.loss(elsewhere, targets, mask), loss), f"{name}: outputs at masked steps must not matter"
     both = task.loss(torch.cat([correct, wrong]), torch.cat([targets, targets]), torch.cat([mask, mask]))
     assert torch.allclose(both[:1], loss), f"{name}: the loss of a network must not depend on other networks"
+
+
+def _check_numbers(task: Task, trials: Trials) -> None:
+    """Check that trials can be built from their numbers, in any order."""
+    name, count = type(task).__name__, len(trials)
+    numbers = task.draw_numbers(count, np.random.default_rng(3))
+    assert numbers.shape == (count,), f"{name}: draw_numbers must return one number for each trial, not {numbers.shape}"
+    assert numbers.dtype == np.int64, f"{name}: the numbers of trials must be int64, not {numbers.dtype}"
+    reverse = slice(None, None, -1)
+    for order in (slice(None), reverse):
+        built = task.numbered(numbers[order])
+        assert built.periods == trials.periods, f"{name}: periods of numbered trials must be those of trials"
+        for part in ("inputs", "targets", "mask"):
+            same = np.array_equal(getattr(built, part), getattr(trials, part)[order])
+            assert same, f"{name}: {part} of numbered trials must be those of the trials that the same generator draws"
+        for kind in ("conditions", "codes"):
+            one, other = getattr(built, kind), getattr(trials, kind)
+            same = one.keys() == other.keys() and all(np.array_equal(one[key], other[key][order]) for key in one)
+            assert same, f"{name}: {kind} of numbered trials must be those of the trials that the same generator draws"

@@ -83,7 +83,7 @@ def bytes_per_network(ensemble: EnsembleSpec | Shard, n_units: int) -> tuple[int
     one_copy = number * training.batch_size * steps * n_units
     states = one_copy * gates
     weights = n_units * (n_units * gates + ensemble.task.n_inputs + ensemble.task.n_outputs)
-    kept = 2 * len(training.kept_epochs)  # copied once when the dataset is built
+    kept = 2 * len(training.kept_epochs)  # copied when the shard is written
     return states, max(STATE_COPIES, STATE_COPIES_PER_GATE * gates) * one_copy + weights * (
         number * WEIGHT_COPIES + 4 * kept
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,42 +28,68 @@ ATTRIBUTES = {
 }
 
 
-class History:
-    """Weights and scores of the networks of a shard at every stored epoch.
+class History(Sequence[dict[str, NDArray[Any]]]):
+    """Weights and scores of the networks of a shard: a sequence of the stored epochs, with the arrays of each by name.
+
+    Parameters
+    ----------
+    epochs
+        Number of epochs that will be stored.
 
     Attributes
     ----------
     weights
-        Arrays ``(network, …)`` for each stored epoch, by name: projections (``weights``, ``weights_input``, …), other
-        parameters (``parameter_…``) and learned positions.
+        Arrays ``(network, epoch, …)`` by name: projections (``weights``, ``weights_input``, …), other parameters
+        (``parameter_…``) and learned positions; their memory is taken once, for all epochs.
     scores
         Arrays ``(network,)`` for each stored epoch, by name.
     """
 
-    def __init__(self) -> None:
-        self.weights: dict[str, list[NDArray[np.float32]]] = {}
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.weights: dict[str, NDArray[np.float32]] = {}
         self.scores: dict[str, list[NDArray[np.float64]]] = {name: [] for name in SCORES}
+
+    def __len__(self) -> int:
+        return len(self.scores[SCORES[0]])
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return the arrays of a stored epoch, for a checkpoint; `restore` takes them."""
+        return {
+            **{f"weights/{name}": block[:, number] for name, block in self.weights.items()},
+            **{f"scores/{name}": values[number] for name, values in self.scores.items()},
+        }
 
     def append(self, scores: Mapping[str, Tensor], weights: Mapping[str, Tensor], diverged: NDArray[np.bool_]) -> None:
         """Store an epoch, with NaN for networks that have diverged, ``(network,)``."""
+        number = len(self)
+        for name, block in weights.items():
+            self._store(name, number, block.detach().cpu().float().numpy())
+            self.weights[name][diverged, number] = np.nan
         for name, values in scores.items():
             self.scores.setdefault(name, []).append(np.where(diverged, np.nan, values.detach().cpu().double().numpy()))
-        for name, block in weights.items():
-            kept = block.detach().cpu().float().numpy().copy()
-            kept[diverged] = np.nan
-            self.weights.setdefault(name, []).append(kept)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return everything stored so far, for a checkpoint."""
-        return {
-            **{f"weights/{name}": np.stack(kept) for name, kept in self.weights.items()},
-            **{f"scores/{name}": np.stack(kept) for name, kept in self.scores.items()},
-        }
+    def restore(self, records: Iterable[Mapping[str, NDArray[Any]]]) -> None:
+        """Append stored epochs.
 
-    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Replace everything by what `arrays` returned."""
-        self.weights = section(arrays, "weights", list)
-        self.scores = section(arrays, "scores", list)
+        Raises
+        ------
+        ValueError
+            If they do not have the same arrays.
+        """
+        for record in records:
+            number = len(self)
+            for name, block in section(record, "weights", np.asarray).items():
+                self._store(name, number, block)
+            for name, values in section(record, "scores", np.asarray).items():
+                self.scores.setdefault(name, []).append(values)
+            if {len(values) for values in self.scores.values()} != {number + 1}:
+                raise ValueError("its records differ in their scores")
+
+    def _store(self, name: str, number: int, block: NDArray[np.float32]) -> None:
+        if name not in self.weights:
+            self.weights[name] = np.empty((len(block), self.epochs, *block.shape[1:]), dtype=np.float32)
+        self.weights[name][:, number] = block
 
     def dataset(self, shard: Shard, geometry: StoredGeometry, epoch: int, reasons: list[str]) -> xr.Dataset:
         """Return everything stored as a labelled dataset (see `spatialnets.runs.run.Run`).
@@ -79,7 +105,7 @@ class History:
         """
         variables: dict[str, Any] = {}
         for name, kept in self.weights.items():
-            variables[name] = _labelled(name, np.stack(kept, axis=1))
+            variables[name] = _labelled(name, kept[:, : len(self)])
         for name, scores in self.scores.items():
             attributes = ATTRIBUTES.get(name, {"long_name": f"penalty of the term {name.removeprefix('penalty_')}"})
             variables[name] = (("network", "epoch"), np.stack(scores, axis=1), attributes)

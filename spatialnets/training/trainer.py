@@ -14,13 +14,19 @@ from torch.nn.utils import parametrize
 
 from spatialnets.aliases import PerNetwork
 from spatialnets.errors import RunError, UserError
-from spatialnets.files.atomic import rename_damaged
 from spatialnets.networks.checks import check_states, check_task, component_errors
 from spatialnets.networks.ensemble import Ensemble
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.rng import numpy_stream
 from spatialnets.training.adam import Adam
-from spatialnets.training.checkpoint import read_checkpoint, write_checkpoint
+from spatialnets.training.checkpoint import (
+    HistoryMark,
+    history_path,
+    read_checkpoint,
+    read_history,
+    rename_damaged_checkpoint,
+    write_checkpoint,
+)
 from spatialnets.training.history import History, section
 from spatialnets.training.noise import Noise
 from spatialnets.training.penalties import Penalties
@@ -30,6 +36,7 @@ from spatialnets.training.trials import Batch, FreshTrials, TrialSet
 __all__ = ["Trainer", "train"]
 
 CHECKPOINT_SECONDS = 60.0  # the most work that can be lost
+CHECKPOINT_SHARE = 0.01  # of the time, spent on checkpoints of short epochs
 
 
 def train(
@@ -48,7 +55,8 @@ def train(
     geometry
         The geometry of their units.
     checkpoint
-        File in which the state is stored after every epoch, and every minute within long ones. If it exists, training
+        File in which the state is stored after the first epoch, after later ones as long as this takes at most a
+        hundredth of the time, and every minute; with the history in another file beside it. If it exists, training
         continues from it; a damaged one is renamed.
     advance
         Called after each update with the number of networks updated and the current epoch.
@@ -65,16 +73,18 @@ def train(
         try:
             trainer.restore(checkpoint)
         except RunError as error:
-            renamed = rename_damaged(checkpoint)
+            renamed = rename_damaged_checkpoint(checkpoint)
             say(f"{error}; it was renamed to {renamed.name}, and training of its networks starts again")
             trainer = Trainer(shard, geometry)
-    stored = time.monotonic()
+    stored, cost = time.monotonic(), 0.0
 
     def store(epoch_completed: bool) -> None:
-        nonlocal stored
-        if checkpoint is not None and (epoch_completed or time.monotonic() - stored > CHECKPOINT_SECONDS):
+        nonlocal stored, cost
+        wait = min(CHECKPOINT_SECONDS, cost / CHECKPOINT_SHARE) if epoch_completed else CHECKPOINT_SECONDS
+        if checkpoint is not None and (begun := time.monotonic()) - stored >= wait:
             trainer.save(checkpoint)
             stored = time.monotonic()
+            cost = stored - begun
 
     while not trainer.finished:
         trainer.run_epoch(advance, lambda: store(epoch_completed=False))
@@ -157,7 +167,7 @@ class Trainer:
         self.loss_sum, self.accuracy_sum = like.new_zeros(count), like.new_zeros(count)
         self._check()
         self.reasons = [""] * count
-        self.history = History()
+        self.history, self.mark = History(len(training.kept_epochs)), HistoryMark()
         with torch.no_grad():
             task_loss, accuracy = self._evaluate(self.training_trials)
             self._keep(task_loss, accuracy)
@@ -274,7 +284,7 @@ class Trainer:
             self.ensemble.train()
 
     def _scores(self, trials: TrialSet) -> tuple[Tensor, Tensor]:
-        rows, counts = trials.counted()
+        rows, counts = trials.rows, trials.counts
         task, size = self.shard.task, self.shard.training.batch_size
         total = counts.new_zeros(len(rows))
         losses, accuracies = torch.zeros_like(total), torch.zeros_like(total)
@@ -329,7 +339,7 @@ class Trainer:
         return blocks
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically."""
+        """Write a checkpoint: new epochs to its history, and then the state, atomically."""
         content = {"sums/loss": self.loss_sum.cpu().numpy(), "sums/accuracy": self.accuracy_sum.cpu().numpy()}
         for name, value in self.ensemble.state_dict().items():
             content[f"state/{name}"] = value.cpu().numpy()
@@ -342,7 +352,7 @@ class Trainer:
             "updates": self.optimizer.updates,
             "reasons": self.reasons,
         }
-        write_checkpoint(path, progress, {**content, **self.history.arrays()})
+        self.mark = write_checkpoint(path, progress, content, self.history, self.mark)
 
     def restore(self, path: Path) -> None:
         """Continue from a checkpoint.
@@ -350,7 +360,7 @@ class Trainer:
         Raises
         ------
         RunError
-            If the file cannot be read or belongs to other networks.
+            If a file cannot be read or belongs to other networks.
         """
         progress, content = read_checkpoint(path)
         try:
@@ -360,11 +370,17 @@ class Trainer:
                     values[name].copy_(value)
             self.loss_sum.copy_(torch.from_numpy(content["sums/loss"]))
             self.accuracy_sum.copy_(torch.from_numpy(content["sums/accuracy"]))
-            self.history.restore(content)
             self.epoch, self.updates_done = progress["epoch"], progress["made"]
+            history = History(len(self.shard.training.kept_epochs))
+            history.restore(read_history(history_path(path), HistoryMark(*progress["history"])))
+            if len(history) != sum(
+                kept <= self.epoch - bool(self.updates_done) for kept in self.shard.training.kept_epochs
+            ):
+                raise ValueError(f"its history has {len(history)} epochs")
+            self.history, self.mark = history, HistoryMark()
             self.optimizer.updates = progress["updates"]
             self.reasons = progress["reasons"]
-        except (KeyError, RuntimeError) as error:
+        except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise RunError(f"checkpoint {path} belongs to other networks: {error}") from error
 
     def dataset(self) -> xr.Dataset:

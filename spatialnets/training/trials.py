@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from spatialnets.protocols import Task, Trials
 from spatialnets.rng import numpy_stream
 
 __all__ = ["Batch", "FreshTrials", "TrialSet"]
+
+PARTS = ("inputs", "targets", "mask")  # of trials: what networks are trained on
+CHUNK = 256  # trials whose bytes are copied at a time
 
 
 class Batch(NamedTuple):
@@ -54,9 +58,10 @@ class FreshTrials:
 
     def batch(self, count: int, update: int) -> Batch:
         """Return the trials of one update, determined by the number of the update."""
-        drawn = [self.task.trials(count, numpy_stream(seed, "training trials", update)) for seed in self.seeds]
+        generators = [numpy_stream(seed, "training trials", update) for seed in self.seeds]
+        drawn = list(_drawn(self.task, count, generators))
         inputs, targets, mask = (
-            np.stack([getattr(trials, name) for trials in drawn]) for name in ("inputs", "targets", "mask")
+            np.concatenate([getattr(trials, part)[which] for trials, which in drawn]) for part in PARTS
         )
         steps = np.flatnonzero(mask.any(axis=(0, 1)))
 
@@ -72,7 +77,8 @@ class TrialSet:
     """Trials drawn once for each network, from its own generator.
 
     A task with few problems repeats them: the 2,560 validation trials of the one-choice task are eight distinct ones.
-    Equal trials are stored once and, without noise, evaluated once.
+    Equal trials are stored once for all networks and, without noise, evaluated once. If the task numbers its trials,
+    only their numbers are drawn for each network (see `Task.draw_numbers`).
 
     Parameters
     ----------
@@ -88,7 +94,7 @@ class TrialSet:
     Raises
     ------
     UserError
-        If a trial has values that are not finite.
+        If a trial has values that are not finite, or trials differ in their shapes.
 
     Attributes
     ----------
@@ -97,6 +103,8 @@ class TrialSet:
         and mask only at `steps`.
     index
         Index of each trial among the distinct ones, ``(network, trial)``.
+    rows, counts
+        The distinct trials of each network and how often it has them, ``(network, row)`` each, padded with count 0.
     steps
         The time steps at which any trial requires an output.
     """
@@ -109,14 +117,26 @@ class TrialSet:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        drawn = [_distinct(task.trials(count, generator)) for generator in generators]
-        rows = np.concatenate([rows for rows, _, _ in drawn])
-        _, first, place = np.unique(rows, return_index=True, return_inverse=True)
-        offsets = np.cumsum([0] + [len(rows) for rows, _, _ in drawn])
-        index = np.stack([place[offset + which] for offset, (_, which, _) in zip(offsets[:-1], drawn, strict=True)])
+        places: dict[bytes, int] = {}  # of each distinct trial, in the order in which they are first drawn
+        shapes: list[tuple[int, ...]] = []
+        indices = []
+        for trials, which in _drawn(task, count, generators):
+            before, shapes = shapes, [getattr(trials, part).shape[1:] for part in PARTS]
+            if before not in ([], shapes):
+                raise UserError(
+                    f"{type(task).__name__}: all trials must have the same shapes; some have inputs of shape "
+                    f"{before[0]} and others of {shapes[0]}"
+                )
+            own = [places.setdefault(content, len(places)) for content in _contents(trials)]
+            indices.append(np.array(own)[which])
+        contents = sorted(places)  # an order that does not depend on which network draws a trial first
+        order = np.empty(len(contents), dtype=np.int64)
+        order[[places[content] for content in contents]] = np.arange(len(contents))
+        index = order[np.concatenate(indices)]
+        numbers = np.frombuffer(b"".join(contents), dtype=np.float32).reshape(len(contents), -1)
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
         inputs, targets, mask = (
-            np.concatenate([getattr(trials, name) for _, _, trials in drawn])[first]
-            for name in ("inputs", "targets", "mask")
+            part.reshape(-1, *shape) for part, shape in zip(np.split(numbers, ends[:-1], axis=1), shapes, strict=True)
         )
         for name, values in (("inputs", inputs), ("targets", targets), ("mask", mask)):
             if not np.isfinite(values).all():
@@ -129,41 +149,35 @@ class TrialSet:
         self.targets = torch.tensor(targets[:, steps], dtype=dtype, device=device)
         self.mask = torch.tensor(mask[:, steps], dtype=dtype, device=device)
         self.index = torch.tensor(index, dtype=torch.int64, device=device)
+        counted = [np.unique(own, return_counts=True) for own in index]
+        rows, counts = np.zeros((2, len(index), max(len(which) for which, _ in counted)), dtype=np.int64)
+        for network, (which, times) in enumerate(counted):
+            rows[network, : len(which)], counts[network, : len(which)] = which, times
+        self.rows = torch.tensor(rows, device=device)
+        self.counts = torch.tensor(counts, dtype=dtype, device=device)
 
     def batch(self, start: int, stop: int) -> Batch:
         """Return the trials from `start` up to `stop`."""
         which = self.index[:, start:stop]
         return Batch(self.inputs[which], self.targets[which], self.mask[which], self.steps)
 
-    def counted(self) -> tuple[Tensor, Tensor]:
-        """Return the distinct trials of each network and their counts, ``(network, row)`` each, padded with count 0."""
-        unique = [torch.unique(index, return_counts=True) for index in self.index]
-        longest = max(len(which) for which, _ in unique)
-        rows = self.index.new_zeros((len(unique), longest))
-        counts = self.mask.new_zeros((len(unique), longest))
-        for network, (which, count) in enumerate(unique):
-            rows[network, : len(which)] = which
-            counts[network, : len(which)] = count.to(counts)
-        return rows, counts
+
+def _drawn(
+    task: Task, count: int, generators: Sequence[np.random.Generator]
+) -> Iterator[tuple[Trials, NDArray[np.int64] | None]]:
+    """Yield trials, and those of each network as an index ``(network, trial)``; None: in order, of one network."""
+    if task.draws_numbers:
+        drawn = np.stack([task.draw_numbers(count, generator) for generator in generators])
+        used, which = np.unique(drawn, return_inverse=True)
+        yield task.numbered(used), which.reshape(drawn.shape)
+        return
+    for generator in generators:
+        yield task.trials(count, generator), None
 
 
-def _distinct(trials: Trials) -> tuple[NDArray[np.void], NDArray[np.int64], Trials]:
-    """Return the bytes of the distinct trials, the index of each trial among them, and the distinct trials."""
-    count = len(trials)
-    joined = np.concatenate(
-        [
-            np.ascontiguousarray(part, dtype=np.float32).reshape(count, -1)
-            for part in (trials.inputs, trials.targets, trials.mask)
-        ],
-        axis=1,
-    )
-    rows = np.ascontiguousarray(joined).view(np.dtype((np.void, joined.shape[1] * joined.itemsize))).ravel()
-    distinct, first, which = np.unique(rows, return_index=True, return_inverse=True)
-    kept = Trials(
-        inputs=trials.inputs[first],
-        targets=trials.targets[first],
-        mask=trials.mask[first],
-        conditions={name: values[first] for name, values in trials.conditions.items()},
-        periods=trials.periods,
-    )
-    return distinct, which, kept
+def _contents(trials: Trials) -> Iterator[bytes]:
+    """Yield the bytes of each trial: inputs, targets and mask."""
+    for start in range(0, len(trials), CHUNK):
+        parts = [np.asarray(getattr(trials, part)[start : start + CHUNK], dtype=np.float32) for part in PARTS]
+        joined = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+        yield from joined.view(f"V{joined.shape[1] * joined.itemsize}").ravel().tolist()
