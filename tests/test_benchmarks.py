@@ -14,11 +14,13 @@ import baseline
 import before
 import benchmark
 import numpy as np
+import peak
 import pytest
 import torch
 from page import EARLIER, LOAD, earlier, keep, name_of, text, write
 from targets import NO_GPU, NOT_MEASURED, REFERENCES, TARGETS
 from timing import SMALLEST, peak_gibibytes, watch
+from torch.utils.flop_counter import FlopCounterMode
 
 from spatialnets import registry
 from spatialnets.geometries import Grid
@@ -93,7 +95,7 @@ def test_every_target_refers_to_figures_that_are_measured() -> None:
 
 def test_the_page_shows_earlier_machines_beside_this_one() -> None:
     page, entries = text(RESULTS, "x"), earlier()
-    assert [name_of(entry) for entry in entries] == row(page, "quantity")[4:]
+    assert [name_of(entry) for entry in entries] == row(page, "quantity | target")[4:]
     assert {"AMD EPYC (Zen 5)", "Intel Xeon"} <= {
         entry["processor"] for entry in entries if entry["commit"] == "a538c93"
     }
@@ -181,6 +183,23 @@ def test_earlier_checkpoints_hold_all_weights_kept_so_far(tmp_path: Path) -> Non
     assert hashlib.sha256(content[:-32]).digest() == content[-32:]
     with np.load(path) as arrays:
         np.testing.assert_array_equal(arrays["weights/recurrent"][:, 0, 0], [0, 1, 2])
+
+
+def test_the_operations_of_training_are_counted_as_pytorch_counts_them() -> None:
+    units, inputs, outputs = baseline.UNITS, baseline.INPUTS, baseline.OUTPUTS
+    recurrent, encoder, readout = (
+        torch.zeros(rows, columns, requires_grad=True)
+        for rows, columns in ((units, units), (inputs, units), (units, outputs))
+    )
+    trials = torch.zeros(baseline.STEPS, baseline.TRIALS, inputs)
+    with FlopCounterMode(display=False) as counter:
+        states = torch.zeros(baseline.TRIALS, units)
+        for each in trials:
+            states = torch.relu(states @ recurrent + each @ encoder)
+        (states @ readout).sum().backward()
+    counted = peak.UPDATES_PER_EPOCH * counter.get_total_flops() / 1e9
+    # the readout adds 0.1 %, and the first states, which need no gradient, take 0.6 %
+    assert pytest.approx(counted, rel=0.01) == peak.GFLOP_PER_EPOCH
 
 
 def test_every_core_is_compared_with_a_module_of_another_package() -> None:
