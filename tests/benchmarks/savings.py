@@ -57,7 +57,7 @@ def noise(effort: Effort) -> tuple[float, float]:
             drawn.add_to(inputs)
 
     seconds = time_alternately({"old": old, "with": epoch_of(0.05), "without": epoch_of(0.0)}, effort.repeats)
-    return seconds["old"], max(seconds["with"] - seconds["without"], 1e-9)  # a negative difference is no time
+    return seconds["old"], max(seconds["with"] - seconds["without"], 1e-9)  # noise may make the difference negative
 
 
 def trials(effort: Effort) -> tuple[float, float]:
