@@ -73,7 +73,7 @@ def paper(effort: Effort) -> Figures:
 def networks(effort: Effort) -> Figures:
     """Whole runs of more and more of the paper's networks for one epoch, with analyses and report, on two workers.
 
-    Every shard has four networks, whatever their number.
+    Every shard has four networks, whatever their number: in larger shards, a worker needs more memory at a time.
     """
     figures = {}
     for each in effort.networks:
