@@ -69,7 +69,7 @@ docs: $(VENV)/.installed ## build the documentation into docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 benchmark: $(VENV)/.installed ## measure speed and memory and write docs/benchmarks.md
-	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --page docs/benchmarks.md
+	$(BIN)/python tests/benchmarks/benchmark.py --out benchmark.json --page docs/benchmarks.md $(ARGS)
 
 clean: ## remove build results (but not .venv and runs/)
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -13,7 +13,7 @@ try:
     from numba import njit
 
     HAS_NUMBA = True
-except ImportError:  # an extra: pip install "spatialnets[fast]"
+except ImportError:  # a platform for which numba has no wheels (see pyproject.toml)
     HAS_NUMBA = False
 
 

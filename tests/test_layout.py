@@ -151,6 +151,25 @@ def test_every_dependency_is_pinned_within_its_bounds(dependency: str) -> None:
         assert wanted.specifier.contains(exact.version)
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "python", "wheels"),
+    [
+        ("linux", "x86_64", "3.11", True),
+        ("linux", "aarch64", "3.14", True),
+        ("darwin", "arm64", "3.15", True),
+        ("win32", "AMD64", "3.12", True),
+        ("darwin", "x86_64", "3.11", False),
+        ("linux", "ppc64le", "3.11", False),
+        ("linux", "x86_64", "3.16", False),
+    ],
+)
+def test_numba_is_installed_where_it_has_wheels(system: str, machine: str, python: str, wheels: bool) -> None:
+    (numba,) = (Requirement(line) for line in PROJECT["dependencies"] if line.startswith("numba"))
+    assert numba.marker is not None
+    environment = {"sys_platform": system, "platform_machine": machine, "python_version": python}
+    assert numba.marker.evaluate(environment) is wheels
+
+
 def test_constraints_name_one_exact_version_each() -> None:
     for name, pinned in pins().items():
         assert all(pin.url is None and not pin.extras for pin in pinned), name

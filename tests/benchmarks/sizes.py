@@ -80,18 +80,18 @@ def size(effort: Effort) -> Figures:
 
 def print_size(method: Literal["exact", "stochastic"], n_units: int, updates: int) -> None:
     """Print the seconds per update of a network on a sphere, and the peak memory of this process."""
-    training = Training(trials_per_epoch=32, batch_size=32, validation_trials=8)
+    # epochs of one update, of which only the last is evaluated and stored, and it is never reached
+    training = Training(epochs=10**9, keep_every=10**9, trials_per_epoch=32, batch_size=32, validation_trials=8)
     task, sphere = OneChoice(goal_steps=4, delay_steps=2, choice_steps=4), StoredGeometry.of(Sphere(n_units))
     # stored penalties are estimated in both cases, because computing them exactly would determine the peak memory
     penalties.EXACT_UNITS = 0
     shard = Shard(0, "x", (0,), (0,), "x", RNN(), Both(0.001, method="stochastic"), task, training)
     trainer = Trainer(shard, sphere)
     trainer.penalties.terms = {"both": Both(0.001, method=method)}
-    batch = trainer.training_trials.batch(0, 32)
-    slow = n_units > (1000 if method == "exact" else 4000)  # too slow to need a warm-up
+    slow = n_units > (1000 if method == "exact" else 4000)  # one update, and for the exact method no warm-up
     times = []
-    for _ in range(1 if slow else updates + 1):
+    for _ in range((1 if slow else updates) + (not slow or method == "stochastic")):
         start = time.perf_counter()
-        trainer.update(batch)
+        trainer.run_epoch(lambda updates, epoch: None)
         times.append(time.perf_counter() - start)
-    print(statistics.median(times[-updates:]), peak_gibibytes())
+    print(statistics.median(times[-1:] if slow else times[-updates:]), peak_gibibytes())

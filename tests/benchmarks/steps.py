@@ -1,6 +1,6 @@
 """Benchmarks of training: cores, penalties and whole updates, compared with baselines.
 
-The baseline is a program without this toolkit: one network at a time, `torch.nn.RNN`, autograd,
+The baseline, `baseline.py`, is a program without this toolkit: one network at a time, `torch.nn.RNN`, autograd,
 `torch.linalg.matrix_exp` and `torch.optim.Adam`.
 """
 
@@ -11,7 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from timing import Effort, Figures, child, printed_figures, time_alternately
+from baseline import INPUTS, STEPS, TRIALS, UNITS, one_by_one_step
+from peak import NETWORKS_PER_SHARD, UPDATES_PER_EPOCH
+from targets import REFERENCES
+from timing import Effort, Figures, baseline_child, child, printed_figures, time_alternately
 
 from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
@@ -24,42 +27,9 @@ from spatialnets.training.settings import Training
 from spatialnets.training.shard import Shard
 from spatialnets.training.trainer import Trainer
 
-TRIALS, STEPS, INPUTS, UNITS, OUTPUTS = 128, 50, 8, 100, 4  # sernn_paper
-UPDATES_PER_EPOCH = 40
-NETWORKS_PER_SHARD = 4  # as for the paper on two cores that share 32 MB of cache
-
 
 def generators(count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(seed) for seed in range(count)]
-
-
-def one_by_one_step(regularizer: str) -> Callable[[], None]:
-    """Return a function that updates one network without this toolkit."""
-    network = torch.nn.RNN(INPUTS, UNITS, nonlinearity="relu", batch_first=True)
-    readout = torch.nn.Linear(UNITS, OUTPUTS)
-    recurrent: Any = network.weight_hh_l0
-    torch.nn.init.orthogonal_(recurrent)
-    distances = torch.tensor(Grid().distances(), dtype=torch.float32)
-    optimizer = torch.optim.Adam([*network.parameters(), *readout.parameters()], lr=0.001, eps=1e-7)
-    inputs, labels = torch.randn(TRIALS, STEPS, INPUTS), torch.randint(OUTPUTS, (TRIALS,))
-    off_diagonal = 1 - torch.eye(UNITS)
-
-    def penalty() -> torch.Tensor:
-        weights = recurrent.T.abs()
-        if regularizer == "l1":
-            return 0.01 * weights.sum()
-        root = weights.sum(dim=1).sqrt()
-        price = torch.linalg.matrix_exp(weights / root[:, None] / root[None, :]) * off_diagonal
-        return 0.3 * (weights * distances * price).sum()
-
-    def step() -> None:
-        optimizer.zero_grad()
-        states, _ = network(inputs + 0.05 * torch.randn_like(inputs))
-        loss = torch.nn.functional.cross_entropy(readout(states[:, -1]), labels) + penalty()
-        loss.backward()
-        optimizer.step()
-
-    return step
 
 
 def geometry() -> StoredGeometry:
@@ -67,19 +37,13 @@ def geometry() -> StoredGeometry:
 
 
 def our_step(regularizer: Both | L1, count: int = NETWORKS_PER_SHARD) -> Callable[[], None]:
-    """Return a function that updates a shard as the toolkit does, including noise."""
+    """Return a function that makes one update of a shard as training does, with its noise and without evaluation."""
     seeds = tuple(range(count))
-    training = Training(trials_per_epoch=TRIALS, validation_trials=8)  # one update is an epoch without its evaluation
+    # epochs of one update, of which only the last is evaluated and stored, and it is never reached
+    training = Training(epochs=10**9, keep_every=10**9, trials_per_epoch=TRIALS, validation_trials=8)
     shard = Shard(0, "x", seeds, seeds, "grid", RNN(), regularizer, OneChoice(), training)
     trainer = Trainer(shard, geometry())
-    batch = trainer.training_trials.batch(0, TRIALS)
-    noise = generators(count)
-
-    def step() -> None:
-        drawn = torch.stack([torch.randn(batch.inputs.shape[1:], generator=generator) for generator in noise])
-        trainer.update(batch._replace(inputs=batch.inputs + 0.05 * drawn))
-
-    return step
+    return lambda: trainer.run_epoch(lambda updates, epoch: None)
 
 
 def core(effort: Effort) -> Figures:
@@ -112,8 +76,31 @@ def core(effort: Effort) -> Figures:
     }
 
 
+def spiking_units(inputs: torch.Tensor) -> Callable[[], None]:
+    """Return a function that runs recurrent leaky integrate-and-fire units of snntorch forward and backward."""
+    import snntorch  # not above: processes that measure something else need not wait for it
+
+    layer: Any = snntorch.RLeaky(beta=torch.full((UNITS,), 0.9), learn_beta=True, linear_features=UNITS)
+    encoder = torch.nn.Linear(INPUTS, UNITS)
+
+    def run() -> None:
+        encoder.zero_grad()
+        layer.zero_grad()
+        spikes, potential = layer.reset_mem()
+        total = torch.zeros(())
+        for step in range(inputs.shape[1]):
+            spikes, potential = layer(encoder(inputs[:, step]), spikes, potential)
+            total = total + spikes
+        total.square().sum().backward()
+
+    return run
+
+
 def cores(effort: Effort) -> Figures:
-    """Every core, forward and backward, on a shard of networks; PyTorch's own one by one; milliseconds, one thread."""
+    """Every core, forward and backward, on a shard of networks; modules of PyTorch and snntorch one by one, one thread.
+
+    Ratios compare a core with the module that does the same, or somewhat less (`leaky`, `alif`).
+    """
     inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
     programs: dict[str, Callable[[], Any]] = {}
     for name in (name for name in registry.names("core") if name not in ("imported", "wrapped")):
@@ -136,7 +123,15 @@ def cores(effort: Effort) -> Figures:
                 network(trials)[0][:, -1].square().sum().backward()
 
         programs[f"torch.nn.{name}"] = theirs
-    return {name: 1000 * seconds for name, seconds in time_alternately(programs, effort.repeats).items()}
+    spiking = [spiking_units(trials) for trials in inputs]
+    programs["snntorch.RLeaky"] = lambda: [run() for run in spiking]
+    seconds = time_alternately(programs, effort.repeats)
+    ratios = {name: seconds[REFERENCES[name]] / seconds[name] for name in programs if name in REFERENCES}
+    return {
+        **{f"milliseconds: {name}": 1000 * value for name, value in seconds.items()},
+        **{f"ratio: {REFERENCES[name]} to {name}": value for name, value in ratios.items()},
+        "ratio, least of all cores": min(ratios.values()),
+    }
 
 
 def series(effort: Effort) -> Figures:
@@ -202,7 +197,7 @@ def machine(effort: Effort) -> Figures:
     for group in ("both", "l1"):
         ours = [child(f"ours-{group}-{effort.alone}") for _ in range(2)]
         per_process = [printed_figures(process)[0] for process in ours]
-        baseline = printed_figures(child(f"baseline-{group}-{effort.alone}"))[0]
+        baseline = printed_figures(baseline_child(group, effort.alone))[0]
         ours_seconds = statistics.mean(per_process) * UPDATES_PER_EPOCH / NETWORKS_PER_SHARD / 2
         baseline_seconds = baseline * UPDATES_PER_EPOCH
         figures[f"seconds per network and epoch, two processes: {group}"] = ours_seconds
@@ -211,9 +206,7 @@ def machine(effort: Effort) -> Figures:
     return figures
 
 
-def print_step(kind: str, group: str, repeats: int) -> None:
-    """Print the seconds per update: of a shard of the toolkit on one thread, or of the baseline on two threads."""
-    torch.set_num_threads(1 if kind == "ours" else 2)
+def print_step(group: str, repeats: int) -> None:
+    """Print the seconds per update of a shard."""
     regularizer: Both | L1 = Both(0.3) if group == "both" else L1(0.01)
-    program = our_step(regularizer) if kind == "ours" else one_by_one_step(group)
-    print(time_alternately({"x": program}, repeats)["x"])
+    print(time_alternately({"x": our_step(regularizer)}, repeats)["x"])

@@ -18,6 +18,7 @@ Figures = dict[str, float]
 """Measured values of a benchmark by their labels."""
 
 COMMAND = Path(__file__).parent / "benchmark.py"
+BASELINE = Path(__file__).parent / "baseline.py"
 POLL_SECONDS = 0.02  # the kernel records the peak, so only a rise in the last moment of a process is missed
 
 
@@ -32,9 +33,14 @@ class Effort:
     largest: int | None = 10_000  # units, trained only with the stochastic method
     surface_units: int = 400
     epochs: tuple[int, int] = (2, 6)
-    networks: tuple[int, ...] = (2, 8, 32)  # of each of the paper's two groups
+    networks: tuple[int, ...] = (4, 16, 40)  # of each of the paper's two groups
     matrices: int = 10
+    product_seconds: float = 0.2  # for each kernel and shape
+    large_product: int = 2048  # rows and columns
+    reported: int = 4000  # networks of a report
+    declared: int = 2_000_000  # networks of an experiment that is only validated
     overrides: tuple[str, ...] = ()  # that make the paper's experiment smaller
+    paper_run: str = ""  # folder of a finished run of the whole paper, to report
 
 
 SMALLEST = Effort(
@@ -47,7 +53,12 @@ SMALLEST = Effort(
     epochs=(1, 2),
     networks=(1, 2),
     matrices=1,
+    product_seconds=0.0,
+    large_product=128,
+    reported=4,
+    declared=40,
     overrides=(
+        "geometry.shape=[2, 2, 2]",
         "training.trials_per_epoch=64",
         "training.batch_size=32",
         "training.validation_trials=32",
@@ -75,11 +86,17 @@ def time_alternately(programs: Mapping[str, Callable[[], Any]], repeats: int) ->
 
 def child(task: str, **environment: str) -> subprocess.Popen[str]:
     """Start a program of the suite in a separate process, which prints its figures."""
+    return _started([str(COMMAND), "--child", task], environment)
+
+
+def baseline_child(regularizer: str, repeats: int) -> subprocess.Popen[str]:
+    """Start the baseline of training on two threads, which prints its seconds per update."""
+    return _started([str(BASELINE), regularizer, str(repeats), "2"], {})
+
+
+def _started(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(COMMAND), "--child", task],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
+        [sys.executable, *words], stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
     )
 
 
