@@ -60,8 +60,6 @@ def _is_faster(units: int) -> bool:
     def compute() -> Arrays:
         from spatialnets.graph import product_speed
 
-        if product_speed.block_kernel() is None:
-            return {"block": np.array(np.inf), "torch": np.array(0.0)}
         return {name: np.asarray(seconds) for name, seconds in product_speed.measure_products(units).items()}
 
     seconds = cached("products", key, compute)

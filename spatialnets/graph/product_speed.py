@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,8 +26,10 @@ def measure_products(units: int) -> dict[str, float]:
 
     These are products of the forward and the backward pass, the gradient of weights summed over the steps, and a
     product of two square matrices as in communicability; the best of several rounds that alternate between the methods,
-    on one thread.
+    on one thread. Without the block kernel, no product is computed: its time is infinite, and PyTorch's 0.
     """
+    if block_kernel() is None:
+        return {"block": math.inf, "torch": 0.0}
     generator = torch.Generator().manual_seed(0)
     networks, steps = max(1, min(MAX_NETWORKS, SMALL // units)), MAX_STEPS if units <= SMALL else 1
 
