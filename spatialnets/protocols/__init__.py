@@ -37,6 +37,7 @@ __all__ = [
     "Regularizer",
     "Rescale",
     "Snapshot",
+    "SteppedRecurrent",
     "Sum",
     "Surface",
     "Task",

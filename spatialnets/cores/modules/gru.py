@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.gates import concatenate_gates, initial_weights
-from spatialnets.cores.modules.nonlinearity import NONLINEARITIES, tanh_
+from spatialnets.cores.modules.nonlinearity import NONLINEARITIES, tanh
 from spatialnets.cores.modules.unrolling import (
     DriveGradients,
     arriving_gradients,
@@ -84,7 +84,7 @@ class _Unroll(torch.autograd.Function):
         noise: Tensor | None,
         steps: Sequence[int],
     ) -> tuple[Tensor, Tensor]:
-        n_networks, n_steps, n_trials, n_inputs = inputs.shape
+        n_networks, n_steps, n_trials, _ = inputs.shape
         n_units = recurrent.shape[1]
         n_gates = 2 * n_units  # columns of the reset and the update gate; the candidate's follow
         joint, weights = join_inputs(inputs, n_units), join_weights(recurrent, input_weights, bias)
@@ -101,8 +101,8 @@ class _Unroll(torch.autograd.Function):
         for step in range(n_steps):
             reset, update = add_products(each_gate[step], each_joint[step], to_gates, keep=0).sigmoid_().chunk(2, -1)
             drive = add_products(each_drive[step], each_joint[step], to_candidate, keep=0)
-            candidate = tanh_(each_candidate[step].addcmul_(reset, drive))
-            torch.lerp(candidate, each_state[step], update, out=each_state[step + 1])
+            candidate = each_candidate[step].addcmul_(reset, drive)
+            torch.lerp(tanh(candidate, out=candidate), each_state[step], update, out=each_state[step + 1])
         ctx.save_for_backward(joint, gates, candidates, recurrent_drive, input_weights, recurrent)
         ctx.steps = steps
         ctx.set_materialize_grads(False)
@@ -118,7 +118,8 @@ class _Unroll(torch.autograd.Function):
         to_gates, to_candidate = input_weights.split([n_gates, n_units], dim=2)
         wants_inputs = ctx.needs_input_grad[0]
         # with respect to the drive of the gates and the recurrent input of candidates, and to the input of candidates
-        gradients = DriveGradients(joint, 3 * n_units, torch.nn.functional.pad(to_gates, (0, n_units)) if wants_inputs else None)
+        padded = torch.nn.functional.pad(to_gates, (0, n_units)) if wants_inputs else None
+        gradients = DriveGradients(joint, 3 * n_units, padded)
         of_candidates = DriveGradients(joint[..., n_units:], n_units, to_candidate if wants_inputs else None)
         arriving = arriving_gradients(n_steps, grad_states, grad_seen, ctx.steps)
         each_gate, each_drive, each_candidate = gates.unbind(1), recurrent_drive.unbind(1), candidates.unbind(1)
@@ -141,11 +142,17 @@ class _Unroll(torch.autograd.Function):
             grad_state *= update
             gradients.add(step)
             of_candidates.add(step)
-        grad_recurrent, grad_inputs_and_bias = gradients.weights.split([n_units, joint.shape[3] - n_units], dim=1)
-        grad_inputs_and_bias, grad_candidate_bias = grad_inputs_and_bias[..., :n_gates], grad_inputs_and_bias[:, -1, n_gates:]
-        grad_inputs_and_bias = torch.cat([grad_inputs_and_bias, of_candidates.weights], dim=2)
+        grad_recurrent, others = gradients.weights.split([n_units, joint.shape[3] - n_units], dim=1)
+        grad_input_and_bias = torch.cat([others[..., :n_gates], of_candidates.weights], dim=2)
         grad_inputs = None
         if gradients.inputs is not None and of_candidates.inputs is not None:
             grad_inputs = gradients.inputs.add_(of_candidates.inputs)
-        grad_input_weights, grad_bias = grad_inputs_and_bias[:, :-1], grad_inputs_and_bias[:, -1]
-        return grad_inputs, grad_input_weights, grad_recurrent, grad_bias, grad_candidate_bias, None, None
+        return (
+            grad_inputs,
+            grad_input_and_bias[:, :-1],
+            grad_recurrent,
+            grad_input_and_bias[:, -1],
+            others[:, -1, n_gates:],
+            None,
+            None,
+        )

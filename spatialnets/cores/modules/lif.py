@@ -125,8 +125,8 @@ def _surrogate(distance: Tensor, name: str, slope: float) -> Tensor:
 class _Unroll(torch.autograd.Function):
     """All time steps in one node of the autograd graph.
 
-    Inputs and spikes are ``(network, time, trial, …)``. The trace that the readout sees is summed along the way, so that
-    neither it nor its gradient is stored for all steps.
+    Inputs and spikes are ``(network, time, trial, …)``. The trace that the readout sees is summed along the way, so
+    that neither it nor its gradient is stored for all steps.
     """
 
     @staticmethod

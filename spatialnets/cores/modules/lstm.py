@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.gates import concatenate_gates, initial_weights
-from spatialnets.cores.modules.nonlinearity import NONLINEARITIES, tanh_
+from spatialnets.cores.modules.nonlinearity import NONLINEARITIES, tanh
 from spatialnets.cores.modules.unrolling import (
     DriveGradients,
     arriving_gradients,
@@ -102,8 +102,7 @@ class _Unroll(torch.autograd.Function):
             cell = torch.addcmul(input_gate, input_gate, candidate, value=-2, out=each_cell[step])
             if step:
                 cell.addcmul_(forget_gate, each_cell[step - 1])
-            tanh_cell = tanh_(each_tanh[step].copy_(cell))
-            torch.mul(output_gate, tanh_cell, out=each_state[step])
+            torch.mul(output_gate, tanh(cell, out=each_tanh[step]), out=each_state[step])
         ctx.save_for_backward(joint, gates, cells, tanh_cells, input_weights, recurrent)
         ctx.steps = steps
         ctx.set_materialize_grads(False)
