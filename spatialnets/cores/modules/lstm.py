@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.gates import concatenate_gates, initial_weights
-from spatialnets.cores.modules.nonlinearity import NONLINEARITIES, tanh
+from spatialnets.cores.modules.nonlinearity import NONLINEARITIES
 from spatialnets.cores.modules.unrolling import (
     DriveGradients,
     arriving_gradients,
@@ -69,9 +69,10 @@ class LSTMModule(nn.Module):
 class _Unroll(torch.autograd.Function):
     r"""All time steps in one node of the autograd graph.
 
-    Inputs and states are ``(network, time, trial, …)``, with the weights of all gates side by side. Candidates are
-    stored as :math:`s = \sigma(-2x) = (1 - \tanh x) / 2`, so that all gates and candidates of a step, which are
-    contiguous, are one call of the same function; their weights are multiplied by -2, which is exact.
+    Inputs and states are ``(network, time, trial, …)``, with the weights of all gates side by side. In place of each
+    :math:`\tanh x`, of candidates and of cells (`outers`), :math:`s = \sigma(-2x) = (1 - \tanh x) / 2` is stored,
+    because `torch.sigmoid` is faster than `torch.tanh`; all gates and candidates of a step, which are contiguous, are
+    then one call. The weights of candidates are multiplied by -2, which is exact.
     """
 
     @staticmethod
@@ -90,20 +91,21 @@ class _Unroll(torch.autograd.Function):
         weights[..., 2 * n_units : 3 * n_units] *= -2
         states, each_joint = joint[:, 1:, :, :n_units], joint.unbind(1)
         gates = joint.new_empty(n_networks, n_steps, n_trials, 4 * n_units)
-        cells, tanh_cells = joint.new_empty(2, n_networks, n_steps, n_trials, n_units)
-        each_state, each_cell, each_tanh = states.unbind(1), cells.unbind(1), tanh_cells.unbind(1)
-        each_gate = zip(*(gate.unbind(1) for gate in gates.chunk(4, dim=-1)), strict=True)
+        cells, outers = joint.new_empty(2, n_networks, n_steps, n_trials, n_units)
+        each_state, each_cell, each_outer = states.unbind(1), cells.unbind(1), outers.unbind(1)
+        each_step, each_gate = gates.unbind(1), zip(*(gate.unbind(1) for gate in gates.chunk(4, dim=-1)), strict=True)
         each_noise = None if noise is None else noise.unbind(2)
         for step, (input_gate, forget_gate, candidate, output_gate) in enumerate(each_gate):
-            gate = add_products(gates[:, step], each_joint[step], weights, keep=0)
+            gate = add_products(each_step[step], each_joint[step], weights, keep=0)
             if each_noise is not None:
                 candidate.sub_(each_noise[step], alpha=2)
             gate.sigmoid_()
             cell = torch.addcmul(input_gate, input_gate, candidate, value=-2, out=each_cell[step])
             if step:
                 cell.addcmul_(forget_gate, each_cell[step - 1])
-            torch.mul(output_gate, tanh(cell, out=each_tanh[step]), out=each_state[step])
-        ctx.save_for_backward(joint, gates, cells, tanh_cells, input_weights, recurrent)
+            outer = torch.mul(cell, -2, out=each_outer[step]).sigmoid_()
+            torch.addcmul(output_gate, output_gate, outer, value=-2, out=each_state[step])
+        ctx.save_for_backward(joint, gates, cells, outers, input_weights, recurrent)
         ctx.steps = steps
         ctx.set_materialize_grads(False)
         return states, select_steps(states, steps)
@@ -111,37 +113,38 @@ class _Unroll(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_states: Tensor | None, grad_seen: Tensor | None) -> tuple[Tensor | None, ...]:
-        joint, gates, cells, tanh_cells, input_weights, recurrent = ctx.saved_tensors
-        sigmoid_backward, tanh_backward = NONLINEARITIES["sigmoid"].backward, NONLINEARITIES["tanh"].backward
+        joint, gates, cells, outers, input_weights, recurrent = ctx.saved_tensors
+        sigmoid_backward = NONLINEARITIES["sigmoid"].backward
         n_networks, n_steps, n_trials, n_units = cells.shape
-        # Gradients of candidates are s (1 - s) times those of tanh x, whose derivative is 4 s (1 - s).
+        # d tanh(x) / dx = 4 s (1 - s), and the gradients of candidates are computed without the 4
         scale = recurrent.new_ones(4, n_units)
         scale[2] = 4
         scale = scale.flatten()
         transposed = (recurrent * scale).mT.contiguous()
         gradients = DriveGradients(joint, 4 * n_units, input_weights * scale if ctx.needs_input_grad[0] else None)
         arriving = arriving_gradients(n_steps, grad_states, grad_seen, ctx.steps)
-        each_gate, each_cell, each_tanh = gates.unbind(1), cells.unbind(1), tanh_cells.unbind(1)
-        grad_state, grad_cell, grad_tanh = joint.new_zeros(3, n_networks, n_trials, n_units)
+        each_step, each_cell, each_outer = gates.unbind(1), cells.unbind(1), outers.unbind(1)
+        each_gate = list(zip(*(gate.unbind(1) for gate in gates.chunk(4, dim=-1)), strict=True))
+        grad_state, grad_cell, grad_outer = joint.new_zeros(3, n_networks, n_trials, n_units)
         for step in reversed(range(n_steps)):
-            grad, tanh_cell = gradients[step], each_tanh[step]
+            grad, outer = gradients[step], each_outer[step]
             if step + 1 < n_steps:
                 add_products(grad_state, gradients[step + 1], transposed, keep=0)
             for gradient in arriving[step]:
                 grad_state += gradient
-            input_gate, forget_gate, candidate, output_gate = each_gate[step].chunk(4, dim=-1)
+            input_gate, forget_gate, candidate, output_gate = each_gate[step]
             grad_in, grad_forget, grad_candidate, grad_out = grad.chunk(4, dim=-1)
-            torch.mul(grad_state, tanh_cell, out=grad_out)
-            torch.mul(grad_state, output_gate, out=grad_tanh)
-            tanh_backward(grad_tanh, tanh_cell)
-            grad_cell += grad_tanh
+            torch.addcmul(grad_state, grad_state, outer, value=-2, out=grad_out)
+            torch.mul(grad_state, output_gate, out=grad_outer)
+            sigmoid_backward(grad_outer, outer)
+            grad_cell.add_(grad_outer, alpha=4)
             torch.addcmul(grad_cell, grad_cell, candidate, value=-2, out=grad_in)
             if step:
                 torch.mul(grad_cell, each_cell[step - 1], out=grad_forget)
             else:
                 grad_forget.zero_()
             torch.mul(grad_cell, input_gate, out=grad_candidate)
-            sigmoid_backward(grad, each_gate[step])
+            sigmoid_backward(grad, each_step[step])
             grad_cell *= forget_gate
             gradients.add(step)
         grad_weights = gradients.weights.mul_(scale)
