@@ -1,4 +1,4 @@
-"""What the backward passes of unrolled cores share."""
+"""Unrolled cores at the steps that the loss sees, and the sums of gradients over steps."""
 
 from dataclasses import dataclass
 from typing import Any

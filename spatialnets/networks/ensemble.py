@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spatialnets.cores.modules.unrolling import select_steps
 from spatialnets.graph.repulsion import euclidean_distances
 from spatialnets.networks.checks import check_projections, component_errors
 from spatialnets.networks.parametrization import constrain
@@ -132,7 +131,8 @@ class Ensemble(nn.Module):
             states, seen = cast(SteppedRecurrent, self.recurrent).states_and_trace(inputs, noise, steps)
         else:
             states = self.states(inputs, noise)
-            seen = select_steps(self.core.trace(states).transpose(1, 2), steps)
+            trace = self.core.trace(states).transpose(1, 2)
+            seen = torch.stack([trace[:, step] for step in steps], dim=1) if steps else trace[:, :0]
         outputs = torch.baddbmm(self.readout_bias[:, None], seen.flatten(1, 2), self.readout)
         # contiguous, because the losses of tasks may use view()
         return states, outputs.unflatten(1, seen.shape[1:3]).transpose(1, 2).contiguous()

@@ -1,4 +1,4 @@
-"""What the backward passes of unrolled cores share: one product a step for all weights, and gradients that arrive.
+"""Unrolled cores: one product a step for all weights, gradients by step, and their sums over steps.
 
 States, inputs and a 1 for the bias lie side by side in one tensor, `joint`, so that one product with all weights gives
 the drive of a step, and one product the gradients of all weights.
