@@ -43,6 +43,16 @@ def test_a_shard_of_the_paper_holds_four_networks_on_this_machine(machine: pytes
     assert shard_size(PAPER) == 4
 
 
+def test_a_shard_of_gated_networks_holds_as_many(machine: pytest.MonkeyPatch) -> None:
+    assert shard_size(PAPER.override("core=lstm")) == 4
+
+
+def test_modules_whose_gradients_autograd_computes_need_more_memory() -> None:
+    wrapped = "core={kind: wrapped, module_factory: 'torch.nn:LSTM'}"
+    own, autograd = (bytes_per_network(PAPER.override(core).shards(4)[0], 100)[1] for core in ("core=lstm", wrapped))
+    assert own < autograd
+
+
 def test_shards_of_small_networks_are_larger(machine: pytest.MonkeyPatch) -> None:
     assert shard_size(PAPER.override("geometry.shape=[3,3,2]")) == MAX_NETWORKS
 

@@ -12,7 +12,7 @@ from spatialnets.graph.communicability import communicability
 from spatialnets.graph.products import add_products, add_summed_products, block_kernel, block_products
 from spatialnets.protocols import RecurrentCore
 
-SIZES = (8, 33, 64, 69, 70, 100)  # smaller dimensions of the right matrices of these tests
+SIZES = (8, 33, 64, 69, 70, 100)  # columns of the right matrices of these tests, or a divisor of them
 
 NO_KERNEL = "this version of PyTorch has no such kernel for this machine"
 
@@ -165,6 +165,20 @@ def test_cores_compute_the_same_by_both_methods(core: RecurrentCore, calls: list
         return [states.detach(), *(parameter.grad for _, parameter in module.named_parameters())]
 
     assert_same_by_both_methods(states_and_gradients, 70, calls)
+
+
+@pytest.mark.parametrize("core", [RNN(), Leaky(), GRU(), LSTM(), LIF()], ids=lambda core: type(core).__name__)
+def test_the_kernel_computes_every_product_of_a_core(
+    core: RecurrentCore, calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> torch.Tensor:
+        raise AssertionError("a product was left to PyTorch")
+
+    module = core.build(5, 70, [torch.Generator().manual_seed(seed) for seed in range(2)])
+    monkeypatch.setattr(torch.Tensor, "baddbmm_", refuse)
+    with block_products([70]):
+        module(random_tensor(2, 12, 6, 5)).square().sum().backward()
+    assert calls
 
 
 def test_communicability_is_the_same_by_both_methods(calls: list[tuple[object, ...]]) -> None:

@@ -69,6 +69,7 @@ class ALIF(Spiking):
         "saxe2014",
         "glorot2010",
     )
+    takes_steps: ClassVar[bool] = True
 
     adaptation: float = 0.2
     adaptation_tau_ms: float = 200.0

@@ -59,6 +59,7 @@ class GRU(RecurrentCore):
     references: ClassVar[tuple[str, ...]] = ("cho2014", "saxe2014", "glorot2010")
     gates: ClassVar[tuple[str, ...]] = ("reset", "update", "candidate")
     takes_noise: ClassVar[bool] = True
+    takes_steps: ClassVar[bool] = True
 
     gain: float = 1.0
 

@@ -65,6 +65,7 @@ class Leaky(RecurrentCore):
 
     references: ClassVar[tuple[str, ...]] = ("yang2019", "saxe2014", "glorot2010")
     takes_noise: ClassVar[bool] = True
+    takes_steps: ClassVar[bool] = True
 
     nonlinearity: Literal["relu", "tanh", "softplus", "sigmoid"] = "relu"
     tau_ms: float = 100.0

@@ -107,6 +107,7 @@ class LIF(Spiking):
         "saxe2014",
         "glorot2010",
     )
+    takes_steps: ClassVar[bool] = True
 
     def build(self, n_inputs: int, n_units: int, generators: Sequence[torch.Generator]) -> Recurrent:
         from spatialnets.cores.modules.lif import LIFModule

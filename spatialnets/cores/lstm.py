@@ -63,6 +63,7 @@ class LSTM(RecurrentCore):
     references: ClassVar[tuple[str, ...]] = ("hochreiter1997", "gers2000", "saxe2014", "glorot2010")
     gates: ClassVar[tuple[str, ...]] = ("input", "forget", "cell", "output")
     takes_noise: ClassVar[bool] = True
+    takes_steps: ClassVar[bool] = True
 
     gain: float = 1.0
     forget_bias: float = 1.0

@@ -47,6 +47,7 @@ class RNN(RecurrentCore):
 
     references: ClassVar[tuple[str, ...]] = ("achterberg2023", "saxe2014", "glorot2010")
     takes_noise: ClassVar[bool] = True
+    takes_steps: ClassVar[bool] = True
 
     nonlinearity: Literal["relu", "tanh"] = "relu"
     gain: float = 1.0

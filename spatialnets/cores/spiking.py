@@ -58,6 +58,11 @@ class Spiking(RecurrentCore):
         """Slope of the surrogate: `slope`, or the default of the chosen surrogate."""
         return DEFAULT_SLOPES[self.surrogate] if self.slope is None else self.slope
 
+    @property
+    def readout_decay(self) -> float:
+        """Factor by which the trace shrinks in one step; 1 if the readout counts spikes."""
+        return 1.0 if self.readout_tau_ms is None else math.exp(-self.dt_ms / self.readout_tau_ms)
+
     def trace(self, states: Tensor) -> Tensor:
         """Return the input of the readout: spike counts, or leaky sums with the time constant `readout_tau_ms`.
 
@@ -68,4 +73,4 @@ class Spiking(RecurrentCore):
         """
         from spatialnets.cores.modules.filtering import leaky_sum
 
-        return leaky_sum(states, 1.0 if self.readout_tau_ms is None else math.exp(-self.dt_ms / self.readout_tau_ms))
+        return leaky_sum(states, self.readout_decay)

@@ -54,10 +54,11 @@ class TrainJob:
                 return []
             advance = with_cancellation_check(run, advance)
             messages: list[str] = []
-            with block_products(run.plan["block_products"]):
+            geometry = run.geometry(self.shard.geometry)
+            with block_products({len(geometry.positions)}.intersection(run.plan["block_products"])):
                 dataset = train(
                     self.shard,
-                    run.geometry(self.shard.geometry),
+                    geometry,
                     checkpoint,
                     lambda updates, epoch: advance(updates, f"{self.shard.group} epoch {epoch}"),
                     messages.append,

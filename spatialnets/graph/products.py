@@ -57,9 +57,10 @@ def block_kernel() -> Kernel | None:
 def block_products(units: Iterable[int]) -> Iterator[None]:
     """Use the block kernel for networks of these numbers of units within the block; outside, PyTorch's products.
 
-    The kernel is used for single-precision matrices on the CPU, in the calling thread, if the smaller dimension of
-    the right matrix is one of these numbers: as in the recurrent weights of such networks, alone, beside input weights
-    or beside the weights of other gates. The choice depends neither on the number of trials nor on that of networks.
+    The kernel is used for single-precision matrices on the CPU, in the calling thread, if the right matrix has a
+    multiple of one of these numbers as columns and at least as many rows: as the recurrent weights of such networks,
+    alone, beside input weights or beside the weights of other gates, and their transposes. The choice depends neither
+    on the number of trials nor on that of networks.
 
     Parameters
     ----------
@@ -104,8 +105,8 @@ class _Layout(NamedTuple):
 
 def _layouts(right: Tensor, *others: Tensor) -> list[_Layout] | None:
     """Return the layouts of matrices, ``(network, …, …)``, or None if the kernel is not to multiply by `right`."""
-    units = _block_units.get()
-    if not units or min(right.shape[1:]) not in units:
+    _, rows, columns = right.shape
+    if not any(columns % units == 0 and rows >= units for units in _block_units.get()):
         return None
     layouts = []
     for matrix in (right, *others):

@@ -13,7 +13,7 @@ from spatialnets.graph.repulsion import euclidean_distances
 from spatialnets.networks.checks import check_projections, component_errors
 from spatialnets.networks.parametrization import constrain
 from spatialnets.networks.stored_geometry import StoredGeometry
-from spatialnets.protocols import Projection, RecurrentCore
+from spatialnets.protocols import Projection, RecurrentCore, SteppedRecurrent
 from spatialnets.rng import torch_stream
 
 __all__ = ["Ensemble"]
@@ -112,18 +112,34 @@ class Ensemble(nn.Module):
         """
         return self.recurrent(inputs) if noise is None else self.recurrent(inputs, noise)
 
-    def answers(self, states: Tensor, steps: Sequence[int]) -> Tensor:
-        """Map states ``(network, trial, time, unit)`` to outputs ``(network, trial, step, output)`` at some steps."""
-        seen = self.core.trace(states).transpose(
-            1, 2
-        )  # time first, the memory layout of cores, so that gradients have it too
-        selected = seen[:, steps[0]] if len(steps) == 1 else seen[:, list(steps)].transpose(1, 2).flatten(1, 2)
-        outputs = torch.baddbmm(self.readout_bias[:, None], selected, self.readout)
-        return outputs.view(len(outputs), states.shape[1], len(steps), -1)
+    def states_and_outputs(
+        self, inputs: Tensor, steps: Sequence[int], noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return all states, and the outputs ``(network, trial, step, output)`` at some steps.
+
+        Parameters
+        ----------
+        inputs
+            ``(network, trial, time, input)``.
+        steps
+            The steps at which outputs are computed.
+        noise
+            As for `states`.
+        """
+        steps = [range(inputs.shape[2])[step] for step in steps]  # negative ones count from the end
+        if self.core.takes_steps:
+            states, seen = cast(SteppedRecurrent, self.recurrent).states_and_trace(inputs, noise, steps)
+        else:
+            states = self.states(inputs, noise)
+            trace = self.core.trace(states).transpose(1, 2)
+            seen = torch.stack([trace[:, step] for step in steps], dim=1) if steps else trace[:, :0]
+        outputs = torch.baddbmm(self.readout_bias[:, None], seen.flatten(1, 2), self.readout)
+        # contiguous, because the losses of tasks may use view()
+        return states, outputs.unflatten(1, seen.shape[1:3]).transpose(1, 2).contiguous()
 
     def forward(self, inputs: Tensor, steps: Sequence[int]) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to outputs ``(network, trial, step, output)`` at some steps."""
-        return self.answers(self.states(inputs), steps)
+        return self.states_and_outputs(inputs, steps)[1]
 
     def projections(self) -> dict[str, Tensor]:
         """Return every block of weights ``(network, gate, pre, post)``: recurrent, input, readout."""

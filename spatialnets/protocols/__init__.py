@@ -11,7 +11,7 @@ states are updated by ``h @ W`` and row sums are out-strengths.
 from spatialnets.aliases import FloatArray, PerNetwork
 from spatialnets.protocols.analysis import Analysis
 from spatialnets.protocols.constraint import Constraint, Projection
-from spatialnets.protocols.core import Recurrent, RecurrentCore
+from spatialnets.protocols.core import Recurrent, RecurrentCore, SteppedRecurrent
 from spatialnets.protocols.geometry import Geometry, Rescale, Surface
 from spatialnets.protocols.regularizer import (
     PricedRegularizer,
@@ -37,6 +37,7 @@ __all__ = [
     "Regularizer",
     "Rescale",
     "Snapshot",
+    "SteppedRecurrent",
     "Sum",
     "Surface",
     "Task",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-__all__ = ["Recurrent", "RecurrentCore"]
+__all__ = ["Recurrent", "RecurrentCore", "SteppedRecurrent"]
 
 
 class Recurrent(Protocol):
@@ -44,11 +44,24 @@ class Recurrent(Protocol):
         ...
 
 
+class SteppedRecurrent(Recurrent, Protocol):
+    """A built core that also returns what the readout sees at the steps that the loss sees.
+
+    The gradient with respect to all states is then needed only if a penalty uses them.
+    """
+
+    def states_and_trace(self, inputs: Tensor, noise: Tensor | None, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return states ``(network, trial, time, unit)``, and their trace at steps ``(network, step, trial, unit)``."""
+        ...
+
+
 @dataclass(frozen=True)
 class RecurrentCore(ABC):
     """The blueprint of a recurrent network.
 
-    `gates` names the gates, in the order of the weights; `takes_noise` is True if the built module accepts noise.
+    `gates` names the gates, in the order of the weights; `takes_noise` is True if the built module accepts noise;
+    `takes_steps` is True if it is a `SteppedRecurrent`. A subclass that overrides `build` or `trace` has to declare
+    `takes_steps` again, because its module or its trace may be another one.
 
     Parameters
     ----------
@@ -68,10 +81,16 @@ class RecurrentCore(ABC):
     references: ClassVar[tuple[str, ...]] = ()
     gates: ClassVar[tuple[str, ...]] = ("recurrent",)
     takes_noise: ClassVar[bool] = False
+    takes_steps: ClassVar[bool] = False
 
     n_units: int | None = field(default=None, kw_only=True)
     paying_gates: tuple[str, ...] | None = field(default=None, kw_only=True, repr=False)
     constraints: tuple[Constraint, ...] = field(default=(), kw_only=True, repr=False)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "takes_steps" not in cls.__dict__ and {"build", "trace"} & cls.__dict__.keys():
+            cls.takes_steps = False
 
     def __post_init__(self) -> None:
         if self.n_units is not None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from spatialnets.protocols import Recurrent, RecurrentCore
+from spatialnets.protocols import Recurrent, RecurrentCore, SteppedRecurrent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,7 @@ def check_core(core: RecurrentCore) -> None:
     - A network depends only on its own generator, and not on other networks, even if their weights are NaN.
     - The trace of states, which the readout sees, is causal, differentiable and of the same shape.
     - If the core takes noise, noise changes the states.
+    - If the core takes steps, states and trace at some steps are the same as those of all steps, and so are gradients.
 
     Parameters
     ----------
@@ -85,6 +86,8 @@ def check_core(core: RecurrentCore) -> None:
             f"{name}: noise of 0 must not change states"
         )
         assert not torch.equal(recurrent(inputs, 3 * noise), states), f"{name}: noise must change states"
+    if core.takes_steps:
+        _check_steps(core, cast(SteppedRecurrent, recurrent), inputs)
     with torch.no_grad():
         for _, parameter in recurrent.named_parameters():
             parameter[0] = torch.nan
@@ -116,3 +119,32 @@ def _check_trace(core: RecurrentCore, states: Tensor) -> None:
     (gradient,) = torch.autograd.grad(trace[:, :, -1].sum(), states, allow_unused=True)
     assert gradient is not None, f"{name}.trace() must be differentiable"
     assert bool((gradient[:, :, -1] != 0).any()), f"{name}.trace() must be differentiable"
+
+
+def _check_steps(core: RecurrentCore, recurrent: SteppedRecurrent, inputs: Tensor) -> None:
+    import torch
+
+    name, steps = type(core).__name__, [1, 4]
+    parameters = [parameter for _, parameter in recurrent.named_parameters()]
+    states, seen = recurrent.states_and_trace(inputs, None, steps)
+    expected = recurrent(inputs)
+    trace = core.trace(expected).transpose(1, 2)[:, steps]
+    assert torch.equal(states, expected), f"{name}.states_and_trace() must return the same states as a call"
+    # float32 rounding of sums in a different order, over a few steps
+    same = seen.shape == trace.shape and torch.allclose(seen, trace, rtol=1e-4, atol=1e-5)
+    assert same, f"{name}.states_and_trace() must return the trace at the steps, (network, step, trial, unit)"
+    # through states, trace and both, because a backward pass may treat them differently
+    for states_matter, trace_matters in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
+        pairs = ((states, seen), (expected, trace))
+        ours, theirs = (
+            torch.autograd.grad(
+                states_matter * of_states.square().mean() + trace_matters * at_steps.square().mean(),
+                parameters,
+                retain_graph=True,
+                allow_unused=True,
+            )
+            for of_states, at_steps in pairs
+        )
+        for one, other in zip(ours, theirs, strict=True):
+            close = one is not None and other is not None and torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+            assert close, f"{name}.states_and_trace() must have the same gradients as a call"

@@ -52,15 +52,17 @@ class Adam:
         """Make one update of every parameter."""
         self.updates += 1
         correction = (1 - self.beta2**self.updates) ** 0.5 / (1 - self.beta1**self.updates)
+        rates = self.learning_rate * correction
         for name, parameter in self.parameters.items():
             gradient = parameter.grad
             if gradient is None:
                 continue
             first, second = self.first[name], self.second[name]
-            first.mul_(self.beta1).add_(gradient, alpha=1 - self.beta1)
-            second.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
-            rate = (self.learning_rate * correction).view(-1, *[1] * (parameter.ndim - 1))
-            parameter.sub_(rate * first / (second.sqrt() + self.epsilon))
+            # as in Keras: m + (1 - b1) (g - m)
+            first.lerp_(gradient, 1 - self.beta1)
+            second.lerp_(gradient.square(), 1 - self.beta2)
+            update = rates.view(-1, *[1] * (parameter.ndim - 1)) * first
+            parameter.sub_(update.div_(second.sqrt().add_(self.epsilon)))
 
     def zero_grad(self) -> None:
         """Clear the gradients."""

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["bytes_per_network", "cache_bytes", "cores", "fitting_workers", "free_accelerator_bytes", "memory_bytes"]
 
 CACHE_BYTES = 8 * 2**20  # of a core, if the system does not tell
-STATE_COPIES = 9  # copies of the states held at once, forward and backward: measured 3 (rnn) to 8.7 (alif)
-STATE_COPIES_PER_GATE = 4  # the same for cores with gates, for each gate: measured 3.0 (lstm) and 3.4 (gru)
+# Copies of the states held at once, forward and backward, and the same for each gate if that is more. Measured for a
+# loss that sees all steps: 3.3 (rnn) to 5.6 (alif), and 2.3 (lstm) and 2.5 (gru) for each gate; if it sees only the
+# last step, 1.3 to 3.4, and 1.9. Autograd, through a module of torch.nn: 12.8 (rnn), 4.1 (lstm) and 5.0 (gru).
+STATE_COPIES, STATE_COPIES_PER_GATE = 6, 3
+AUTOGRAD_STATE_COPIES, AUTOGRAD_STATE_COPIES_PER_GATE = 13, 5
 WEIGHT_COPIES = 14  # copies of the weights: themselves, gradient, moments, and what a penalty computes
 USABLE_SHARE = 0.6  # of the free memory
 
@@ -70,6 +73,9 @@ def memory_bytes() -> int | None:
 def bytes_per_network(ensemble: EnsembleSpec | Shard, n_units: int) -> tuple[int, int]:
     """Estimate the size of a network's states in one pass, and the memory it needs in total, in bytes.
 
+    Gates do not count as states: four networks of a core with gates in a batch are a tenth faster than one, although
+    its gates fill the cache.
+
     Parameters
     ----------
     ensemble
@@ -81,12 +87,12 @@ def bytes_per_network(ensemble: EnsembleSpec | Shard, n_units: int) -> tuple[int
     steps = ensemble.task.trials(1, np.random.default_rng(0)).inputs.shape[1]
     number = 8 if training.precision == "float64" else 4
     one_copy = number * training.batch_size * steps * n_units
-    states = one_copy * gates
     weights = n_units * (n_units * gates + ensemble.task.n_inputs + ensemble.task.n_outputs)
     kept = 2 * len(training.kept_epochs)  # copied when the shard is written
-    return states, max(STATE_COPIES, STATE_COPIES_PER_GATE * gates) * one_copy + weights * (
-        number * WEIGHT_COPIES + 4 * kept
-    )
+    copies = max(STATE_COPIES, STATE_COPIES_PER_GATE * gates)
+    if not ensemble.core.takes_steps:
+        copies = max(AUTOGRAD_STATE_COPIES, AUTOGRAD_STATE_COPIES_PER_GATE * gates)
+    return one_copy, copies * one_copy + weights * (number * WEIGHT_COPIES + 4 * kept)
 
 
 def fitting_workers(shards: Sequence[Shard], units: Sequence[int]) -> int:

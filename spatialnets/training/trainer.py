@@ -245,8 +245,7 @@ class Trainer:
         task = self.shard.task
         self.optimizer.zero_grad()
         with parametrize.cached():
-            states = self.ensemble.states(batch.inputs, noise)
-            outputs = self.ensemble.answers(states, batch.steps)
+            states, outputs = self.ensemble.states_and_outputs(batch.inputs, batch.steps, noise)
             penalties = self.penalties.for_update(states, epoch, self.optimizer.updates)
             loss = sum(penalties.values(), start=task.loss(outputs, batch.targets, batch.mask))
         loss.sum().backward()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.initial import glorot_uniform, orthogonal
-from spatialnets.graph.products import add_products, add_summed_products
+from spatialnets.cores.modules.unrolling import DriveGradients, arriving_gradients, join_inputs, join_weights
+from spatialnets.graph.products import add_products
 
 if TYPE_CHECKING:
     from spatialnets.cores.spiking import Spiking
@@ -77,17 +78,22 @@ class LIFModule(nn.Module):
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to spikes, 0 or 1, ``(network, trial, time, unit)``."""
-        spikes: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
+        return self.states_and_trace(inputs, noise, ())[0]
+
+    def states_and_trace(self, inputs: Tensor, noise: Tensor | None, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return spikes, and their trace at some steps, ``(network, step, trial, unit)``."""
+        spikes, trace = _Unroll.apply(  # type: ignore[no-untyped-call]
             inputs.permute(0, 2, 1, 3),
             self.input,
             self.recurrent,
             self.bias,
             self.beta.clamp(0, 1),
             noise,
+            steps,
             self.core,
             self.adaptation,
         )
-        return spikes.permute(0, 2, 1, 3)
+        return spikes.permute(0, 2, 1, 3), trace
 
     def projections(self) -> dict[str, Tensor]:
         """Return recurrent and input weights, ``(network, 1, pre, post)`` each."""
@@ -119,7 +125,8 @@ def _surrogate(distance: Tensor, name: str, slope: float) -> Tensor:
 class _Unroll(torch.autograd.Function):
     """All time steps in one node of the autograd graph.
 
-    Inputs and spikes are ``(network, time, trial, …)``. Membrane potentials overwrite the drive step by step.
+    Inputs and spikes are ``(network, time, trial, …)``. The trace that the readout sees is summed along the way, so
+    that neither it nor its gradient is stored for all steps.
     """
 
     @staticmethod
@@ -131,71 +138,106 @@ class _Unroll(torch.autograd.Function):
         bias: Tensor,
         beta: Tensor,
         noise: Tensor | None,
+        steps: Sequence[int],
         core: Spiking,
         adaptation: Adaptation | None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         n_networks, n_steps, n_trials, _ = inputs.shape
-        inputs = inputs.reshape(n_networks, n_steps * n_trials, -1)
-        potentials = torch.baddbmm(bias[:, None], inputs, input_weights).view(n_networks, n_steps, n_trials, -1)
-        if noise is not None:
-            potentials += noise.permute(0, 2, 1, 3)
-        spikes, leak = torch.empty_like(potentials), beta[:, None]
-        traces = None if adaptation is None else torch.zeros_like(potentials)  # leaky sums of spikes
+        n_units, leak = recurrent.shape[2], beta[:, None]
+        joint, weights = join_inputs(inputs, n_units), join_weights(recurrent, input_weights, bias)
+        spikes, potentials = joint[:, 1:, :, :n_units], joint.new_empty(n_networks, n_steps, n_trials, n_units)
+        adaptations = None if adaptation is None else torch.zeros_like(potentials)  # leaky sums of spikes
         jump, decay = adaptation or (0.0, 0.0)
-        for step in range(n_steps):
-            potential, spike = potentials[:, step], spikes[:, step]
+        trace = joint.new_zeros(n_networks, n_trials, n_units)
+        seen: dict[int, Tensor] = {}
+        each_joint, each_spike = joint.unbind(1), joint[..., :n_units].unbind(1)
+        each_noise = None if noise is None else noise.unbind(2)
+        for step, potential in enumerate(potentials.unbind(1)):
+            previous, spike = each_spike[step], each_spike[step + 1]
             if step:
-                previous = spikes[:, step - 1]
-                add_products(potential.addcmul_(leak, potentials[:, step - 1]), previous, recurrent)
-                if core.reset == "zero":
-                    potential.addcmul_(potential, previous, value=-1)
-                else:
-                    potential.sub_(previous, alpha=core.threshold)
-                    if traces is not None:
-                        potential.addcmul_(traces[:, step - 1], previous, value=-jump)
-                if traces is not None:
-                    torch.add(previous, traces[:, step - 1], alpha=decay, out=traces[:, step])
-            if traces is None:
+                torch.mul(leak, potentials[:, step - 1], out=potential)
+            add_products(potential, each_joint[step], weights, keep=float(step > 0))
+            if each_noise is not None:
+                potential += each_noise[step]
+            if step and core.reset == "zero":
+                potential.addcmul_(potential, previous, value=-1)
+            elif step:
+                potential.sub_(previous, alpha=core.threshold)
+            if adaptations is None:
                 torch.gt(potential, core.threshold, out=spike)
             else:
-                torch.gt(torch.sub(potential, traces[:, step], alpha=jump), core.threshold, out=spike)
-        ctx.save_for_backward(inputs, spikes, potentials, traces, input_weights, recurrent, beta)
-        ctx.core, ctx.adaptation = core, adaptation
-        return spikes
+                if step:
+                    before = adaptations[:, step - 1]
+                    if core.reset == "subtract":
+                        potential.addcmul_(before, previous, value=-jump)
+                    torch.add(previous, before, alpha=decay, out=adaptations[:, step])
+                torch.gt(torch.sub(potential, adaptations[:, step], alpha=jump), core.threshold, out=spike)
+            if steps:
+                torch.add(spike, trace, alpha=core.readout_decay, out=trace)
+                if step in steps:
+                    seen[step] = trace.clone()
+        ctx.save_for_backward(joint, potentials, adaptations, input_weights, recurrent, beta)
+        ctx.steps, ctx.core, ctx.adaptation = steps, core, adaptation
+        ctx.set_materialize_grads(False)
+        return spikes, torch.stack([seen[step] for step in steps], dim=1) if steps else spikes[:, :0]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_spikes: Tensor) -> tuple[Tensor | None, ...]:
-        inputs, spikes, potentials, traces, input_weights, recurrent, beta = ctx.saved_tensors
+    def backward(ctx: Any, grad_spikes: Tensor | None, grad_seen: Tensor | None) -> tuple[Tensor | None, ...]:
+        joint, potentials, adaptations, input_weights, recurrent, beta = ctx.saved_tensors
         core, adaptation = ctx.core, ctx.adaptation
-        n_steps = spikes.shape[1]
+        n_networks, n_steps, n_trials, n_units = potentials.shape
         transposed, leak = recurrent.mT.contiguous(), beta[:, None]
-        distance = potentials - core.threshold
         jump, decay = adaptation or (0.0, 0.0)
-        if traces is not None:
-            distance.sub_(traces, alpha=jump)
-        surrogate = _surrogate(distance, core.surrogate, core.slope_or_default).mul_(core.dampening)
-        grad_potentials = torch.empty_like(potentials)  # with respect to potentials before the reset
-        grad_trace = None if traces is None else torch.zeros_like(grad_potentials[:, 0])
+        directly = arriving_gradients(n_steps, grad_spikes, None, ())
+        of_trace = arriving_gradients(n_steps, None, grad_seen, ctx.steps)
+        # with respect to potentials before the reset
+        gradients = DriveGradients(joint, n_units, input_weights if ctx.needs_input_grad[0] else None)
+        grad_trace, grad_adaptation, surrogate = joint.new_zeros(3, n_networks, n_trials, n_units)
+        grad_beta = torch.zeros_like(grad_trace) if ctx.needs_input_grad[4] else None
+        each_spike, each_potential = joint[..., :n_units].unbind(1), potentials.unbind(1)
         for step in reversed(range(n_steps)):
-            grad, grad_next = grad_potentials[:, step], grad_potentials[:, step + 1] if step + 1 < n_steps else None
+            grad, grad_next = gradients[step], gradients[step + 1] if step + 1 < n_steps else None
             if grad_next is None:
-                grad.copy_(grad_spikes[:, step])
+                grad.zero_()
             else:
-                add_products(grad, grad_next, transposed, keep=0).add_(grad_spikes[:, step])
-            if grad_trace is not None:
-                grad.add_(grad_trace)
-            grad.mul_(surrogate[:, step])
-            if grad_trace is not None:
-                grad_trace.mul_(decay).sub_(grad, alpha=jump)
+                add_products(grad, grad_next, transposed, keep=0)
+            if grad_seen is not None:
+                grad_trace *= core.readout_decay
+                for gradient in of_trace[step]:
+                    grad_trace += gradient
+                grad += grad_trace
+            for gradient in directly[step]:
+                grad += gradient
+            if adaptation is not None:
+                grad += grad_adaptation
+            torch.sub(each_potential[step], core.threshold, out=surrogate)
+            if adaptations is not None:
+                surrogate.sub_(adaptations[:, step], alpha=jump)
+            grad *= _surrogate(surrogate, core.surrogate, core.slope_or_default)
+            if core.dampening != 1:
+                grad *= core.dampening
+            if adaptation is not None:
+                grad_adaptation.mul_(decay).sub_(grad, alpha=jump)
             if grad_next is not None:
                 grad.addcmul_(grad_next, leak)
             if step and core.reset == "zero":
-                grad.addcmul_(grad, spikes[:, step - 1], value=-1)
-        flat = grad_potentials.flatten(1, 2)
-        grad_inputs = torch.bmm(flat, input_weights.mT).view(*spikes.shape[:3], -1) if ctx.needs_input_grad[0] else None
-        grad_recurrent = torch.zeros_like(recurrent)
-        add_summed_products(grad_recurrent, spikes[:, :-1].flatten(1, 2), grad_potentials[:, 1:].flatten(1, 2))
-        grad_beta = (grad_potentials[:, 1:] * potentials[:, :-1]).sum(dim=(1, 2)) if ctx.needs_input_grad[4] else None
-        grad_input_weights, grad_bias = torch.bmm(inputs.mT, flat), flat.sum(dim=1)
-        return grad_inputs, grad_input_weights, grad_recurrent, grad_bias, grad_beta, None, None, None
+                grad.addcmul_(grad, each_spike[step], value=-1)
+            if step and grad_beta is not None:
+                grad_beta.addcmul_(grad, each_potential[step - 1])
+            gradients.add(step)
+        grad_recurrent, grad_input_weights, grad_bias = gradients.weights.split(
+            [n_units, input_weights.shape[1], 1], dim=1
+        )
+        grad_beta = None if grad_beta is None else grad_beta.sum(dim=1)
+        return (
+            gradients.inputs,
+            grad_input_weights,
+            grad_recurrent,
+            grad_bias.squeeze(1),
+            grad_beta,
+            None,
+            None,
+            None,
+            None,
+        )

@@ -11,7 +11,14 @@ from torch.autograd.function import once_differentiable
 
 from spatialnets.cores.modules.initial import glorot_uniform, orthogonal
 from spatialnets.cores.modules.nonlinearity import NONLINEARITIES
-from spatialnets.graph.products import BLOCK_SAMPLES, add_products, add_summed_products
+from spatialnets.cores.modules.unrolling import (
+    DriveGradients,
+    arriving_gradients,
+    join_inputs,
+    join_weights,
+    select_steps,
+)
+from spatialnets.graph.products import add_products
 
 __all__ = ["LeakyModule", "RNNModule"]
 
@@ -46,10 +53,21 @@ class RNNModule(nn.Module):
 
     def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
         """Map inputs ``(network, trial, time, input)`` to states ``(network, trial, time, unit)``."""
-        states: Tensor = _Unroll.apply(  # type: ignore[no-untyped-call]
-            inputs.permute(0, 2, 1, 3), self.input, self.recurrent, self.bias, self.nonlinearity, self.alpha, noise
+        return self.states_and_trace(inputs, noise, ())[0]
+
+    def states_and_trace(self, inputs: Tensor, noise: Tensor | None, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return states, and what the readout sees at some steps, ``(network, step, trial, unit)``."""
+        states, seen = _Unroll.apply(  # type: ignore[no-untyped-call]
+            inputs.permute(0, 2, 1, 3),
+            self.input,
+            self.recurrent,
+            self.bias,
+            self.nonlinearity,
+            self.alpha,
+            noise,
+            steps,
         )
-        return states.permute(0, 2, 1, 3)
+        return states.permute(0, 2, 1, 3), seen
 
     def projections(self) -> dict[str, Tensor]:
         """Return recurrent and input weights, ``(network, 1, pre, post)`` each."""
@@ -59,17 +77,17 @@ class RNNModule(nn.Module):
 class LeakyModule(RNNModule):
     """Networks built by `Leaky`."""
 
-    def forward(self, inputs: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Map inputs ``(network, trial, time, input)`` to states; noise is scaled by ``sqrt(2 / alpha)``."""
-        return super().forward(inputs, None if noise is None else noise * (2 / self.alpha) ** 0.5)
+    def states_and_trace(self, inputs: Tensor, noise: Tensor | None, steps: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return states and what the readout sees; noise is scaled by ``sqrt(2 / alpha)``."""
+        return super().states_and_trace(inputs, None if noise is None else noise * (2 / self.alpha) ** 0.5, steps)
 
 
 class _Unroll(torch.autograd.Function):
     """All time steps in one node; autograd would keep one per step, and a copy of every intermediate.
 
-    Tensors are ``(network, time, trial, …)``. `joint` holds previous states, inputs and a 1 for the bias side by side,
-    so that one product with all weights gives the drive of a step, and one product the gradients of all weights.
-    `activations` are kept for the backward pass; without a leak they are the states.
+    Tensors are ``(network, time, trial, …)``. `activations` are kept for the backward pass; without a leak they are the
+    states. The result at the steps that the loss sees is separate, so that the gradient with respect to all states,
+    mostly zeros, is never stored unless the loss uses all states.
     """
 
     @staticmethod
@@ -82,55 +100,51 @@ class _Unroll(torch.autograd.Function):
         nonlinearity: str,
         alpha: float,
         noise: Tensor | None,
-    ) -> Tensor:
-        activate = NONLINEARITIES[nonlinearity].activate
-        n_networks, n_steps, n_trials, n_inputs = inputs.shape
-        n_units = recurrent.shape[2]
-        weights = torch.cat([recurrent, input_weights, bias[:, None]], dim=1)
-        inputs_and_one = torch.cat([inputs, inputs.new_ones(n_networks, n_steps, n_trials, 1)], dim=3)
-        joint = inputs.new_empty(n_networks, n_steps + 1, n_trials, n_units + n_inputs + 1)
-        joint[:, 0, :, :n_units] = 0
+        steps: Sequence[int],
+    ) -> tuple[Tensor, Tensor]:
+        activate, n_units = NONLINEARITIES[nonlinearity].activate, recurrent.shape[2]
+        weights, joint = join_weights(recurrent, input_weights, bias), join_inputs(inputs, n_units)
         states = joint[:, 1:, :, :n_units]
         activations = states if alpha == 1 else states.new_empty(states.shape)
-        for step in range(n_steps):
-            joint[:, step, :, n_units:] = inputs_and_one[:, step]  # now, while the states beside it are in the cache
-            drive = add_products(activations[:, step], joint[:, step], weights, keep=0)
-            if noise is not None:
-                drive += noise[:, :, step]
+        each_joint, each_state, each_drive = joint.unbind(1), joint[..., :n_units].unbind(1), activations.unbind(1)
+        each_noise = None if noise is None else noise.unbind(2)
+        for step, drive in enumerate(each_drive):
+            add_products(drive, each_joint[step], weights, keep=0)
+            if each_noise is not None:
+                drive += each_noise[step]
             activate(drive)
             if alpha < 1:
-                torch.lerp(joint[:, step, :, :n_units], drive, alpha, out=states[:, step])
+                torch.lerp(each_state[step], drive, alpha, out=each_state[step + 1])
         ctx.save_for_backward(joint, activations, input_weights, recurrent)
-        ctx.nonlinearity, ctx.alpha = nonlinearity, alpha
-        return states
+        ctx.nonlinearity, ctx.alpha, ctx.steps = nonlinearity, alpha, steps
+        ctx.set_materialize_grads(False)
+        return states, select_steps(states, steps)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_states: Tensor | None, grad_seen: Tensor | None) -> tuple[Tensor | None, ...]:
         joint, activations, input_weights, recurrent = ctx.saved_tensors
         backward, alpha = NONLINEARITIES[ctx.nonlinearity].backward, ctx.alpha
         n_networks, n_steps, n_trials, n_units = activations.shape
-        transposed = recurrent.mT.contiguous()
-        grad_drive = activations.new_empty(activations.shape)
-        grad_state = grad_drive.new_empty(n_networks, n_trials, n_units)
-        grad_weights = joint.new_zeros(n_networks, joint.shape[3], n_units)
-        chunk = max(1, BLOCK_SAMPLES // max(1, n_trials))
+        arriving = arriving_gradients(n_steps, grad_states, grad_seen, ctx.steps)
+        transposed, outputs = recurrent.mT.contiguous(), activations.unbind(1)
+        gradients = DriveGradients(joint, n_units, input_weights if ctx.needs_input_grad[0] else None)
+        grad_state = joint.new_zeros(n_networks, n_trials, n_units)
         for step in reversed(range(n_steps)):
-            grad = grad_drive[:, step]
+            grad = gradients[step]
             if alpha == 1:
                 grad_state = grad
             if step + 1 < n_steps:
-                add_products(grad_state, grad_drive[:, step + 1], transposed, keep=1 - alpha).add_(grad_states[:, step])
+                add_products(grad_state, gradients[step + 1], transposed, keep=1 - alpha)
             else:
-                grad_state.copy_(grad_states[:, step])
+                grad_state.zero_()
+            for gradient in arriving[step]:
+                grad_state += gradient
             if alpha < 1:
                 torch.mul(grad_state, alpha, out=grad)
-            backward(grad, activations[:, step])
-            if step % chunk == 0:  # while these steps are in the cache
-                steps = slice(step, min(step + chunk, n_steps))
-                add_summed_products(grad_weights, joint[:, steps].flatten(1, 2), grad_drive[:, steps].flatten(1, 2))
-        grad_inputs = None
-        if ctx.needs_input_grad[0]:
-            grad_inputs = torch.bmm(grad_drive.flatten(1, 2), input_weights.mT).unflatten(1, (n_steps, n_trials))
-        grad_recurrent, grad_input_weights, grad_bias = grad_weights.split([n_units, input_weights.shape[1], 1], dim=1)
-        return grad_inputs, grad_input_weights, grad_recurrent, grad_bias.squeeze(1), None, None, None
+            backward(grad, outputs[step])
+            gradients.add(step)
+        grad_recurrent, grad_input_weights, grad_bias = gradients.weights.split(
+            [n_units, input_weights.shape[1], 1], dim=1
+        )
+        return gradients.inputs, grad_input_weights, grad_recurrent, grad_bias.squeeze(1), None, None, None, None
