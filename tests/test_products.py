@@ -168,11 +168,14 @@ def test_cores_compute_the_same_by_both_methods(core: RecurrentCore, calls: list
 
 
 @pytest.mark.parametrize("core", [RNN(), Leaky(), GRU(), LSTM(), LIF()], ids=lambda core: type(core).__name__)
-def test_the_kernel_computes_every_product_of_a_core(
+def test_the_kernel_computes_every_product_with_recurrent_weights(
     core: RecurrentCore, calls: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*arguments: object, **options: object) -> torch.Tensor:
-        raise AssertionError("a product was left to PyTorch")
+    by_pytorch = torch.Tensor.baddbmm_
+
+    def refuse(onto: torch.Tensor, left: torch.Tensor, right: torch.Tensor, **options: float) -> torch.Tensor:
+        assert 5 + 1 in (onto.shape[1], right.shape[1]), "only inputs and a bias are left to PyTorch"
+        return by_pytorch(onto, left, right, **options)
 
     module = core.build(5, 70, [torch.Generator().manual_seed(seed) for seed in range(2)])
     monkeypatch.setattr(torch.Tensor, "baddbmm_", refuse)
