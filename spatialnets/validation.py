@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
 
 __all__ = ["require_at_least", "require_fraction", "require_not_negative", "require_positive"]
 
@@ -11,13 +14,19 @@ __all__ = ["require_at_least", "require_fraction", "require_not_negative", "requ
 MAX_SHOWN = 10  # numbers in a message
 
 
-def _require_each(name: str, value: float | Iterable[float], expected: str, fits: Callable[[float], bool]) -> None:
-    numbers = list(value) if isinstance(value, Iterable) else [value]
-    wrong = next((place for place, number in enumerate(numbers) if not fits(number)), None)
-    if wrong is None:
+def _require_each(name: str, value: float | Iterable[float], expected: str, fits: Callable[[Any], Any]) -> None:
+    """Raise a ValueError unless a number, or an array of numbers, fits; a million are checked at once."""
+    if not isinstance(value, Iterable):
+        if not fits(value):
+            raise ValueError(f"{name} must {expected}, not {value}")
+        return
+    numbers = np.array(list(value), dtype=np.float64)
+    right = fits(numbers)
+    if right.all():
         return
     if len(numbers) > MAX_SHOWN:
-        raise ValueError(f"{name} must {expected}, not {numbers[wrong]} (number {wrong + 1:,} of {len(numbers):,})")
+        place = int(np.argmin(right))
+        raise ValueError(f"{name} must {expected}, not {numbers[place]} (number {place + 1:,} of {len(numbers):,})")
     raise ValueError(f"{name} must {expected}, not {value}")
 
 
@@ -30,7 +39,7 @@ def require_positive(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: radius must be positive and finite, not -1.0
     """
-    _require_each(name, value, "be positive and finite", lambda number: 0 < number < math.inf)
+    _require_each(name, value, "be positive and finite", lambda number: (number > 0) & (number < math.inf))
 
 
 def require_not_negative(name: str, value: float | Iterable[float]) -> None:
@@ -42,7 +51,7 @@ def require_not_negative(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: strength must be finite and not negative, not (0.1, inf)
     """
-    _require_each(name, value, "be finite and not negative", lambda number: 0 <= number < math.inf)
+    _require_each(name, value, "be finite and not negative", lambda number: (number >= 0) & (number < math.inf))
 
 
 def require_fraction(name: str, value: float | Iterable[float]) -> None:
@@ -54,7 +63,7 @@ def require_fraction(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: excitatory must lie between 0 and 1, not 1.5
     """
-    _require_each(name, value, "lie between 0 and 1", lambda number: 0 <= number <= 1)
+    _require_each(name, value, "lie between 0 and 1", lambda number: (number >= 0) & (number <= 1))
 
 
 def require_at_least(name: str, value: float, minimum: float) -> None:

@@ -129,7 +129,7 @@ SEEDS = (0, 7, 2**62, {"range": [3]}, {"list": [5, 2**62, 5]})
 def test_ensembles_have_the_numbers_seeds_and_values_of_a_loop_over_networks(number: int) -> None:
     generator = random.Random(number)
     declared = {path: generator.choice(kinds) for path, kinds in AXES.items() if generator.random() < 0.6}
-    base: dict[str, Any] = {family: dict(as_dict(block)) for family, block in BASE.items()}
+    base: dict[str, Any] = {family: as_dict(block) for family, block in BASE.items()}
     base["regularizer"]["strength"] = 0.1
     for path, content in declared.items():
         family, _, name = path.partition(".")
@@ -140,7 +140,7 @@ def test_ensembles_have_the_numbers_seeds_and_values_of_a_loop_over_networks(num
 
     in_order = [path for path in ("seed", *AXES) if path in declared or (path == "seed" and isinstance(seed, dict))]
     in_order.sort(key=lambda path: ("seed", *BLOCKS).index(path.partition(".")[0]))
-    axes = {path: axis(**(seed if path == "seed" else declared[path])) for path in in_order}
+    axes = {path: axis(**as_dict(seed if path == "seed" else declared[path])) for path in in_order}
     expected: dict[str, list[tuple[int, int, dict[str, Any]]]] = {}
     for place, values in enumerate(slow_values(axes, [], networks)):
         fixed = {path: value for path, value in values.items() if path in ("core.gain", "task.delay_steps")}
@@ -151,7 +151,10 @@ def test_ensembles_have_the_numbers_seeds_and_values_of_a_loop_over_networks(num
             zip(
                 ensemble.numbers,
                 ensemble.seeds,
-                [{path: column[place] for path, column in ensemble.axes.items()} for place in range(len(ensemble.numbers))],
+                [
+                    {path: column[place] for path, column in ensemble.axes.items()}
+                    for place in range(len(ensemble.numbers))
+                ],
                 strict=True,
             )
         )
@@ -166,7 +169,7 @@ def test_ensembles_have_the_numbers_seeds_and_values_of_a_loop_over_networks(num
 
 
 def as_dict(block: Any) -> dict[str, Any]:
-    return {"kind": block} if isinstance(block, str) else block
+    return {"kind": block} if isinstance(block, str) else dict(block)
 
 
 def test_explicit_axes_are_crossed_and_others_run_along_the_networks() -> None:

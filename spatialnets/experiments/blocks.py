@@ -40,7 +40,6 @@ UNTRUSTED = (
 Part = TypeVar("Part")
 
 
-@cache
 def _hints(part: Any) -> dict[str, Any]:
     hints = get_type_hints(part, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(part) if field.init}
@@ -408,17 +407,29 @@ def _data(value: Any, path: str) -> Any:
     )
 
 
+@cache
+def _fields_by_network(part: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a class that may differ between networks; False for those that hold components."""
+    return tuple(
+        (name, is_per_network(hint))
+        for name, hint in _hints(part).items()
+        if is_per_network(hint) or _family_of_hint(hint) is not None
+    )
+
+
 def select_networks(part: Part, networks: slice) -> Part:
     """Return a component for some of its networks: every per-network tuple is sliced, in nested components too."""
     changes: dict[str, Any] = {}
-    for name, hint in _hints(type(part)).items():
+    kind: Any = type(part)
+    for name, per_network in _fields_by_network(kind):
         value = getattr(part, name)
-        if is_per_network(hint) and isinstance(value, tuple):
-            changes[name] = value[networks]
-        elif _family_of_hint(hint) is not None and value is not None:
-            changes[name] = (
-                tuple(select_networks(item, networks) for item in value)
-                if isinstance(value, tuple)
-                else select_networks(value, networks)
-            )
+        if per_network:
+            if isinstance(value, tuple):
+                changes[name] = value[networks]
+        elif isinstance(value, tuple):
+            selected = tuple(select_networks(item, networks) for item in value)
+            if any(one is not other for one, other in zip(selected, value, strict=True)):
+                changes[name] = selected
+        elif value is not None and (one := select_networks(value, networks)) is not value:
+            changes[name] = one
     return dataclasses.replace(part, **changes) if changes else part  # type: ignore[type-var]

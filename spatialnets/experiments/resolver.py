@@ -342,7 +342,7 @@ def _set_path(node: Node, path: Sequence[str], value: Any) -> Node:
 
 
 def _node_of(value: Any, mark: str) -> Node:
-    """Return plain data as a node; numbers of a million networks stay one value, because none has a place of its own."""
+    """Return plain data as a node; the numbers of a million networks stay one value, since they have one place."""
     if isinstance(value, tuple) and set(map(type, value)) <= {int, float}:
         with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits, which the component refuses
             return Node(tuple(map(float, value)), mark)

@@ -218,9 +218,7 @@ def planned_records(folder: Path, plan: Mapping[str, Any]) -> Division[PlannedEn
         ]
     else:  # each listed shard is an ensemble of its own
         size = max((len(entry["networks"]) for entry in plan["shards"]), default=1)
-        ensembles = [
-            PlannedEnsemble(entry["group"], entry["geometry"], entry["networks"]) for entry in plan["shards"]
-        ]
+        ensembles = [PlannedEnsemble(entry["group"], entry["geometry"], entry["networks"]) for entry in plan["shards"]]
 
     def record(index: int, ensemble: PlannedEnsemble, networks: slice) -> ShardRecord:
         numbers = ensemble.networks[networks]
