@@ -15,6 +15,8 @@ from spatialnets.errors import printable
 if TYPE_CHECKING:
     from spatialnets.engines.status import Status
 
+MAX_LINES = 20  # of shards in progress
+
 
 def status(
     folder: RunFolder,
@@ -52,7 +54,9 @@ def _lines(result: Status) -> list[str]:
         lines.append("No process is computing this run." + (f" The last one was killed: {who}" if by else ""))
     if result.scheduler:
         lines.append(result.scheduler)
-    lines += [f"{'In progress' if result.computed else 'Interrupted'}: {shard}" for shard in result.begun]
+    lines += [f"{'In progress' if result.computed else 'Interrupted'}: {shard}" for shard in result.begun[:MAX_LINES]]
+    if len(result.begun) > MAX_LINES:
+        lines.append(f"and {counted(len(result.begun) - MAX_LINES, 'further shard')}; --json lists all")
     if result.stored_seconds_ago is not None:
         lines.append(f"Last result stored {clock_time(result.stored_seconds_ago)} ago")
     if result.cancelled:

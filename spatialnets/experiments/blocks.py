@@ -242,6 +242,8 @@ class Builder:
                 for place, item in enumerate(node.value)
             )
         value = plain(node)
+        if isinstance(value, tuple) and is_per_network(hint):  # numbers, one for each network
+            return value
         try:
             return _adapter(hint).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -392,7 +394,7 @@ def brief(family: str, block: Mapping[str, Any]) -> str:
 
 def _data(value: Any, path: str) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_data(item, path) for item in value]
+        return [item if type(item) is float else _data(item, path) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _data(item, path) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -405,17 +407,29 @@ def _data(value: Any, path: str) -> Any:
     )
 
 
+@cache
+def _fields_by_network(part: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a class that may differ between networks; False for those that hold components."""
+    return tuple(
+        (name, is_per_network(hint))
+        for name, hint in _hints(part).items()
+        if is_per_network(hint) or _family_of_hint(hint) is not None
+    )
+
+
 def select_networks(part: Part, networks: slice) -> Part:
     """Return a component for some of its networks: every per-network tuple is sliced, in nested components too."""
     changes: dict[str, Any] = {}
-    for name, hint in _hints(type(part)).items():
+    kind: Any = type(part)
+    for name, per_network in _fields_by_network(kind):
         value = getattr(part, name)
-        if is_per_network(hint) and isinstance(value, tuple):
-            changes[name] = value[networks]
-        elif _family_of_hint(hint) is not None and value is not None:
-            changes[name] = (
-                tuple(select_networks(item, networks) for item in value)
-                if isinstance(value, tuple)
-                else select_networks(value, networks)
-            )
+        if per_network:
+            if isinstance(value, tuple):
+                changes[name] = value[networks]
+        elif isinstance(value, tuple):
+            selected = tuple(select_networks(item, networks) for item in value)
+            if any(one is not other for one, other in zip(selected, value, strict=True)):
+                changes[name] = selected
+        elif value is not None and (one := select_networks(value, networks)) is not value:
+            changes[name] = one
     return dataclasses.replace(part, **changes) if changes else part  # type: ignore[type-var]
