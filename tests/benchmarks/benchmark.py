@@ -30,6 +30,8 @@ from page import LOAD, keep, write
 from timing import SMALLEST, Effort, Figures
 
 from spatialnets.engines.threads import arithmetic, keep_memory
+from spatialnets.graph.product_choice import choose_block_units
+from spatialnets.graph.products import block_products
 
 BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
     "paper": fronts.paper,
@@ -54,11 +56,14 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
 PACKAGES = ("spatialnets", "torch", "numpy", "scipy", "numba", "networkx", "xarray")
 
 
+UNITS = (100, 360, 400, 1000)  # numbers of units in these benchmarks up to which the method of products is measured
+
+
 @contextmanager
 def as_in_a_worker() -> Iterator[None]:
-    """Compute within the block as workers of the toolkit do: on one thread, keeping memory that was freed."""
+    """Compute within the block as workers do: on one thread, by the chosen products, keeping memory that was freed."""
     keep_memory()  # for all programs that run alternately: otherwise each would pay for the other's pages
-    with arithmetic(1):
+    with arithmetic(1), block_products(choose_block_units(UNITS)):
         yield
 
 

@@ -62,7 +62,7 @@ def core(effort: Effort) -> Figures:
 
         def ours(module: Any = module, inputs: torch.Tensor = inputs) -> None:
             module.zero_grad()
-            module(inputs)[:, :, -1].square().sum().backward()
+            module.states_and_trace(inputs, None, [STEPS - 1])[1].square().sum().backward()
 
         programs[f"rnn, {count} networks"] = ours
     seconds = time_alternately(programs, effort.repeats)
@@ -104,12 +104,11 @@ def cores(effort: Effort) -> Figures:
     inputs = torch.randn(NETWORKS_PER_SHARD, TRIALS, STEPS, INPUTS)
     programs: dict[str, Callable[[], Any]] = {}
     for name in (name for name in registry.names("core") if name not in ("imported", "wrapped")):
-        blueprint = registry.load("core", name)()
-        module: Any = blueprint.build(INPUTS, UNITS, generators(NETWORKS_PER_SHARD))
+        module: Any = registry.load("core", name)().build(INPUTS, UNITS, generators(NETWORKS_PER_SHARD))
 
-        def ours(blueprint: Any = blueprint, module: Any = module) -> None:
+        def ours(module: Any = module) -> None:
             module.zero_grad()
-            blueprint.trace(module(inputs))[:, :, -1].square().sum().backward()
+            module.states_and_trace(inputs, None, [STEPS - 1])[1].square().sum().backward()
 
         programs[name] = ours
     for name in ("RNN", "GRU", "LSTM"):
