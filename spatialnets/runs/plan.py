@@ -115,8 +115,9 @@ def _require_valid(plan: Any) -> None:
             raise ValueError(f"it has no valid {key}")
     if not isinstance(plan.get("device", ""), str):
         raise ValueError("it has no valid device")
-    if not _is_choice(plan.get("products", {})):
-        raise ValueError("its products are not a mapping of words and numbers")
+    units = plan.setdefault("block_products", [])  # a plan without it was written by an earlier version
+    if not isinstance(units, list) or not all(map(_is_count, units)):
+        raise ValueError("it has no valid block_products")
     geometries = plan.get("geometries")
     if not isinstance(geometries, dict) or not all(
         isinstance(block, dict) and isinstance(block.get("kind"), str) for block in geometries.values()
@@ -134,13 +135,6 @@ def _require_valid(plan: Any) -> None:
         _require_valid_shards(entries)
     else:
         _require_valid_ensembles(entries, plan["networks_per_shard"])
-
-
-def _is_choice(value: Any, depth: int = 4) -> bool:
-    """Tell whether a value is a mapping of names to words, numbers or further such mappings."""
-    return isinstance(value, dict) and all(
-        isinstance(item, (str, int, float)) or (depth > 0 and _is_choice(item, depth - 1)) for item in value.values()
-    )
 
 
 def _require_valid_ensembles(entries: Sequence[Mapping[str, Any]], size: int) -> None:
