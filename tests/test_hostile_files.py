@@ -516,8 +516,8 @@ PLANS: dict[str, Callable[[Any], Any]] = {
     "shards of no network": with_key("networks_per_shard", 0),
     "shards of too many networks": with_key("networks_per_shard", 10**6 + 1),
     "a device that is a number": with_key("device", 3),
-    "products that are words": with_key("block_products", ["blocks"]),
-    "products that are a mapping": with_key("block_products", {"100": True}),
+    "block products that are a number": with_key("block_products", 100),
+    "block products of words": with_key("block_products", ["100"]),
     "a listed shard that is a number": lambda plan: {**shard()(plan), "shards": [3]},
     "an index that is a path": shard(index="../../etc"),
     "a negative index": shard(index=-1),
@@ -893,8 +893,8 @@ def test_a_valid_plan_of_an_earlier_format_is_accepted(run: Path) -> None:
     assert [(each.group, each.networks, each.geometry, each.path) for each in Run.open(run).shards] == before
 
 
-def test_a_plan_may_name_products_and_steps(run: Path) -> None:
-    modify(run, "plan.json", with_key("block_products", [100]))
+def test_a_plan_may_name_block_products_and_steps(run: Path) -> None:
+    modify(run, "plan.json", with_key("block_products", [100, 400]))
     modify(run, "plan.json", ensemble(networks=[[0, 4, 2], [1, 4, 2]]))
     assert Run.open(run).shards[0].networks == (0, 2, 1, 3)
 

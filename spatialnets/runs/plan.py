@@ -102,7 +102,7 @@ def plan_of(folder: Path) -> dict[str, Any]:
         _require_valid(plan)
     except ValueError as error:
         raise RunError(f"{folder} is damaged: plan.json: {error}") from error
-    return {"block_products": [], **plan}  # runs of earlier versions have none, and are not trained
+    return dict(plan)
 
 
 def _require_valid(plan: Any) -> None:
@@ -115,7 +115,7 @@ def _require_valid(plan: Any) -> None:
             raise ValueError(f"it has no valid {key}")
     if not isinstance(plan.get("device", ""), str):
         raise ValueError("it has no valid device")
-    units = plan.get("block_products", [])
+    units = plan.setdefault("block_products", [])  # a plan without it was written by an earlier version
     if not isinstance(units, list) or not all(map(_is_count, units)):
         raise ValueError("it has no valid block_products")
     geometries = plan.get("geometries")
