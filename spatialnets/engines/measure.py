@@ -161,7 +161,9 @@ def _is_stored(run: Run, name: str, analysis: Analysis) -> bool:
     """Tell whether `measure` would return a stored measurement, without loading its values."""
     origin = _origin(analysis)
     paths = run.folder / "analyses" / f"{name}.nc", _archive_path(run, name, origin)
-    return any(path.exists() and _load_current(path, origin, run, lambda line: None, ("group",)) is not None for path in paths)
+    return any(
+        path.exists() and _load_current(path, origin, run, lambda line: None, ("group",)) is not None for path in paths
+    )
 
 
 def _load_current(

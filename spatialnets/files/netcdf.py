@@ -109,21 +109,21 @@ def _read(file: h5py.File, items: dict[str, Any], wanted: Collection[str] | None
     """Return what `xarray.open_dataset` would, or None if the file has anything that `write_dataset` never writes."""
     dimensions: dict[int, str] = {}  # by their number in the file
     stored: dict[str, tuple[h5py.Dataset, dict[str, Any], list[int]]] = {}
-    attributes = _plain_attributes(file)
+    attributes = _plain_attributes(file, list(file.attrs))
     if attributes is None:
         return None
     coordinates = str(attributes.pop("coordinates", "")).split()
     for name, item in items.items():
         if not isinstance(item, h5py.Dataset) or item.shape is None:
             return None
-        names = set(item.attrs)
+        names = list(item.attrs)
         if "CLASS" in names:
             if len(item.shape) != 1 or "_Netcdf4Dimid" not in names:
                 return None
             dimensions[int(item.attrs["_Netcdf4Dimid"])] = name
             if bytes(item.attrs["NAME"]).startswith(NO_VARIABLE):
                 continue
-        plain = _plain_attributes(item)
+        plain = _plain_attributes(item, names)
         if plain is None or (item.shape and "_Netcdf4Coordinates" not in names):
             return None
         coordinates += str(plain.pop("coordinates", "")).split()
@@ -138,10 +138,10 @@ def _read(file: h5py.File, items: dict[str, Any], wanted: Collection[str] | None
     return xr.Dataset(variables, attrs=attributes).set_coords([name for name in coordinates if name in variables])
 
 
-def _plain_attributes(item: h5py.File | h5py.Dataset) -> dict[str, Any] | None:
+def _plain_attributes(item: h5py.File | h5py.Dataset, names: list[str]) -> dict[str, Any] | None:
     """Return the attributes of a file or an array; None if they are not plain text and numbers, or need decoding."""
     attributes: dict[str, Any] = {}
-    for name in item.attrs:
+    for name in names:
         if name in STRUCTURE:
             continue
         value = item.attrs[name]

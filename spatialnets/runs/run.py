@@ -459,14 +459,8 @@ class Run:
 def apply(function: Measure, shard: xr.Dataset, group: str) -> xr.Dataset:
     """Apply a function to a shard of a group; arguments and result as those of `Run.map`."""
     part = function(shard)
-    coordinates = {
-        name: coordinate
-        for name, coordinate in shard.coords.items()
-        if coordinate.dims == ("network",) and name != "network"
-    }
-    return part.assign_coords(coordinates).assign_coords(
-        network=shard["network"], group=("network", [group] * shard.sizes["network"])
-    )
+    coordinates = {name: shard.variables[name] for name in shard.coords if shard.variables[name].dims == ("network",)}
+    return part.assign_coords({**coordinates, "group": ("network", [group] * shard.sizes["network"])})
 
 
 def _serially(run: Run, function: Measure) -> Iterable[xr.Dataset]:

@@ -32,7 +32,7 @@ class FileState(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What ``scores.nc`` says of a shard: the state and SHA-256 of its file, and which block has its scores."""
+    """A row of the table in ``scores.nc``: state and SHA-256 of a shard's file, and the block that has its scores."""
 
     state: FileState
     digest: bytes
@@ -98,7 +98,9 @@ def read_scores(folder: Path, records: Iterable[ShardRecord], plan: Sequence[Sha
     for record in wanted:
         states[record.index] = state = _state(record.path)
         entry = table.get(record.index)
-        if entry is not None and (entry.state == state or entry.digest.hex() == record.digest()):
+        if entry is None or state is None:
+            continue
+        if entry.state == state or entry.digest.hex() == record.digest():
             current[record.index] = entry._replace(state=state)
     blocks = _read_blocks(folder, table, plan, {entry.block for entry in current.values()})
     if blocks is None:
@@ -130,7 +132,7 @@ def shard_digests(folder: Path, records: Iterable[ShardRecord], plan: Sequence[S
 def _state(path: Path) -> FileState | None:
     try:
         status = os.stat(path)
-    except OSError:  # whoever reads it says what is wrong
+    except OSError:  # loading the shard says what is wrong
         return None
     return FileState(status.st_size, status.st_mtime_ns)
 
@@ -243,8 +245,8 @@ def _read_table(folder: Path, plan: Sequence[ShardRecord]) -> dict[int, Entry]:
                      for column, count in zip((indices, blocks), counts, strict=True))  # fmt: skip
         if not inside or len(np.unique(indices)) < len(indices) or digests.dtype != np.uint8:
             return {}
-        rows = zip(*(column.tolist() for column in columns), digests, strict=True)
-        return {index: Entry(FileState(size, time), digest.tobytes(), block) for index, size, time, block, digest in rows}
+        rows = zip(*(column.tolist() for column in columns), map(bytes, digests), strict=True)
+        return {index: Entry(FileState(size, time), digest, block) for index, size, time, block, digest in rows}
     except Exception:  # it can be made again from the shards
         return {}
 
@@ -272,15 +274,16 @@ def _read_blocks(
 def _block(content: xr.Dataset, number: int, records: Sequence[ShardRecord], attributes: Any) -> xr.Dataset:
     """Return one block, without its number; raises an error if it is not what the plan says."""
     prefix = f"{number}."
-    names = [str(name) for name in content.variables if str(name).startswith(prefix)]
-    renamed = {name: name.removeprefix(prefix) for name in names}
-    dimensions = {str(name): str(name).removeprefix(prefix) for name in content.sizes if str(name).startswith(prefix)}
+    block = content[[name for name in content.variables if str(name).startswith(prefix)]]
     variables = {
-        renamed[name]: xr.Variable(tuple(dimensions[str(each)] for each in content[name].dims), content[name].to_numpy(),
-                                   content[name].attrs)
-        for name in names
-    }  # fmt: skip
-    dataset = xr.Dataset(variables).set_coords([renamed[name] for name in names if name in content.coords])
+        str(name).removeprefix(prefix): xr.Variable(
+            tuple(str(dimension).removeprefix(prefix) for dimension in variable.dims),
+            variable.to_numpy(),
+            variable.attrs,
+        )
+        for name, variable in block.variables.items()
+    }
+    dataset = xr.Dataset(variables).set_coords([str(name).removeprefix(prefix) for name in block.coords])
     plain = isinstance(attributes, dict) and all(isinstance(value, (str, int, float)) for value in attributes.values())
     groups = {record.group for record in records}
     if not plain or groups != {attributes.get("group", *groups)}:
