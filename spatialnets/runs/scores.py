@@ -1,4 +1,4 @@
-"""The scores of all shards of a run in one file, ``scores.nc``, so that reading them opens one file, not every shard."""
+"""The scores of all shards of a run in one file, ``scores.nc``, so that reading scores does not open every shard."""
 
 from __future__ import annotations
 
