@@ -21,14 +21,16 @@ from spatialnets.runs.shards import OUTCOMES, ShardRecord, check_outcomes, conca
 __all__ = ["Scores", "computed_shards", "read_scores", "shard_digests"]
 
 NAME = "scores.nc"
-TABLE = ("shard", "size", "modified", "digest", "block", "attributes")  # of the shards, and of the blocks
+STATE = ("size", "modified", "changed")
+TABLE = ("shard", *STATE, "digest", "block", "attributes")  # of the shards, and of the blocks
 
 
 class FileState(NamedTuple):
-    """Size of a file in bytes, and when it was modified, in nanoseconds: both change if it is written again."""
+    """Size of a file in bytes, and the times of the last changes of its content and of its status, in nanoseconds."""
 
     size: int
     modified: int
+    changed: int
 
 
 class Entry(NamedTuple):
@@ -74,9 +76,9 @@ def _files(folder: Path) -> Iterator[str]:
 def read_scores(folder: Path, records: Iterable[ShardRecord], plan: Sequence[ShardRecord]) -> list[Scores]:
     """Return the scores of computed shards, from ``scores.nc`` or from their own files, and add these to ``scores.nc``.
 
-    A shard is read again if its file has changed since its scores were added: if it has another size or time, and
-    another checksum. A file ``scores.nc`` that is damaged or disagrees with the plan is ignored and replaced. Nothing
-    is written in a folder that cannot be written.
+    A shard is read again if its file has changed since its scores were added: if it has another size or other times,
+    and another checksum. A file ``scores.nc`` that is damaged or disagrees with the plan is ignored and replaced.
+    Nothing is written in a folder that cannot be written.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def _state(path: Path) -> FileState | None:
         status = os.stat(path)
     except OSError:  # loading the shard says what is wrong
         return None
-    return FileState(status.st_size, status.st_mtime_ns)
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _update(
@@ -214,8 +216,7 @@ def _dataset(blocks: Sequence[Scores], entries: Mapping[int, Entry]) -> xr.Datas
             for block, scores in enumerate(blocks) for record in scores.records]  # fmt: skip
     variables: dict[str, Any] = {
         "shard": ("shard", np.array([row[0] for row in rows], dtype=np.int64)),
-        "size": ("shard", np.array([row[1].size for row in rows], dtype=np.int64)),
-        "modified": ("shard", np.array([row[1].modified for row in rows], dtype=np.int64)),
+        **{name: ("shard", np.array([getattr(row[1], name) for row in rows], dtype=np.int64)) for name in STATE},
         "digest": (("shard", "byte"), np.frombuffer(b"".join(row[2] for row in rows), np.uint8).reshape(-1, 32)),
         "block": ("shard", np.array([row[3] for row in rows], dtype=np.int64)),
         "attributes": ("blocks", np.array([json.dumps(_plain(one.dataset.attrs)) for one in blocks], dtype=object)),
@@ -238,7 +239,7 @@ def _read_table(folder: Path, plan: Sequence[ShardRecord]) -> dict[int, Entry]:
         table = read_dataset(path, TABLE)
         indices, blocks = table["shard"].to_numpy(), table["block"].to_numpy()
         digests, counts = table["digest"].to_numpy(), (len(plan), table.sizes["blocks"])
-        columns = (indices, table["size"].to_numpy(), table["modified"].to_numpy(), blocks)
+        columns = (indices, blocks, *(table[name].to_numpy() for name in STATE))
         if any(column.ndim != 1 or column.dtype.kind != "i" for column in columns) or digests.shape[1:] != (32,):
             return {}
         inside = all(not len(column) or (column.min() >= 0 and column.max() < count)
@@ -246,7 +247,7 @@ def _read_table(folder: Path, plan: Sequence[ShardRecord]) -> dict[int, Entry]:
         if not inside or len(np.unique(indices)) < len(indices) or digests.dtype != np.uint8:
             return {}
         rows = zip(*(column.tolist() for column in columns), map(bytes, digests), strict=True)
-        return {index: Entry(FileState(size, time), digest, block) for index, size, time, block, digest in rows}
+        return {index: Entry(FileState(*state), digest, block) for index, block, *state, digest in rows}
     except Exception:  # it can be made again from the shards
         return {}
 
