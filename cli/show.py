@@ -16,14 +16,15 @@ def show(folder: RunFolder) -> None:
     from spatialnets.runs.run import Run
 
     run = Run.open(folder)
-    done = sum(len(shard.networks) for shard in run.shards if shard.done)
-    total = sum(len(shard.networks) for shard in run.shards)
-    print(f"{run.name} in {run.folder}: {done:,} of {total:,} networks" + ("" if run.finished else " (unfinished)"))
+    computed = run.computed
+    done, total = (sum(len(shard.networks) for shard in shards) for shards in (computed, run.shards))
+    unfinished = " (unfinished)" if len(computed) < len(run.shards) else ""
+    print(f"{run.name} in {run.folder}: {done:,} of {total:,} networks{unfinished}")
     accuracy_columns = "mean validation accuracy", f"accuracy ≥ {PASS_ACCURACY}"
     table = Table("group", "networks", "last epoch", "strength", *accuracy_columns, "diverged")
     reasons = []
     for group in run.groups:
-        if not any(shard.done for shard in run.shards if shard.group == group):
+        if group not in {shard.group for shard in computed}:
             table.add_row(group, "0", *[""] * 5)
             continue
         scores = run.scores(group)

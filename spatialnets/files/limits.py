@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import h5py
 
 __all__ = [
-    "Header", "check_file", "check_hdf5", "check_links", "check_mat", "check_size", "gunzip", "header_of", "headers_in",
-    "plain_text", "read_array", "read_arrays",
+    "Header", "check_file", "check_hdf5", "check_links", "check_mat", "check_objects", "check_size", "gunzip",
+    "header_of", "headers_in", "plain_text", "read_array", "read_arrays",
 ]  # fmt: skip
 
 UNCHECKED_BYTES = 256 * 2**20  # up to this size any file is unpacked
@@ -299,21 +299,38 @@ def check_hdf5(path: Path) -> None:
 
     check_file(path)
     with h5py.File(path, "r") as file:
-        waiting: list[h5py.Group] = [file]
-        seen, total = {h5py.h5o.get_info(file.id).addr}, 0
-        while waiting:
-            group = waiting.pop()
-            for name in group:
-                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    raise InvalidFile(f"{path}: {name} is a link; expected a file that contains the data itself")
-                item = group[name]
-                address = h5py.h5o.get_info(item.id).addr
-                if address in seen:  # a group may contain itself
-                    continue
-                seen.add(address)
-                if isinstance(item, h5py.Group):
-                    waiting.append(item)
-                elif isinstance(item, h5py.Dataset):
-                    check_links(item, f"{path}: {name}")
-                    total += 0 if item.shape is None else math.prod(item.shape) * item.dtype.itemsize
-        check_size(path, total)
+        check_objects(file, path)
+
+
+def check_objects(file: h5py.File, path: Path) -> dict[str, Any]:
+    """Make the checks of `check_hdf5` on an open file, and return its arrays and groups by name.
+
+    Raises
+    ------
+    InvalidFile
+        If it has links to other files, or is too large unpacked.
+    """
+    import h5py
+
+    waiting: list[h5py.Group] = [file]
+    seen, total = {h5py.h5o.get_info(file.id).addr}, 0
+    top: dict[str, Any] = {}
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise InvalidFile(f"{path}: {name} is a link; expected a file that contains the data itself")
+            item = group[name]
+            if group is file:
+                top[name] = item
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:  # a group may contain itself
+                continue
+            seen.add(address)
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            elif isinstance(item, h5py.Dataset):
+                check_links(item, f"{path}: {name}")
+                total += 0 if item.shape is None else math.prod(item.shape) * item.dtype.itemsize
+    check_size(path, total)
+    return top

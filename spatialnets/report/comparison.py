@@ -159,13 +159,11 @@ def _omissions(samples: Sequence[Sample], chosen: Sequence[Contrast]) -> list[st
         if unshared:
             reasons.append(f"{sample.label}: not measured in every group: {', '.join(unshared)}")
     for run in {sample.run.folder: sample.run for sample in samples}.values():
-        shards: dict[tuple[str, str], list[bool]] = {}
-        for shard in run.shards:
-            shards.setdefault((shard.group, shard.geometry), []).append(shard.done)
+        trained = {(shard.group, shard.geometry) for shard in run.computed}
         reasons += [
             f"{run.name}: {group}{f' on {geometry}' if geometry else ''}: no network has been trained yet"
-            for (group, geometry), done in shards.items()
-            if not any(done)
+            for group, geometry in dict.fromkeys((shard.group, shard.geometry) for shard in run.shards)
+            if (group, geometry) not in trained
         ]
     return reasons
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.measure import measure
+from spatialnets.engines.measure import measure, measure_together
 from spatialnets.errors import StorageError, UserError
 from spatialnets.files.netcdf import DamagedFile
 from spatialnets.paper import PASS_ACCURACY, select_epoch
@@ -43,11 +43,14 @@ def metrics_table(
         As in `spatialnets.engines.measure.measure`.
     """
     tables = [run.map(lambda shard: shard[list(SCORES)], scores_only=True)]
+    begun = measure_together(run, analyses, workers, progress, engine)
     reasons, stored = [], [name for name in run.measurements() if name not in analyses]
     for name in (*analyses, *stored):
         try:
-            known = name in analyses
-            table = measure(run, name, analyses[name], workers, progress, engine) if known else run.measurement(name)
+            if name in analyses:
+                table = measure(run, name, analyses[name], workers, progress, engine, begun.pop(name, None))
+            else:
+                table = run.measurement(name)
         except StorageError as error:
             if name in analyses:  # the cause is a damaged shard or a full disk, not the analysis
                 raise

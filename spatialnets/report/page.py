@@ -110,7 +110,7 @@ def write_report(
         plotly=plotly_script() if shown else "",
         comparison=_write_comparison(run, progress),
         diverged=_diverged_networks(outcomes),
-        done=sum(len(shard.networks) for shard in run.shards if shard.done),
+        done=sum(len(shard.networks) for shard in run.computed),
         total=sum(len(shard.networks) for shard in run.shards),
         sources=_sources(run),
         provenance=run.provenance,
@@ -197,8 +197,9 @@ def is_current(run: Run, experiment: Experiment) -> bool:
 
 def _sources(run: Run) -> str:
     """Return a hash of all shards and analyses, which tells from which of them a page was made."""
-    paths = [*(shard.path for shard in run.shards if shard.done), *sorted((run.folder / "analyses").glob("*.nc"))]
-    return hashlib.sha256("\n".join(f"{digest_of(path)} {path.name}" for path in paths).encode()).hexdigest()
+    shards = [f"{digest} {run.shards[index].path.name}" for index, digest in run.digests().items()]
+    analyses = [f"{digest_of(path)} {path.name}" for path in sorted((run.folder / "analyses").glob("*.nc"))]
+    return hashlib.sha256("\n".join([*shards, *analyses]).encode()).hexdigest()
 
 
 def _is_measured(run: Run, name: str, analysis: Analysis) -> bool:

@@ -27,6 +27,7 @@ from spatialnets.runs.metadata import (
     write_provenance,
 )
 from spatialnets.runs.plan import indices_in, plan_of, planned_records
+from spatialnets.runs.scores import Scores, in_order, read_scores, shard_digests
 from spatialnets.runs.shards import ShardRecord, concatenate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from spatialnets.report.comparison import Comparison
     from spatialnets.runs.plain_network import PlainNetwork
 
-__all__ = ["GroupGeometry", "Measure", "Run"]
+__all__ = ["GroupGeometry", "Measure", "Run", "apply"]
 
 Measure: TypeAlias = Callable[[xr.Dataset], xr.Dataset]
 """A function that `Run.map` applies to each shard."""
@@ -81,7 +82,7 @@ class Run:
         folder: Path,
         declaration: Mapping[str, Any],
         plan: Mapping[str, Any],
-        mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]] | None = None,
+        mapper: Callable[[Run, Measure], Iterable[xr.Dataset]] | None = None,
         trusted: bool = False,
         experiment: Experiment | None = None,
     ) -> None:
@@ -123,8 +124,8 @@ class Run:
         return run
 
     def __repr__(self) -> str:
-        done = sum(len(shard.networks) for shard in self.shards if shard.done)
-        total = sum(len(shard.networks) for shard in self.shards)
+        done = sum(len(shard.networks) for shard in self.computed)
+        total = sum(len(ensemble.networks) for ensemble in self.shards.ensembles)
         return f"<Run {self.name!r} in {self.folder}: {done} of {total} networks, groups {', '.join(self.groups)}>"
 
     @property
@@ -155,6 +156,11 @@ class Run:
         return [index for index in indices_in(self.folder / "shards", ".nc") if index < len(self.shards)]
 
     @property
+    def computed(self) -> tuple[ShardRecord, ...]:
+        """The shards that have been computed."""
+        return tuple(self.shards[index] for index in self.stored())
+
+    @property
     def missing(self) -> tuple[ShardRecord, ...]:
         """The shards that have not been computed."""
         stored = set(self.stored())
@@ -181,9 +187,9 @@ class Run:
         """
         self._require_group(group)
         numbers: dict[str, tuple[int, ...]] = {}
-        for shard in self.shards:
-            if shard.group == group:
-                numbers[shard.geometry] = numbers.get(shard.geometry, ()) + shard.networks
+        for ensemble in self.shards.ensembles:
+            if ensemble.group == group:
+                numbers[ensemble.geometry] = numbers.get(ensemble.geometry, ()) + tuple(map(int, ensemble.networks))
         blocks = self.plan["geometries"]
         return [GroupGeometry(each, blocks[name], self.geometry(name)) for name, each in numbers.items()]
 
@@ -208,22 +214,30 @@ class Run:
 
     def _done(self, group: str) -> list[ShardRecord]:
         self._require_group(group)
-        return [shard for shard in self.shards if shard.group == group and shard.done]
+        return [shard for shard in self.computed if shard.group == group]
 
     def _require_group(self, group: str) -> None:
         if group not in self.groups:
             raise RunError(f"this run has no group '{group}': {nearest(group, self.groups)}")
 
-    def _group(self, group: str, scores_only: bool) -> xr.Dataset:
-        datasets = [shard.load(scores_only) for shard in self._done(group)]
-        if not datasets:
+    def _one_dataset(self, group: str, parts: list[xr.Dataset]) -> xr.Dataset:
+        if not parts:
             raise RunError(f"no network of group '{group}' has been computed yet in {self.folder}")
-        sizes = {tuple(part.sizes.get(name) for name in ("epoch", "gate", "pre", "post")) for part in datasets}
+        sizes = {tuple(part.sizes.get(name) for name in ("epoch", "gate", "pre", "post")) for part in parts}
         if len(sizes) > 1:
             raise RunError(
                 f"the networks of group '{group}' differ in size; use run.map(function), or load run.shards one by one"
             )
-        return concatenate(datasets)
+        return concatenate(parts)
+
+    def _scores(self, shards: Iterable[ShardRecord]) -> list[Scores]:
+        return read_scores(self.folder, shards, self.shards)
+
+    def digests(self) -> dict[int, str]:
+        """Return the SHA-256 of the file of each computed shard, by the shard's index."""
+        computed = self.computed
+        digests = shard_digests(self.folder, computed, self.shards)
+        return {shard.index: digest for shard, digest in zip(computed, digests, strict=True)}
 
     def __getitem__(self, group: str) -> xr.Dataset:
         """Load a group: weights ``(network, epoch, pre, post)``, scores, strengths, seeds, positions.
@@ -233,11 +247,16 @@ class Run:
         RunError
             If there is no such group, none of it has been computed yet, or a shard cannot be read.
         """
-        return self._group(group, scores_only=False)
+        return self._one_dataset(group, [shard.load() for shard in self._done(group)])
 
     def scores(self, group: str) -> xr.Dataset:
-        """Load accuracy, loss, penalty and status of a group, without weights."""
-        return self._group(group, scores_only=True)
+        """Load accuracy, loss, penalty and status of a group, without weights.
+
+        They are kept in one file, ``scores.nc``; shards are opened only if they have changed since it was written.
+        """
+        parts = self._scores(self._done(group))
+        dataset = self._one_dataset(group, [part.dataset for part in parts])
+        return in_order([record for part in parts for record in part.records], dataset)[1]
 
     def map(self, function: Measure, scores_only: bool = False) -> xr.Dataset:
         """Apply a function to every computed shard, one at a time, and concatenate the results along ``network``.
@@ -247,7 +266,8 @@ class Run:
         function
             Takes a shard, in the form that `__getitem__` returns, and returns variables over ``(network, epoch)``.
         scores_only
-            Whether the function needs only scores and status; weights are then not read.
+            Whether the function needs only scores and status. It is then given those of many shards of a group at once,
+            in the form that `scores` returns, and shards are not opened (see there).
 
         Returns
         -------
@@ -255,25 +275,16 @@ class Run:
             All networks of all groups, with coordinates ``group``, ``network`` (the number within the group),
             ``strength``, ``seed`` and one coordinate for each declared axis.
         """
-        parts = list(self._mapper(self, function, scores_only))
+        scores = self._scores(self.computed) if scores_only else []
+        parts = [apply(function, each.dataset, each.records[0].group) for each in scores]
+        if not scores_only:
+            parts = list(self._mapper(self, function))
         if not parts:
             raise RunError(f"no network has been computed yet in {self.folder}")
-        return concatenate(parts)
+        table = concatenate(parts)
+        return in_order([record for each in scores for record in each.records], table)[1]
 
-    def apply(self, shard: ShardRecord, function: Measure, scores_only: bool = False) -> xr.Dataset:
-        """Apply a function to one computed shard; arguments and result as those of `map`."""
-        dataset = shard.load(scores_only)
-        part = function(dataset)
-        coordinates = {
-            name: coordinate
-            for name, coordinate in dataset.coords.items()
-            if coordinate.dims == ("network",) and name != "network"
-        }
-        return part.assign_coords(coordinates).assign_coords(
-            network=dataset["network"], group=("network", [shard.group] * len(shard.networks))
-        )
-
-    def with_mapper(self, mapper: Callable[[Run, Measure, bool], Iterable[xr.Dataset]]) -> Run:
+    def with_mapper(self, mapper: Callable[[Run, Measure], Iterable[xr.Dataset]]) -> Run:
         """Return the same run with another implementation of `map`, such as that of `spatialnets.engines.measure`."""
         return Run(self.folder, self.declaration, self.plan, mapper, self.trusted, self._experiment)
 
@@ -441,5 +452,12 @@ class Run:
         write_provenance(self.folder, provenance)
 
 
-def _serially(run: Run, function: Measure, scores_only: bool) -> Iterable[xr.Dataset]:
-    return (run.apply(shard, function, scores_only) for shard in run.shards if shard.done)
+def apply(function: Measure, shard: xr.Dataset, group: str) -> xr.Dataset:
+    """Apply a function to a shard of a group; arguments and result as those of `Run.map`."""
+    part = function(shard)
+    coordinates = {name: shard.variables[name] for name in shard.coords if shard.variables[name].dims == ("network",)}
+    return part.assign_coords({**coordinates, "group": ("network", [group] * shard.sizes["network"])})
+
+
+def _serially(run: Run, function: Measure) -> Iterable[xr.Dataset]:
+    return (apply(function, shard.load(), shard.group) for shard in run.computed)

@@ -13,12 +13,15 @@ import xarray as xr
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import checksum_error, digest_of
 from spatialnets.files.limits import check_hdf5
-from spatialnets.files.netcdf import DamagedFile, open_dataset, write_dataset
+from spatialnets.files.netcdf import DamagedFile, read_dataset, write_dataset
 from spatialnets.files.reading import InvalidFile, one_line
 from spatialnets.runs.metadata import check_stored, is_imported
 from spatialnets.training.shard import SCORES
 
-__all__ = ["ShardRecord", "concatenate"]
+__all__ = ["OUTCOMES", "ShardRecord", "check_outcomes", "concatenate"]
+
+OUTCOMES = (*SCORES, "penalty_standard_error", "status", "reason")
+"""Variables of a shard that say how training went, without weights; the second last error is optional."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,16 @@ class ShardRecord:
         """
         try:
             check_stored(self.folder, self.path)
-            with open_dataset(self.path) as dataset:
-                _check_contents(dataset, self.networks)
-                if dataset.attrs.get("group", self.group) != self.group:
-                    raise ValueError(f"it is of group '{dataset.attrs['group']}', expected '{self.group}'")
-                if scores_only:
-                    errors = [name for name in ("penalty_standard_error",) if name in dataset]
-                    dataset = dataset[[*SCORES, *errors, "status", "reason"]]
-                return dataset.load()
+            return read_dataset(self.path, OUTCOMES if scores_only else None, self._check)
         except DamagedFile as error:
             raise self._damaged(error.reason) from error
         except InvalidFile as error:
             raise self._damaged(str(error)) from error
+
+    def _check(self, dataset: xr.Dataset) -> None:
+        _check_contents(dataset, self.networks)
+        if dataset.attrs.get("group", self.group) != self.group:
+            raise ValueError(f"it is of group '{dataset.attrs['group']}', expected '{self.group}'")
 
     def write(self, dataset: xr.Dataset) -> None:
         """Store the shard with its checksum."""
@@ -134,7 +135,18 @@ class ShardRecord:
 
 def _check_contents(dataset: xr.Dataset, networks: Sequence[int]) -> None:
     """Raise a ValueError unless a dataset is the shard that holds these networks; weights need not be loaded."""
-    for name in ("network", "epoch", "strength", "seed", "status", "reason", "distances", "position", *SCORES):
+    for name in ("distances", "position"):
+        if name not in dataset.variables:
+            raise ValueError(f"it has no {name}")
+    check_outcomes(dataset, networks)
+    for name in ("weights", "distances"):
+        if name in dataset and (dataset[name].dims[-2:] != ("pre", "post") or dataset[name].dtype.kind != "f"):
+            raise ValueError(f"its {name} is {dataset[name].dtype} {dataset[name].dims}; expected (…, pre, post)")
+
+
+def check_outcomes(dataset: xr.Dataset, networks: Sequence[int]) -> None:
+    """Raise a ValueError unless a dataset holds the scores of these networks."""
+    for name in ("network", "epoch", "strength", "seed", "status", "reason", *SCORES):
         if name not in dataset.variables:
             raise ValueError(f"it has no {name}")
     numbers = dataset["network"]
@@ -154,13 +166,13 @@ def _check_contents(dataset: xr.Dataset, networks: Sequence[int]) -> None:
         text = name in ("status", "reason")
         if variable.dims != expected or (variable.dtype.kind in "OUST") != text or variable.dtype.kind in "mMc":
             raise ValueError(f"its {name} is {variable.dtype} {variable.dims}; expected {expected}")
-    for name in ("weights", "distances"):
-        if name in dataset and (dataset[name].dims[-2:] != ("pre", "post") or dataset[name].dtype.kind != "f"):
-            raise ValueError(f"its {name} is {dataset[name].dtype} {dataset[name].dims}; expected (…, pre, post)")
 
 
 def concatenate(parts: list[xr.Dataset]) -> xr.Dataset:
     """Concatenate shards along ``network``; variables without that dimension are taken from the first."""
+    joined = _join(parts)
+    if joined is not None:
+        return joined
     along = {name: part[name] for part in parts for name in part.coords if part[name].dims == ("network",)}
     completed = []
     for part in parts:
@@ -180,3 +192,31 @@ def concatenate(parts: list[xr.Dataset]) -> xr.Dataset:
         join="outer",  # groups may differ in epochs; missing values are NaN, or False
         fill_value={**dict.fromkeys(map(str, parts[0].data_vars), np.nan), **flags},
     )
+
+
+def _join(parts: list[xr.Dataset]) -> xr.Dataset | None:
+    """Join datasets that differ only along ``network``, as `concatenate` does, in a fraction of the time.
+
+    Returns None if any has other variables, types or epochs than the first.
+    """
+    first = parts[0]
+    shape = [(name, variable.dims, variable.dtype.kind) for name, variable in first.variables.items()]
+    sizes = {name: size for name, size in first.sizes.items() if name != "network"}
+    for part in parts[1:]:
+        same = (
+            [(name, variable.dims, variable.dtype.kind) for name, variable in part.variables.items()] == shape
+            and {name: size for name, size in part.sizes.items() if name != "network"} == sizes
+            and list(part.coords) == list(first.coords)
+            and all(name == "network" or part.indexes[name].equals(index) for name, index in first.indexes.items())
+        )
+        if not same:
+            return None
+    variables = {}
+    for name, variable in first.variables.items():
+        if "network" in variable.dims:
+            axis = variable.dims.index("network")
+            values = np.concatenate([part.variables[name].to_numpy() for part in parts], axis=axis)
+            variables[name] = xr.Variable(variable.dims, values, variable.attrs)
+        else:
+            variables[name] = variable
+    return xr.Dataset(variables, attrs=first.attrs).set_coords(list(first.coords))
