@@ -447,9 +447,9 @@ def test_networks_with_weights_that_are_not_finite_are_marked_as_diverged(tmp_pa
 
 
 def test_running_a_finished_import_changes_nothing(ensemble: Run) -> None:
-    before = {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
+    before = {path: path.stat().st_mtime_ns for path in ensemble.folder.glob("shards/*.nc")}
     Experiment.from_yaml(ensemble.folder / "experiment.yaml").run(ensemble.folder, report=False)
-    assert before == {path: path.stat().st_mtime_ns for path in ensemble.folder.rglob("*.nc")}
+    assert before == {path: path.stat().st_mtime_ns for path in ensemble.folder.glob("shards/*.nc")}
 
 
 def test_missing_shards_of_an_import_are_not_trained(tmp_path: Path) -> None:
