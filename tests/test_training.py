@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tiny import OVERRIDES
 from torch import Tensor
 
+from spatialnets import Experiment
+from spatialnets.compiled import HAS_NUMBA
 from spatialnets.cores import RNN
 from spatialnets.errors import RunError, UserError
 from spatialnets.geometries import Grid
@@ -204,6 +207,26 @@ CHANCE = replace(
     regularizer=Both(0.1, method="stochastic") + Communicability(0.1, method="stochastic"),
 )
 """A shard with everything that is drawn at random in every update."""
+
+
+@pytest.mark.skipif(not HAS_NUMBA, reason="numba is not installed, so there is nothing to compare")
+def test_training_is_bit_identical_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = train(CHANCE, SMALL_GRID)
+    monkeypatch.setattr("spatialnets.compiled.HAS_NUMBA", False)
+    assert compiled.identical(train(CHANCE, SMALL_GRID))
+
+
+def test_a_run_is_bit_identical_whatever_number_of_threads_pytorch_had(tmp_path: Path) -> None:
+    experiment = Experiment.from_preset("sernn_demo").override(*OVERRIDES, "training.recurrent_noise=0.1")
+    before, groups = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            run = experiment.run(tmp_path / str(threads), workers=1, report=False)
+            groups.append([run[group] for group in run.groups])
+    finally:
+        torch.set_num_threads(before)
+    assert all(one.identical(other) for one, other in zip(*groups, strict=True))
 
 
 @pytest.mark.slow
