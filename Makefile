@@ -18,7 +18,7 @@ SMOKE = tests/test_run.py tests/test_cli.py tests/test_cores.py tests/test_geome
 ARITHMETIC = tests/test_products.py tests/test_communicability.py tests/test_stochastic.py \
 	tests/test_regularizers.py tests/test_priced_regularizers.py tests/test_lif.py tests/test_leaky.py \
 	tests/test_rnn.py tests/test_gru_lstm.py tests/test_cores.py tests/test_wrapped.py tests/test_training.py \
-	tests/test_plain_network.py tests/test_lasso.py
+	tests/test_plain_network.py tests/test_lasso.py tests/test_rng.py tests/test_unrolling.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
