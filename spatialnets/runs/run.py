@@ -189,12 +189,12 @@ class Run:
             If there is no such group, or a file cannot be read.
         """
         self._require_group(group)
-        numbers: dict[str, tuple[int, ...]] = {}
+        numbers: dict[str, list[int]] = {}
         for ensemble in self.shards.ensembles:
             if ensemble.group == group:
-                numbers[ensemble.geometry] = numbers.get(ensemble.geometry, ()) + tuple(map(int, ensemble.networks))
+                numbers.setdefault(ensemble.geometry, []).extend(map(int, ensemble.networks))
         blocks = self.plan["geometries"]
-        return [GroupGeometry(each, blocks[name], self.geometry(name)) for name, each in numbers.items()]
+        return [GroupGeometry(tuple(each), blocks[name], self.geometry(name)) for name, each in numbers.items()]
 
     def geometry_of(self, group: str, network: int | None = None) -> StoredGeometry:
         """Return the geometry of one network of a group, by default of the first.
