@@ -121,7 +121,7 @@ def test_without_the_kernel_pytorch_is_chosen_and_block_is_refused(
     for module in (product_speed, products):
         monkeypatch.setattr(module, "block_kernel", lambda: None)
     assert choose_block_units([100]) == []
-    with pytest.raises(UserError, match="does not have on this machine"):
+    with pytest.raises(UserError, match="does not have .* on this machine; write --products torch"):
         choose_block_units([100], "block")
 
 
