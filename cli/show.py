@@ -17,7 +17,7 @@ def show(folder: RunFolder) -> None:
 
     run = Run.open(folder)
     computed = run.computed
-    done, total = (sum(len(shard.networks) for shard in shards) for shards in (computed, run.shards))
+    done, total = sum(len(shard.networks) for shard in computed), sum(run.shards.lengths)
     unfinished = " (unfinished)" if len(computed) < len(run.shards) else ""
     print(f"{run.name} in {run.folder}: {done:,} of {total:,} networks{unfinished}")
     accuracy_columns = "mean validation accuracy", f"accuracy ≥ {PASS_ACCURACY}"

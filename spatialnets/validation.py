@@ -10,7 +10,6 @@ import numpy as np
 
 __all__ = ["require_at_least", "require_fraction", "require_not_negative", "require_positive"]
 
-
 MAX_SHOWN = 10  # numbers in a message
 
 

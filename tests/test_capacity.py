@@ -9,7 +9,7 @@ from conftest import Outcome
 from tiny import OVERRIDES
 
 from spatialnets import Experiment, Run
-from spatialnets.engines.compute import MAX_NETWORKS, shard_size
+from spatialnets.engines.compute import MAX_NETWORKS_ON_CPU, shard_size
 from spatialnets.errors import UserError
 from spatialnets.runs.folder import open_or_create
 from spatialnets.training import capacity
@@ -54,7 +54,7 @@ def test_modules_whose_gradients_autograd_computes_need_more_memory() -> None:
 
 
 def test_shards_of_small_networks_are_larger(machine: pytest.MonkeyPatch) -> None:
-    assert shard_size(PAPER.override("geometry.shape=[3,3,2]")) == MAX_NETWORKS
+    assert shard_size(PAPER.override("geometry.shape=[3,3,2]")) == MAX_NETWORKS_ON_CPU
 
 
 def test_every_core_gets_a_shard(machine: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from spatialnets.engines.local import Processes
 from spatialnets.errors import RunError, UserError
 from spatialnets.graph import product_choice, product_speed, products
 from spatialnets.graph.product_choice import Products, choose_block_units
-from spatialnets.graph.product_speed import gemm_gflops, measure_products
+from spatialnets.graph.product_speed import measure_products
 from spatialnets.graph.products import add_products, block_kernel
 from spatialnets.progress import NoProgress
 
@@ -121,7 +121,7 @@ def test_without_the_kernel_pytorch_is_chosen_and_block_is_refused(
     for module in (product_speed, products):
         monkeypatch.setattr(module, "block_kernel", lambda: None)
     assert choose_block_units([100]) == []
-    with pytest.raises(UserError, match="does not have on this machine"):
+    with pytest.raises(UserError, match="does not have .* on this machine; write --products torch"):
         choose_block_units([100], "block")
 
 
@@ -131,12 +131,6 @@ def test_both_methods_are_measured_with_real_products(calls: list[tuple[object, 
     assert set(seconds) == {"block", "torch"}
     assert all(0 < value < 1 for value in seconds.values())
     assert calls
-
-
-def test_the_speed_of_products_is_measured_by_method() -> None:
-    speeds = gemm_gflops(32, 20, 20, 2)
-    assert {"torch", "numpy"} <= set(speeds)
-    assert all(0 < value < 1e4 for value in speeds.values())
 
 
 def test_only_networks_in_single_precision_on_a_cpu_are_measured(measure: Callable[[float], Measurement]) -> None:

@@ -26,7 +26,7 @@ from spatialnets.report.measured import at_scored_epoch, metrics_table, pass_acc
 from spatialnets.report.page import write_report
 from spatialnets.report.scorecard import scorecard
 from spatialnets.runs.folder import open_or_create
-from spatialnets.training.history import SCORES
+from spatialnets.training.shard import SCORES
 
 NETWORKS = 6
 LAST = 3

@@ -25,7 +25,7 @@ from spatialnets.files.atomic import write_checked
 from spatialnets.report.measured import metrics_table
 from spatialnets.runs.folder import FORMAT, begin, write_plan
 from spatialnets.training.checkpoint import updates_in
-from spatialnets.training.history import SCORES
+from spatialnets.training.shard import SCORES
 from spatialnets.workflow import compare, train
 
 STORED = Path(__file__).parent / "data" / "run_format_4"

@@ -19,11 +19,11 @@ from spatialnets.engines.slurm.submissions import require_no_active_tasks
 from spatialnets.engines.threads import arithmetic
 from spatialnets.engines.train_job import TrainJob, results_of
 from spatialnets.errors import RunError, UserError
+from spatialnets.experiments.axes import MAX_NETWORKS
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.progress import NoProgress, Progress
 from spatialnets.registry import name_of
 from spatialnets.runs.folder import THREADS, open_or_create
-from spatialnets.runs.plan import MAX_SHARD_NETWORKS
 from spatialnets.runs.provenance import Session
 from spatialnets.runs.run import Run
 from spatialnets.training import capacity
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
 TIMED_UPDATES = 4
-MAX_NETWORKS = 16  # per shard on a CPU: larger ones save little call overhead and balance the load less well
+MAX_NETWORKS_ON_CPU = 16  # per shard: larger ones save little call overhead and balance the load less well
 MAX_NETWORKS_ON_ACCELERATOR = 512  # per shard
 CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit in the cache
 
@@ -231,7 +231,7 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
     if requested is not None:
         if requested < 1:
             raise UserError(f"networks per shard must be 1 or more, not {requested}")
-        return min(requested, MAX_SHARD_NETWORKS)
+        return min(requested, MAX_NETWORKS)
     free, networks = capacity.memory_bytes(), experiment.networks
     sizes = []
     for ensemble in experiment.ensembles:
@@ -239,7 +239,7 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
         device = ensemble.training.device_here
         if device == "cpu":
             in_cache = int(capacity.cache_bytes() / (CACHED_PASSES * states))
-            size = min(MAX_NETWORKS, in_cache, math.ceil(networks / capacity.cores()))
+            size = min(MAX_NETWORKS_ON_CPU, in_cache, math.ceil(networks / capacity.cores()))
             usable = None if free is None else capacity.USABLE_SHARE * free / capacity.cores()
         else:
             size, usable = MAX_NETWORKS_ON_ACCELERATOR, capacity.free_accelerator_bytes(device)

@@ -320,8 +320,8 @@ def measure_job(run: Run, order: Mapping[str, Any]) -> MeasureJob:
 
 def _parts_folder(run: Run, name: str, analysis: Analysis) -> Path:
     """Return the folder that holds the results of single shards until a measurement is complete."""
-    done = [shard.index for shard in run.computed]  # an analysis may depend on which networks there are
-    digest = hashlib.sha256(f"{VERSION} {analysis!r} {done}".encode()).hexdigest()[:8]
+    computed = run.computed_indices()  # an analysis may depend on which networks there are
+    digest = hashlib.sha256(f"{VERSION} {analysis!r} {computed}".encode()).hexdigest()[:8]
     return run.folder / "analyses" / "parts" / f"{name}-{digest}"
 
 

@@ -16,7 +16,6 @@ from spatialnets.engines.claim import cancellation_file, claimed_jobs
 from spatialnets.engines.driver import driver_note, has_driver
 from spatialnets.errors import UserError
 from spatialnets.progress import clock_time
-from spatialnets.runs.plan import indices_in
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import updates_in
@@ -110,22 +109,17 @@ def status_of(run: Run) -> Status:
     """Return the state of a run; it lists folders, and reads nothing but the checkpoints of unfinished shards."""
     note, now = driver_note(run), time.time()
     computed = has_driver(run)
-    stored = run.stored()
-    finished = set(stored)
-    checkpoints = [
-        index
-        for index in indices_in(run.folder / "checkpoints", ".npz")
-        if index < len(run.shards) and index not in finished
-    ]
+    finished = run.computed_indices()
+    checkpoints = sorted({*run.checkpoint_indices()}.difference(finished))
     begun = tuple(state for index in checkpoints if (state := _unfinished(run, run.shards[index], now)) is not None)
     # a folder's own time is that of its last result; a hundred thousand files would each have to be asked
-    modified = _modified(run.folder / "shards") if stored else None
+    modified = _modified(run.folder / "shards") if finished else None
     times = [stamp for stamp in (modified,) if stamp is not None] + [now - shard.seconds_ago for shard in begun]
     engine = engine_from_note(note)
     return Status(
         name=run.name,
         folder=str(run.folder),
-        networks=int(run.shards.sizes(stored).sum()),
+        networks=int(run.shards.sizes(finished).sum()),
         of=sum(run.shards.lengths),
         shards=len(run.shards),
         begun=begun,
@@ -133,7 +127,7 @@ def status_of(run: Run) -> Status:
         computed=computed,
         jobs=claimed_jobs(run),
         by=note,
-        left_seconds=_remaining_seconds(run, note, stored, begun) if computed and note is not None else None,
+        left_seconds=_remaining_seconds(run, note, finished, begun) if computed and note is not None else None,
         scheduler=engine.state(run) if engine is not None else None,
         cancelled=cancellation_file(run.folder).exists(),
         refused=_refusals(run),
@@ -162,7 +156,7 @@ def _unfinished(run: Run, shard: ShardRecord, now: float) -> UnfinishedShard | N
 
 
 def _remaining_seconds(
-    run: Run, note: dict[str, Any], stored: Sequence[int], begun: Sequence[UnfinishedShard]
+    run: Run, note: dict[str, Any], finished: Sequence[int], begun: Sequence[UnfinishedShard]
 ) -> float | None:
     """Estimate the remaining time from the updates that this session has stored."""
     if note.get("what") != "updates":
@@ -170,11 +164,10 @@ def _remaining_seconds(
     try:
         elapsed = (datetime.now(UTC) - datetime.fromisoformat(note["since"])).total_seconds()
         total, done_before = int(note["total"]), int(note["done"])
-        finished = np.bincount(
-            run.shards.places(stored), weights=run.shards.sizes(stored), minlength=len(run.shards.ensembles)
-        )
+        places, sizes = run.shards.places(finished), run.shards.sizes(finished)
+        by_ensemble = np.bincount(places, weights=sizes, minlength=len(run.shards.ensembles))
         done = sum(shard.updates * len(run.shards[shard.shard].networks) for shard in begun)
-        for ensemble, networks in zip(run.shards.ensembles, finished.tolist(), strict=True):
+        for ensemble, networks in zip(run.shards.ensembles, by_ensemble.tolist(), strict=True):
             if networks:
                 training = run.parts(ensemble.group, int(ensemble.networks[0])).training
                 done += int(networks) * training.epochs * training.updates_per_epoch

@@ -8,7 +8,6 @@ from typing import Any
 
 from spatialnets.engines.claim import claim, refusal_file, with_cancellation_check
 from spatialnets.engines.job import Advance, Job
-from spatialnets.runs.plan import indices_in
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import remove_checkpoint, updates_in
@@ -86,12 +85,12 @@ def results_of(run: Run, jobs: Sequence[Job]) -> list[tuple[bool, int]]:
 
     The folders of shards and checkpoints are listed once, however many jobs there are.
     """
-    stored, begun = set(run.stored()), set(indices_in(run.folder / "checkpoints", ".npz"))
+    computed, begun = set(run.computed_indices()), set(run.checkpoint_indices())
     results = []
     for job in jobs:
         if not isinstance(job, TrainJob):
             results.append((job.done(run), job.progress(run)))
-        elif job.record.index in stored:
+        elif job.record.index in computed:
             results.append((True, job.shard.updates * len(job.shard.networks)))
         else:
             results.append((False, job.progress(run) if job.record.index in begun else 0))

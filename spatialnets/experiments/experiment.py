@@ -213,9 +213,9 @@ class Experiment:
         ]
         return hashlib.sha256(json.dumps([resolved, groups], sort_keys=True).encode()).hexdigest()
 
-    def shards(self, size: int) -> Division[tuple[str, EnsembleSpec], Shard]:
+    def shards(self, size: int) -> Division[EnsembleSpec, Shard]:
         """Return all networks divided into shards of at most `size` networks, each built when it is requested."""
-        return shards_of([(group.name, each) for group in self.groups.values() for each in group.ensembles], size)
+        return shards_of(self.ensembles, size)
 
     def run(
         self,

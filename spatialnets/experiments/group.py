@@ -23,6 +23,8 @@ class EnsembleSpec:
 
     Parameters
     ----------
+    group
+        Name of their group.
     numbers
         Numbers of the networks within their group, in rising order: a range if they are equally spaced, else a tuple.
     seeds
@@ -35,6 +37,7 @@ class EnsembleSpec:
         Values of every declared axis, by key path, each ``(network,)``.
     """
 
+    group: str
     numbers: Sequence[int]
     seeds: Sequence[int]
     geometry_name: str
@@ -96,16 +99,15 @@ def as_progression(numbers: NDArray[np.int64]) -> range | tuple[int, ...]:
     return tuple(numbers.tolist())
 
 
-def shards_of(ensembles: Sequence[tuple[str, EnsembleSpec]], size: int) -> Division[tuple[str, EnsembleSpec], Shard]:
-    """Return the shards, of at most `size` networks, of some ensembles, each given with the name of its group."""
-    return Division(ensembles, [len(ensemble.numbers) for _, ensemble in ensembles], size, _shard)
+def shards_of(ensembles: Sequence[EnsembleSpec], size: int) -> Division[EnsembleSpec, Shard]:
+    """Return the shards, of at most `size` networks, of some ensembles."""
+    return Division(ensembles, [len(ensemble.numbers) for ensemble in ensembles], size, _shard)
 
 
-def _shard(index: int, member: tuple[str, EnsembleSpec], networks: slice) -> Shard:
-    group, ensemble = member
+def _shard(index: int, ensemble: EnsembleSpec, networks: slice) -> Shard:
     return Shard(
         index=index,
-        group=group,
+        group=ensemble.group,
         networks=tuple(ensemble.numbers[networks]),
         seeds=tuple(ensemble.seeds[networks]),
         geometry=ensemble.geometry_name,

@@ -229,7 +229,7 @@ class Resolver:
                 if not any(path.split(".")[0] == family for path in axes):
                     self.builder.build(family, block, family)
             return
-        ensembles = self._ensembles(blocks, columns, count, networks)
+        ensembles = self._ensembles(name, blocks, columns, count, networks)
         if ensembles is None:
             return
         self.groups[name] = Group(name, tuple(ensembles))
@@ -260,11 +260,11 @@ class Resolver:
         return [[path for path in bundle if path in axes] for bundle in bundles]
 
     def _ensembles(
-        self, blocks: Mapping[str, Node], columns: Mapping[str, Column], count: int, repeats: int
+        self, group: str, blocks: Mapping[str, Node], columns: Mapping[str, Column], count: int, repeats: int
     ) -> list[EnsembleSpec] | None:
         batching = {path for path in columns if path == "seed" or is_per_network(self._hint(blocks, path))}
         divided = _divided([column for path, column in columns.items() if path not in batching], count)
-        specs = [self._ensemble(blocks, columns, numbers, repeats, batching) for numbers in divided]
+        specs = [self._ensemble(group, blocks, columns, numbers, repeats, batching) for numbers in divided]
         return None if None in specs else [spec for spec in specs if spec is not None]
 
     def _hint(self, blocks: Mapping[str, Node], path: str) -> Any:
@@ -273,6 +273,7 @@ class Resolver:
 
     def _ensemble(
         self,
+        group: str,
         blocks: Mapping[str, Node],
         columns: Mapping[str, Column],
         numbers: Sequence[int],
@@ -299,6 +300,7 @@ class Resolver:
             return None
         first = np.asarray(values["seed"], dtype=np.int64) if self.seed_axis else self.seed
         return EnsembleSpec(
+            group=group,
             numbers=numbers,
             seeds=as_progression(first + np.asarray(numbers, dtype=np.int64) % repeats),
             geometry_name=geometry_name(geometry),

@@ -47,10 +47,14 @@ def choose_block_units(units: Iterable[int], products: Products = "auto") -> lis
     if products == "torch":
         return []
     if products == "block":
-        from spatialnets.graph.products import block_products
+        from spatialnets.graph.products import block_kernel
 
-        with block_products(numbers):  # raises if there is no such kernel
-            return numbers
+        if numbers and block_kernel() is None:
+            raise UserError(
+                f"PyTorch {version('torch')} does not have oneDNN's block kernel on this machine; "
+                "write --products torch (in Python, products='torch')"
+            )
+        return numbers
     return [number for number in numbers if number <= MAX_BLOCK_UNITS and _is_faster(number)]
 
 

@@ -1,4 +1,4 @@
-"""Measure which method multiplies matrices faster on this processor, and how fast the fastest one is."""
+"""Measure which method multiplies matrices faster on this processor."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 from spatialnets.graph.products import add_products, add_summed_products, block_kernel, block_products
 
-__all__ = ["gemm_gflops", "measure_products"]
+__all__ = ["measure_products"]
 
 ROWS, INPUTS = 128, 9  # of the measured products: trials; inputs and a bias
 MAX_SQUARE_ROWS = 256  # of the product of two square matrices, of which the whole would take long
@@ -56,40 +55,9 @@ def measure_products(units: int) -> dict[str, float]:
     return _best_seconds({"block": multiply_blocks, "torch": multiply})
 
 
-def gemm_gflops(rows: int = 128, depth: int = 109, columns: int = 100, networks: int = 8) -> dict[str, float]:
-    """Return how fast each method multiplies matrices on one thread, in 10^9 operations per second.
-
-    Parameters
-    ----------
-    rows, depth, columns, networks
-        Shape of the products; by default that of a step of the paper's networks.
-
-    Returns
-    -------
-    dict
-        The speed of the best of several rounds, by method: ``"torch"``, ``"numpy"``, and ``"block"`` if PyTorch has it.
-    """
-    left, right = torch.randn(networks, rows, depth), torch.randn(networks, depth, columns)
-    result = torch.empty(networks, rows, columns)
-    arrays = left.numpy(), right.numpy(), result.numpy()
-
-    def by_blocks() -> None:
-        with block_products([min(depth, columns)]):
-            add_products(result, left, right, keep=0)
-
-    methods: dict[str, Callable[[], object]] = {
-        "torch": lambda: torch.bmm(left, right, out=result),
-        "numpy": lambda: np.matmul(arrays[0], arrays[1], out=arrays[2]),
-    }
-    if block_kernel() is not None:
-        methods["block"] = by_blocks
-    operations = 2e-9 * networks * rows * depth * columns
-    return {name: operations / seconds for name, seconds in _best_seconds(methods).items()}
-
-
 def _best_seconds(methods: Mapping[str, Callable[[], object]]) -> dict[str, float]:
     """Return the seconds of each method: the best of several rounds, in each of which all are called in turn."""
-    best = dict.fromkeys(methods, float("inf"))
+    best = dict.fromkeys(methods, math.inf)
     with _one_thread():
         for method in methods.values():
             method()

@@ -33,8 +33,7 @@ from spatialnets.progress import NoProgress, Progress
 from spatialnets.protocols import PricedRegularizer
 from spatialnets.runs.folder import begin, write_plan
 from spatialnets.runs.run import Run
-from spatialnets.training.history import SCORES
-from spatialnets.training.shard import Shard, axis_values
+from spatialnets.training.shard import SCORES, Shard, axis_values
 
 __all__ = ["import_networks"]
 

@@ -56,7 +56,7 @@ class Task(ABC):
     references: ClassVar[tuple[str, ...]] = ()
 
     draws_numbers: ClassVar[bool] = False
-    """Whether `draw_numbers` draws the trials that `trials` draws; found for each class when it is defined."""
+    """Whether `draw_numbers` draws the trials that `trials` draws; determined for each class when it is defined."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

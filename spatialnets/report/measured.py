@@ -16,7 +16,7 @@ from spatialnets.paper import PASS_ACCURACY, select_epoch
 from spatialnets.progress import Progress
 from spatialnets.protocols import Analysis
 from spatialnets.runs.run import Run
-from spatialnets.training.history import SCORES
+from spatialnets.training.shard import SCORES
 
 __all__ = ["at_scored_epoch", "load_measurements", "metrics_table", "pass_accuracy", "passing_networks", "scored_epoch"]
 

@@ -57,8 +57,7 @@ SINE = tuple(
 
 # Number of blocks, of all networks, computed at a time: intermediate results stay in the cache of a CPU, and do not
 # fill the memory of another device.
-_CHUNK = {"cpu": 2**14}
-_CHUNK_ELSEWHERE = 2**22
+CHUNK_ON_CPU, CHUNK = 2**14, 2**22
 
 
 def philox(counter: Sequence[Tensor], key: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -103,7 +102,7 @@ def random_normals(keys: Tensor, count: int, counter: tuple[int, int, int]) -> T
     """
     blocks = -(-count // LANES)
     normals = torch.empty((len(keys), LANES, blocks), dtype=torch.float32, device=keys.device)
-    chunk = max(1, _CHUNK.get(keys.device.type, _CHUNK_ELSEWHERE) // max(1, len(keys)))
+    chunk = max(1, (CHUNK_ON_CPU if keys.device.type == "cpu" else CHUNK) // max(1, len(keys)))
     for start in range(0, blocks, chunk):
         part = slice(start, min(start + chunk, blocks))
         words = _blocks(keys, part, counter)

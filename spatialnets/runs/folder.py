@@ -172,7 +172,7 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, Sequence[Shard
                 "different. Choose another folder with --out to start again"
             )
     _repair_provenance(experiment, run)
-    for index in run.stored():
+    for index in run.computed_indices():
         _check_or_rename(run, run.shards[index])
     return run, planned_shards(run, experiment)
 
@@ -211,8 +211,7 @@ def planned_shards(run: Run, experiment: Experiment) -> Sequence[Shard]:
             return ensemble
         return replace(ensemble, training=replace(ensemble.training, device=run.plan.get("device", "cpu")))
 
-    ensembles = [(group.name, planned(each)) for group in experiment.groups.values() for each in group.ensembles]
-    return shards_of(ensembles, run.plan["networks_per_shard"])
+    return shards_of([planned(each) for each in experiment.ensembles], run.plan["networks_per_shard"])
 
 
 def _check_or_rename(run: Run, record: ShardRecord) -> None:

@@ -20,11 +20,10 @@ from spatialnets.runs.metadata import json_of
 from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.shard import Division
 
-__all__ = ["MAX_SHARD_NETWORKS", "PlannedEnsemble", "division_of", "indices_in", "plan_of", "planned_records"]
+__all__ = ["PlannedEnsemble", "division_of", "indices_in", "plan_of", "planned_records"]
 
 LISTED = 4  # the last format that lists every shard
 MAX_SHARDS = 10**6
-MAX_SHARD_NETWORKS = MAX_NETWORKS
 MAX_PLANNED_NETWORKS = 10**7  # of all groups, so that no small file describes more networks than memory holds
 
 
@@ -67,9 +66,8 @@ def division_of(experiment: Experiment, size: int) -> dict[str, Any]:
     return {
         "networks_per_shard": size,
         "ensembles": [
-            {"group": group.name, "geometry": ensemble.geometry_name, "networks": _ranges_of(ensemble.numbers)}
-            for group in experiment.groups.values()
-            for ensemble in group.ensembles
+            {"group": ensemble.group, "geometry": ensemble.geometry_name, "networks": _ranges_of(ensemble.numbers)}
+            for ensemble in experiment.ensembles
         ],
     }
 
@@ -111,7 +109,7 @@ def _require_valid(plan: Any) -> None:
     if not isinstance(plan.get("experiment"), str):
         raise ValueError("it has no valid experiment")
     for key in ("threads", "networks_per_shard"):
-        if not (_is_count(plan.get(key), MAX_SHARD_NETWORKS + 1) and plan[key] > 0):
+        if not (_is_count(plan.get(key), MAX_NETWORKS + 1) and plan[key] > 0):
             raise ValueError(f"it has no valid {key}")
     if not isinstance(plan.get("device", ""), str):
         raise ValueError("it has no valid device")

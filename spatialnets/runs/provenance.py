@@ -66,20 +66,20 @@ class Session:
         Name and workers of the engine.
     started
         When the session began.
-    missing
-        Number of shards that were missing then.
+    computed
+        Number of shards that had been computed then.
     """
 
     run: Run
     engine: str
     workers: int | None
     started: str
-    missing: int
+    computed: int
 
     @classmethod
     def begin(cls, run: Run, engine: str, workers: int | None) -> Session:
         """Return a session that begins now."""
-        return cls(run, engine, workers, now(), len(run.shards) - len(run.stored()))
+        return cls(run, engine, workers, now(), len(run.computed_indices()))
 
     def end(self) -> None:
         """Note when the session ended and how many shards it computed."""
@@ -91,7 +91,7 @@ class Session:
                     "ended": now(),
                     "engine": self.engine,
                     "workers": self.workers,
-                    "shards": self.missing - (len(self.run.shards) - len(self.run.stored())),
+                    "shards": len(self.run.computed_indices()) - self.computed,
                 }
             )
             self.run.write_provenance(provenance)

@@ -27,7 +27,7 @@ from spatialnets.runs.metadata import (
     write_provenance,
 )
 from spatialnets.runs.plan import indices_in, plan_of, planned_records
-from spatialnets.runs.scores import Scores, in_order, read_scores, shard_digests
+from spatialnets.runs.scores import in_order, read_scores, shard_digests
 from spatialnets.runs.shards import ShardRecord, concatenate
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ class Run:
         return run
 
     def __repr__(self) -> str:
-        done = sum(len(shard.networks) for shard in self.computed)
-        total = sum(len(ensemble.networks) for ensemble in self.shards.ensembles)
+        done, total = self.shards.sizes(self.computed_indices()).sum(), sum(self.shards.lengths)
         return f"<Run {self.name!r} in {self.folder}: {done} of {total} networks, groups {', '.join(self.groups)}>"
 
     @property
@@ -151,25 +150,29 @@ class Run:
         """Whether its networks were trained elsewhere; False if its provenance cannot be read."""
         return is_imported(self.folder)
 
-    def stored(self) -> list[int]:
+    def computed_indices(self) -> list[int]:
         """Return the indices of the shards that have been computed, from one listing of their folder."""
         return [index for index in indices_in(self.folder / "shards", ".nc") if index < len(self.shards)]
+
+    def checkpoint_indices(self) -> list[int]:
+        """Return the indices of the shards that have a checkpoint, from one listing of their folder."""
+        return [index for index in indices_in(self.folder / "checkpoints", ".npz") if index < len(self.shards)]
 
     @property
     def computed(self) -> tuple[ShardRecord, ...]:
         """The shards that have been computed."""
-        return tuple(self.shards[index] for index in self.stored())
+        return tuple(self.shards[index] for index in self.computed_indices())
 
     @property
     def missing(self) -> tuple[ShardRecord, ...]:
         """The shards that have not been computed."""
-        stored = set(self.stored())
-        return tuple(self.shards[index] for index in range(len(self.shards)) if index not in stored)
+        computed = set(self.computed_indices())
+        return tuple(self.shards[index] for index in range(len(self.shards)) if index not in computed)
 
     @property
     def finished(self) -> bool:
         """Whether every network has been computed."""
-        return len(self.stored()) == len(self.shards)
+        return len(self.computed_indices()) == len(self.shards)
 
     def geometry(self, name: str) -> StoredGeometry:
         """Return a geometry as it was when the run began."""
@@ -186,12 +189,12 @@ class Run:
             If there is no such group, or a file cannot be read.
         """
         self._require_group(group)
-        numbers: dict[str, tuple[int, ...]] = {}
+        numbers: dict[str, list[int]] = {}
         for ensemble in self.shards.ensembles:
             if ensemble.group == group:
-                numbers[ensemble.geometry] = numbers.get(ensemble.geometry, ()) + tuple(map(int, ensemble.networks))
+                numbers.setdefault(ensemble.geometry, []).extend(map(int, ensemble.networks))
         blocks = self.plan["geometries"]
-        return [GroupGeometry(each, blocks[name], self.geometry(name)) for name, each in numbers.items()]
+        return [GroupGeometry(tuple(each), blocks[name], self.geometry(name)) for name, each in numbers.items()]
 
     def geometry_of(self, group: str, network: int | None = None) -> StoredGeometry:
         """Return the geometry of one network of a group, by default of the first.
@@ -212,7 +215,7 @@ class Run:
         """Store a geometry."""
         geometry.write(self.folder / "geometries" / f"{name}.npz")
 
-    def _done(self, group: str) -> list[ShardRecord]:
+    def _computed_of(self, group: str) -> list[ShardRecord]:
         self._require_group(group)
         return [shard for shard in self.computed if shard.group == group]
 
@@ -230,9 +233,6 @@ class Run:
             )
         return concatenate(parts)
 
-    def _scores(self, shards: Iterable[ShardRecord]) -> list[Scores]:
-        return read_scores(self.folder, shards, self.shards)
-
     def digests(self) -> dict[int, str]:
         """Return the SHA-256 of the file of each computed shard, by the shard's index."""
         computed = self.computed
@@ -247,16 +247,16 @@ class Run:
         RunError
             If there is no such group, none of it has been computed yet, or a shard cannot be read.
         """
-        return self._one_dataset(group, [shard.load() for shard in self._done(group)])
+        return self._one_dataset(group, [shard.load() for shard in self._computed_of(group)])
 
     def scores(self, group: str) -> xr.Dataset:
         """Load accuracy, loss, penalty and status of a group, without weights.
 
         They are kept in one file, ``scores.nc``; shards are opened only if they have changed since it was written.
         """
-        parts = self._scores(self._done(group))
-        dataset = self._one_dataset(group, [part.dataset for part in parts])
-        return in_order([record for part in parts for record in part.records], dataset)[1]
+        scores = read_scores(self.folder, self._computed_of(group), self.shards)
+        dataset = self._one_dataset(group, [each.dataset for each in scores])
+        return in_order([record for each in scores for record in each.records], dataset)[1]
 
     def map(self, function: Measure, scores_only: bool = False) -> xr.Dataset:
         """Apply a function to every computed shard, one at a time, and concatenate the results along ``network``.
@@ -275,14 +275,15 @@ class Run:
             All networks of all groups, with coordinates ``group``, ``network`` (the number within the group),
             ``strength``, ``seed`` and one coordinate for each declared axis.
         """
-        scores = self._scores(self.computed) if scores_only else []
-        parts = [apply(function, each.dataset, each.records[0].group) for each in scores]
-        if not scores_only:
-            parts = list(self._mapper(self, function))
+        if scores_only:
+            scores = read_scores(self.folder, self.computed, self.shards)
+            parts = [apply(function, each.dataset, each.records[0].group) for each in scores]
+            records = [record for each in scores for record in each.records]
+        else:
+            parts, records = list(self._mapper(self, function)), []  # in the order of the plan already
         if not parts:
             raise RunError(f"no network has been computed yet in {self.folder}")
-        table = concatenate(parts)
-        return in_order([record for each in scores for record in each.records], table)[1]
+        return in_order(records, concatenate(parts))[1]
 
     def with_mapper(self, mapper: Callable[[Run, Measure], Iterable[xr.Dataset]]) -> Run:
         """Return the same run with another implementation of `map`, such as that of `spatialnets.engines.measure`."""
@@ -385,7 +386,7 @@ class Run:
         RunError
             If there is no such network or epoch, or the network diverged.
         """
-        record = next((shard for shard in self._done(group) if network in shard.networks), None)
+        record = next((shard for shard in self._computed_of(group) if network in shard.networks), None)
         if record is None:
             raise RunError(f"{self.folder} has no network {network} of group '{group}', or it is not computed yet")
         data = record.load().sel(network=[network])

@@ -22,8 +22,6 @@ from spatialnets.runs.shards import OUTCOMES, ShardRecord, check_outcomes, conca
 __all__ = ["Scores", "read_scores", "shard_digests"]
 
 NAME = "scores.nc"
-STATE = ("size", "modified", "changed")
-TABLE = ("shard", *STATE, "digest", "block", "attributes")  # of the shards, and of the blocks
 
 
 class FileState(NamedTuple):
@@ -32,6 +30,9 @@ class FileState(NamedTuple):
     size: int
     modified: int
     changed: int
+
+
+TABLE = ("shard", *FileState._fields, "digest", "block", "attributes")  # of the shards, and of the blocks
 
 
 class Entry(NamedTuple):
@@ -197,13 +198,16 @@ def _plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _dataset(blocks: Sequence[Scores], entries: Mapping[int, Entry]) -> xr.Dataset:
-    rows = [(record.index, *entries[record.index][:2], block)
+    rows = [(record.index, block, *entries[record.index].state)
             for block, scores in enumerate(blocks) for record in scores.records]  # fmt: skip
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 2 + len(FileState._fields)).T
+    digests = b"".join(entries[index].digest for index, *_ in rows)
     variables: dict[str, Any] = {
-        "shard": ("shard", np.array([row[0] for row in rows], dtype=np.int64)),
-        **{name: ("shard", np.array([getattr(row[1], name) for row in rows], dtype=np.int64)) for name in STATE},
-        "digest": (("shard", "byte"), np.frombuffer(b"".join(row[2] for row in rows), np.uint8).reshape(-1, 32)),
-        "block": ("shard", np.array([row[3] for row in rows], dtype=np.int64)),
+        **{
+            name: ("shard", column)
+            for name, column in zip(("shard", "block", *FileState._fields), columns, strict=True)
+        },
+        "digest": (("shard", "byte"), np.frombuffer(digests, np.uint8).reshape(-1, 32)),
         "attributes": ("blocks", np.array([json.dumps(_plain(one.dataset.attrs)) for one in blocks], dtype=object)),
     }
     coordinates: dict[str, Any] = {}
@@ -224,7 +228,7 @@ def _read_table(folder: Path, plan: Sequence[ShardRecord]) -> dict[int, Entry]:
         table = read_dataset(path, TABLE)
         indices, blocks = table["shard"].to_numpy(), table["block"].to_numpy()
         digests, counts = table["digest"].to_numpy(), (len(plan), table.sizes["blocks"])
-        columns = (indices, blocks, *(table[name].to_numpy() for name in STATE))
+        columns = (indices, blocks, *(table[name].to_numpy() for name in FileState._fields))
         if any(column.ndim != 1 or column.dtype.kind != "i" for column in columns) or digests.shape[1:] != (32,):
             return {}
         inside = all(not len(column) or (column.min() >= 0 and column.max() < count)

@@ -21,7 +21,7 @@ from spatialnets.training.shard import SCORES
 __all__ = ["OUTCOMES", "ShardRecord", "check_outcomes", "concatenate"]
 
 OUTCOMES = (*SCORES, "penalty_standard_error", "status", "reason")
-"""Variables of a shard that say how training went, without weights; the second last error is optional."""
+"""Variables of a shard that say how training went; the standard error is there only if the penalty is estimated."""
 
 
 @dataclass(frozen=True)

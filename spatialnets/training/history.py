@@ -16,7 +16,7 @@ from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.protocols import PricedRegularizer
 from spatialnets.training.shard import SCORES, Shard, axis_values
 
-__all__ = ["SCORES", "History", "section"]
+__all__ = ["History", "section"]
 
 ATTRIBUTES = {
     "accuracy": {"long_name": "training accuracy, mean over the updates of the epoch (epoch 0: without noise)"},

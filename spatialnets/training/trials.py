@@ -138,7 +138,7 @@ class TrialSet:
         inputs, targets, mask = (
             part.reshape(-1, *shape) for part, shape in zip(np.split(numbers, ends[:-1], axis=1), shapes, strict=True)
         )
-        for name, values in (("inputs", inputs), ("targets", targets), ("mask", mask)):
+        for name, values in zip(PARTS, (inputs, targets, mask), strict=True):
             if not np.isfinite(values).all():
                 raise UserError(
                     f"{type(task).__name__}: {name} of trials must be finite; at least one of {count} trials is not"

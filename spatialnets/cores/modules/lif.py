@@ -226,18 +226,5 @@ class _Unroll(torch.autograd.Function):
             if step and grad_beta is not None:
                 grad_beta.addcmul_(grad, each_potential[step - 1])
             gradients.add(step)
-        grad_recurrent, grad_input_weights, grad_bias = gradients.weights.split(
-            [n_units, input_weights.shape[1], 1], dim=1
-        )
         grad_beta = None if grad_beta is None else grad_beta.sum(dim=1)
-        return (
-            gradients.inputs,
-            grad_input_weights,
-            grad_recurrent,
-            grad_bias.squeeze(1),
-            grad_beta,
-            None,
-            None,
-            None,
-            None,
-        )
+        return *gradients.by_argument(n_units), grad_beta, None, None, None, None

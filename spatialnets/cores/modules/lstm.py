@@ -147,6 +147,5 @@ class _Unroll(torch.autograd.Function):
             sigmoid_backward(grad, each_step[step])
             grad_cell *= forget_gate
             gradients.add(step)
-        grad_weights = gradients.weights.mul_(scale)
-        grad_recurrent, grad_input_weights, grad_bias = grad_weights.split([n_units, input_weights.shape[1], 1], dim=1)
-        return gradients.inputs, grad_input_weights, grad_recurrent, grad_bias.squeeze(1), None, None
+        gradients.weights *= scale
+        return *gradients.by_argument(n_units), None, None

@@ -144,7 +144,4 @@ class _Unroll(torch.autograd.Function):
                 torch.mul(grad_state, alpha, out=grad)
             backward(grad, outputs[step])
             gradients.add(step)
-        grad_recurrent, grad_input_weights, grad_bias = gradients.weights.split(
-            [n_units, input_weights.shape[1], 1], dim=1
-        )
-        return gradients.inputs, grad_input_weights, grad_recurrent, grad_bias.squeeze(1), None, None, None, None
+        return *gradients.by_argument(n_units), None, None, None, None

@@ -124,3 +124,8 @@ class DriveGradients:
         if self.inputs is not None and self.input_weights is not None:
             inputs = self.inputs[:, steps]
             inputs.copy_(torch.bmm(gradients, self.input_weights.mT).view(inputs.shape))
+
+    def by_argument(self, n_units: int) -> tuple[Tensor | None, Tensor, Tensor, Tensor]:
+        """Return the gradients with respect to inputs, input weights, recurrent weights and biases."""
+        weights = self.weights
+        return self.inputs, weights[:, n_units:-1], weights[:, :n_units], weights[:, -1]
