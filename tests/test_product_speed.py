@@ -114,6 +114,27 @@ def test_the_user_overrides_the_measurement(
         choose_block_units([100], "fast")  # type: ignore[arg-type]
 
 
+@needs_kernel
+def test_a_run_keeps_its_plan_and_says_what_it_ignores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = compute(EIGHT_UNITS, tmp_path / "run", workers=1, networks_per_shard=2, products="torch")
+    compute(EIGHT_UNITS, tmp_path / "run", workers=1, networks_per_shard=2, products="torch")
+    assert not capsys.readouterr().err
+    again = compute(EIGHT_UNITS, tmp_path / "run", workers=1, networks_per_shard=1, products="block")
+    assert again.plan == first.plan
+    warning = capsys.readouterr().err
+    assert "began with 2 networks per shard; 1 is ignored" in warning
+    assert "products=block is ignored" in warning
+
+
+@pytest.mark.parametrize("units", [0, -4])
+def test_numbers_of_units_below_1_are_refused(units: int) -> None:
+    for method in ("auto", "block", "torch"):
+        with pytest.raises(ValueError, match=f"units must be 1 or more, not {units}"):
+            choose_block_units([units], method)
+    with pytest.raises(ValueError, match=f"units must be 1 or more, not {units}"), products.block_products([units]):
+        pass
+
+
 def test_without_the_kernel_pytorch_is_chosen_and_block_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -221,7 +242,7 @@ def test_a_plan_without_the_choice_opens_and_a_damaged_one_does_not(tmp_path: Pa
     assert plan.pop("block_products") == []
     write(plan)
     assert Run.open(run.folder).plan["block_products"] == []
-    for damaged in ("yes", [-1], ["8"], {"8": 1}):
+    for damaged in ("yes", [-1], [0], ["8"], {"8": 1}):
         write({**plan, "block_products": damaged})
         with pytest.raises(RunError, match="it has no valid block_products"):
             Run.open(run.folder)

@@ -24,7 +24,7 @@ from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.progress import NoProgress, Progress
 from spatialnets.registry import name_of
 from spatialnets.runs.folder import THREADS, open_or_create
-from spatialnets.runs.provenance import Session
+from spatialnets.runs.provenance import Session, warn
 from spatialnets.runs.run import Run
 from spatialnets.training import capacity
 from spatialnets.training.shard import Shard
@@ -75,6 +75,7 @@ def compute(
         lambda: shard_size(experiment, networks_per_shard),
         lambda: block_units(experiment, products),
     ) as (run, shards):
+        _warn_of_ignored(run, networks_per_shard, products, experiment)
         missing = [TrainJob(record, shards[record.index]) for record in run.missing]
         if missing and not isinstance(engine, Slurm):
             require_no_active_tasks(run)
@@ -82,6 +83,15 @@ def compute(
             _compute_missing(experiment, run, missing, engine, progress)
     _require_finite_networks(run)
     return run
+
+
+def _warn_of_ignored(run: Run, networks_per_shard: int | None, products: Products, experiment: Experiment) -> None:
+    """Warn if the user asks for another plan than that with which the run began, which is followed to the end."""
+    planned = run.plan["networks_per_shard"]
+    if networks_per_shard not in (None, planned):
+        warn(f"{run.folder} began with {planned} networks per shard; {networks_per_shard} is ignored")
+    if products != "auto" and block_units(experiment, products) != run.plan["block_products"]:
+        warn(f"{run.folder} began with another method of multiplying matrices; products={products} is ignored")
 
 
 def _compute_missing(

@@ -13,6 +13,7 @@ import numpy as np
 
 from spatialnets.errors import UserError
 from spatialnets.files.cache import Arrays, cached
+from spatialnets.validation import require_at_least
 
 __all__ = ["Products", "choose_block_units"]
 
@@ -40,10 +41,13 @@ def choose_block_units(units: Iterable[int], products: Products = "auto") -> lis
     ------
     UserError
         If `products` is unknown, or ``"block"`` is not available on this machine.
+    ValueError
+        If a number is less than 1.
     """
     if products not in get_args(Products):
         raise UserError(f"products must be auto, block or torch, not {products!r}")
     numbers = sorted(set(units))
+    require_at_least("units", min(numbers, default=1), 1)
     if products == "torch":
         return []
     if products == "block":

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from spatialnets.errors import UserError
+from spatialnets.validation import require_at_least
 
 __all__ = ["BLOCK_SAMPLES", "add_products", "add_summed_products", "block_kernel", "block_products"]
 
@@ -72,8 +73,11 @@ def block_products(units: Iterable[int]) -> Iterator[None]:
     ------
     UserError
         If there are any, and PyTorch has no such kernel on this machine.
+    ValueError
+        If a number is less than 1.
     """
     chosen = frozenset(units)
+    require_at_least("units", min(chosen, default=1), 1)
     if chosen and block_kernel() is None:
         raise UserError(
             f"networks of {', '.join(map(str, sorted(chosen)))} units are to be trained with oneDNN's block kernel, "

@@ -114,7 +114,7 @@ def _require_valid(plan: Any) -> None:
     if not isinstance(plan.get("device", ""), str):
         raise ValueError("it has no valid device")
     units = plan.setdefault("block_products", [])  # a plan without it was written by an earlier version
-    if not isinstance(units, list) or not all(map(_is_count, units)):
+    if not isinstance(units, list) or not all(_is_count(number) and number > 0 for number in units):
         raise ValueError("it has no valid block_products")
     geometries = plan.get("geometries")
     if not isinstance(geometries, dict) or not all(
@@ -123,7 +123,7 @@ def _require_valid(plan: Any) -> None:
         raise ValueError("its geometries are not components")
     listed = plan["format"] <= LISTED
     entries = plan.get("shards" if listed else "ensembles")
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not entries:
         raise ValueError(f"it has no {'shards' if listed else 'ensembles'}")
     for place, entry in enumerate(entries):
         _require_names(entry, f"{'shard' if listed else 'ensemble'} {place}")

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ __all__ = ["Session", "new_provenance", "now", "warn"]
 
 def new_provenance() -> dict[str, Any]:
     """Return the provenance of a run that begins now."""
-    packages = ("spatialnets", "torch", "numpy", "scipy", "xarray", "h5netcdf", "h5py", "pydantic")
+    packages = ["spatialnets", "torch", "numpy", "scipy", "xarray", "h5netcdf", "h5py", "pydantic"]
+    if find_spec("numba") is not None:  # not installed where it has no wheels
+        packages.append("numba")
     return {
         "created": now(),
         "command": sys.argv,
