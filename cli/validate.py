@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from spatialnets.cli.arguments import Overrides, WorkerCount, experiment_from
+
+MAX_ROWS = 40  # ensembles of a group that differ only in other fields share a row
 
 
 def validate(words: Overrides, workers: WorkerCount = None) -> None:
@@ -18,16 +21,18 @@ def validate(words: Overrides, workers: WorkerCount = None) -> None:
     table = Table(title=experiment.name)
     for column in ("group", "networks", "geometry", "core", "regularizer", "task", "epochs"):
         table.add_column(column, justify="right" if column in ("networks", "epochs") else "left")
+    rows: Counter[tuple[str, ...]] = Counter()
     for name, group in experiment.groups.items():
         for ensemble in group.ensembles:
-            table.add_row(
-                name,
-                f"{len(ensemble.numbers):,}",
-                f"{type(ensemble.geometry).__name__}, {ensemble.geometry.n_units:,} units",
-                *(type(component).__name__ for component in (ensemble.core, ensemble.regularizer, ensemble.task)),
-                str(ensemble.training.epochs),
-            )
+            components = (ensemble.core, ensemble.regularizer, ensemble.task)
+            geometry = f"{type(ensemble.geometry).__name__}, {ensemble.geometry.n_units:,} units"
+            epochs = str(ensemble.training.epochs)
+            rows[name, geometry, *(type(each).__name__ for each in components), epochs] += len(ensemble.numbers)
+    for (name, *cells), networks in list(rows.items())[:MAX_ROWS]:
+        table.add_row(name, f"{networks:,}", *cells)
     Console().print(table)
+    if len(rows) > MAX_ROWS:
+        print(f"and {len(rows) - MAX_ROWS:,} further rows")
     for name, group in experiment.groups.items():
         for fact in group.core_facts.values():
             print(f"{name}: {fact}")

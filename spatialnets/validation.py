@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 __all__ = ["require_at_least", "require_fraction", "require_not_negative", "require_positive"]
 
 
-def _numbers(value: float | Iterable[float]) -> list[float]:
-    return list(value) if isinstance(value, Iterable) else [value]
+MAX_SHOWN = 10  # numbers in a message
+
+
+def _require_each(name: str, value: float | Iterable[float], expected: str, fits: Callable[[float], bool]) -> None:
+    numbers = list(value) if isinstance(value, Iterable) else [value]
+    wrong = next((place for place, number in enumerate(numbers) if not fits(number)), None)
+    if wrong is None:
+        return
+    if len(numbers) > MAX_SHOWN:
+        raise ValueError(f"{name} must {expected}, not {numbers[wrong]} (number {wrong + 1:,} of {len(numbers):,})")
+    raise ValueError(f"{name} must {expected}, not {value}")
 
 
 def require_positive(name: str, value: float | Iterable[float]) -> None:
@@ -21,8 +30,7 @@ def require_positive(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: radius must be positive and finite, not -1.0
     """
-    if not all(math.isfinite(number) and number > 0 for number in _numbers(value)):
-        raise ValueError(f"{name} must be positive and finite, not {value}")
+    _require_each(name, value, "be positive and finite", lambda number: 0 < number < math.inf)
 
 
 def require_not_negative(name: str, value: float | Iterable[float]) -> None:
@@ -34,8 +42,7 @@ def require_not_negative(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: strength must be finite and not negative, not (0.1, inf)
     """
-    if not all(math.isfinite(number) and number >= 0 for number in _numbers(value)):
-        raise ValueError(f"{name} must be finite and not negative, not {value}")
+    _require_each(name, value, "be finite and not negative", lambda number: 0 <= number < math.inf)
 
 
 def require_fraction(name: str, value: float | Iterable[float]) -> None:
@@ -47,8 +54,7 @@ def require_fraction(name: str, value: float | Iterable[float]) -> None:
     Traceback (most recent call last):
     ValueError: excitatory must lie between 0 and 1, not 1.5
     """
-    if not all(0 <= number <= 1 for number in _numbers(value)):
-        raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+    _require_each(name, value, "lie between 0 and 1", lambda number: 0 <= number <= 1)
 
 
 def require_at_least(name: str, value: float, minimum: float) -> None:

@@ -234,7 +234,7 @@ def test_the_scored_epoch_is_the_last_of_a_short_training() -> None:
 
 
 def test_setups_contain_the_core_and_task_of_each_network(run: Run) -> None:
-    assert [setup.numbers for setup in setups_of(run)["sernn"]] == [(0, 1)]
+    assert [tuple(setup.numbers) for setup in setups_of(run)["sernn"]] == [(0, 1)]
     assert setup_of(setups_of(run), "sernn", 1).core == RNN()
     assert isinstance(run.parts("sernn", 0), EnsembleSpec)
 

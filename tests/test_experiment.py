@@ -52,7 +52,7 @@ def test_the_preset_of_the_paper_has_its_settings() -> None:
     np.testing.assert_allclose(sernn.regularizer.strength, np.linspace(1e-6, 1, 1000))
     np.testing.assert_allclose(l1.regularizer.strength, np.linspace(1e-5, 0.04, 1000))
     assert sernn.training == Training()
-    assert sernn.seeds == l1.seeds == tuple(range(1000))
+    assert sernn.seeds == l1.seeds == range(1000)
     assert paper.updates == 2000 * 10 * 40
 
 
@@ -62,7 +62,7 @@ def test_every_preset_can_be_written_out_and_read_again(name: str, tmp_path: Pat
     again = Experiment.from_yaml(write(tmp_path / "x.yaml", preset.to_yaml()))
     assert again.digest == preset.digest
     assert again.to_yaml() == preset.to_yaml()
-    assert again.shards(4) == preset.shards(4)
+    assert list(again.shards(4)) == list(preset.shards(4))
     # readers of YAML 1.1 also read numbers as numbers
     strength = yaml.safe_load(preset.to_yaml())["groups"][next(iter(preset.groups))]["regularizer"]["strength"]
     assert all(
@@ -163,8 +163,8 @@ def test_an_axis_of_delays_divides_a_group_into_ensembles() -> None:
     experiment = declared().override("task.delay_steps=list(5, 10)", "regularizer.strength=linspace(0, 0.3)")
     ensembles = experiment.groups["mine"].ensembles
     assert [ensemble.task.delay_steps for ensemble in ensembles] == [5, 10]  # type: ignore[attr-defined]
-    assert [ensemble.numbers for ensemble in ensembles] == [(0, 1, 2, 3), (4, 5, 6, 7)]
-    assert ensembles[0].seeds == ensembles[1].seeds == (0, 1, 2, 3)
+    assert [ensemble.numbers for ensemble in ensembles] == [range(4), range(4, 8)]
+    assert ensembles[0].seeds == ensembles[1].seeds == range(4)
 
 
 def test_axes_of_noise_and_learning_rate_share_one_ensemble() -> None:
@@ -187,7 +187,7 @@ def test_geometries_can_be_an_axis() -> None:
 
 def test_seeds_can_be_an_axis() -> None:
     experiment = declared(networks=1).override("seed=range(10, 13)")
-    assert experiment.groups["mine"].ensembles[0].seeds == (10, 11, 12)
+    assert experiment.groups["mine"].ensembles[0].seeds == range(10, 13)
 
 
 def test_terms_of_a_sum_can_have_axes() -> None:

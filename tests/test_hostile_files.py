@@ -48,7 +48,8 @@ from spatialnets.importing import import_networks
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.report.geometry_page import write_geometry_page
 from spatialnets.report.page import write_report
-from spatialnets.runs.metadata import plan_of, write_provenance
+from spatialnets.runs.metadata import write_provenance
+from spatialnets.runs.plan import plan_of
 from spatialnets.tasks import Arrays, SequentialMNIST, SpikingDigits
 from spatialnets.tasks.files import read_csv, read_idx, read_npz
 from spatialnets.training.trainer import Trainer
@@ -456,21 +457,74 @@ def modify(run: Path, name: str, change: Callable[[Any], Any]) -> None:
         (run / name).write_text(write(changed))
 
 
-def shard(**changes: Any) -> Callable[[Any], None]:
-    return lambda plan: plan["shards"][0].update(changes)
+def ensemble(**changes: Any) -> Callable[[Any], None]:
+    return lambda plan: plan["ensembles"][0].update(changes)
+
+
+def shard(**changes: Any) -> Callable[[Any], Any]:
+    """Return a plan of format 4, which lists shards, with another first shard."""
+
+    def change(plan: Any) -> Any:
+        listed = [
+            {"index": index, "group": entry["group"], "networks": list(range(*entry["networks"][0]))}
+            | {"geometry": entry["geometry"]}
+            for index, entry in enumerate(plan["ensembles"])
+        ]
+        listed[0].update(changes)
+        kept = {key: value for key, value in plan.items() if key != "ensembles"}
+        return {**kept, "format": 4, "shards": listed}
+
+    return change
+
+
+def with_key(key: str, value: Any) -> Callable[[Any], Any]:
+    return lambda plan: {**plan, key: value}
 
 
 PLANS: dict[str, Callable[[Any], Any]] = {
     "a list": lambda plan: [],
     "a number": lambda plan: 3,
-    "no shards": lambda plan: {},
-    "a shard that is a number": lambda plan: {**plan, "shards": [3]},
+    "nothing": lambda plan: {},
+    "no ensembles": lambda plan: {key: value for key, value in plan.items() if key != "ensembles"},
+    "an ensemble that is a number": with_key("ensembles", [3]),
+    "no format": lambda plan: {key: value for key, value in plan.items() if key != "format"},
+    "a format that is a word": with_key("format", "5"),
+    "shards but no ensembles": lambda plan: {**shard()(plan), "format": 5},
+    "a group of an ensemble that is a path": ensemble(group="../../etc"),
+    "a group of an ensemble that is not declared": ensemble(group="other"),
+    "a geometry of an ensemble that is a path": ensemble(geometry="../../etc/passwd"),
+    "a geometry of an ensemble that is not declared": ensemble(geometry="other"),
+    "ranges that are a number": ensemble(networks=3),
+    "no ranges": ensemble(networks=[]),
+    "a range that is a number": ensemble(networks=[3]),
+    "a range of words": ensemble(networks=[["0", "2"]]),
+    "a range of true": ensemble(networks=[[False, True]]),
+    "a range of fractions": ensemble(networks=[[0, 2.0]]),
+    "a range of one number": ensemble(networks=[[2]]),
+    "a range of four numbers": ensemble(networks=[[0, 2, 1, 1]]),
+    "a negative range": ensemble(networks=[[-1, 2]]),
+    "an empty range": ensemble(networks=[[0, 2], [2, 2]]),
+    "a range backwards": ensemble(networks=[[2, 0]]),
+    "a step of 0": ensemble(networks=[[0, 2, 0]]),
+    "a huge range": ensemble(networks=[[0, 10**30]]),
+    "a range of more networks than a group may have": ensemble(networks=[[0, 10**6 + 1]]),
+    "ranges that overlap": ensemble(networks=[[0, 2], [1, 3]]),
+    "ranges with steps that meet": ensemble(networks=[[0, 12, 3], [1, 12, 2], [2, 12, 6], [8, 12, 6]]),
+    "ensembles that overlap": lambda plan: {**plan, "ensembles": [*plan["ensembles"], plan["ensembles"][0]]},
+    "networks that are left out": ensemble(networks=[[0, 2], [3, 5]]),
+    "the first network left out": ensemble(networks=[[1, 3]]),
+    "shards of no network": with_key("networks_per_shard", 0),
+    "shards of too many networks": with_key("networks_per_shard", 10**6 + 1),
+    "a device that is a number": with_key("device", 3),
+    "products that are a list": with_key("products", ["blocks"]),
+    "products that hold a list": with_key("products", {"100": ["blocks"]}),
+    "a listed shard that is a number": lambda plan: {**shard()(plan), "shards": [3]},
     "an index that is a path": shard(index="../../etc"),
     "a negative index": shard(index=-1),
     "an index out of order": shard(index=7),
     "a huge index": shard(index=10**30),
     "an index that is true": shard(index=False),
-    "an index twice": lambda plan: {**plan, "shards": [plan["shards"][0]] * 2},
+    "an index twice": lambda plan: {**shard()(plan), "shards": [shard()(plan)["shards"][0]] * 2},
     "a group that is a path": shard(group="../../etc"),
     "a group that is markup": shard(group="<script>"),
     "an undeclared group": shard(group="other"),
@@ -830,4 +884,27 @@ def test_numbers_in_tables_are_unchanged_and_formulas_are_quoted() -> None:
 
 
 def test_the_plan_of_a_valid_run_is_accepted(original: Path) -> None:
-    assert len(plan_of(original)["shards"]) == len(Run.open(original).shards) == 2
+    assert len(plan_of(original)["ensembles"]) == len(Run.open(original).shards) == 2
+
+
+def test_a_valid_plan_of_an_earlier_format_is_accepted(run: Path) -> None:
+    before = [(each.group, each.networks, each.geometry, each.path) for each in Run.open(run).shards]
+    modify(run, "plan.json", shard())
+    assert [(each.group, each.networks, each.geometry, each.path) for each in Run.open(run).shards] == before
+
+
+def test_a_plan_may_name_products_and_steps(run: Path) -> None:
+    modify(run, "plan.json", lambda plan: {**plan, "products": {"128x109x100": {"kernel": "blocks", "threads": 1}}})
+    modify(run, "plan.json", ensemble(networks=[[0, 4, 2], [1, 4, 2]]))
+    assert Run.open(run).shards[0].networks == (0, 2, 1, 3)
+
+
+def test_a_small_plan_that_describes_too_many_networks_or_shards_is_refused_at_once(run: Path) -> None:
+    block = json.loads((run / "plan.json").read_text())["ensembles"][0]
+    groups = [{**block, "group": f"g{number}", "networks": [[0, 10**6]]} for number in range(2000)]
+    modify(run, "plan.json", with_key("ensembles", groups))
+    with pytest.raises(RunError, match=r"2,000,000,000 networks in .* expected at most 10,000,000 in 1,000,000"):
+        Run.open(run)
+    modify(run, "plan.json", lambda plan: {**plan, "ensembles": groups[:2], "networks_per_shard": 1})
+    with pytest.raises(RunError, match="2,000,000 shards; expected at most"):
+        Run.open(run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_type_hints
@@ -38,7 +38,7 @@ __all__ = [
 class NetworkSetup(NamedTuple):
     """Core and task of some networks of a group, with their numbers."""
 
-    numbers: tuple[int, ...]
+    numbers: Sequence[int]
     core: RecurrentCore
     task: Task
 

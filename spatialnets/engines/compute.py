@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,19 +17,22 @@ from spatialnets.engines.engine import Engine
 from spatialnets.engines.slurm.engine import Slurm
 from spatialnets.engines.slurm.submissions import require_no_active_tasks
 from spatialnets.engines.threads import arithmetic
-from spatialnets.engines.train_job import TrainJob
+from spatialnets.engines.train_job import TrainJob, results_of
 from spatialnets.errors import RunError, UserError
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.progress import NoProgress, Progress
 from spatialnets.registry import name_of
 from spatialnets.runs.folder import THREADS, open_or_create
+from spatialnets.runs.plan import MAX_SHARD_NETWORKS
 from spatialnets.runs.provenance import Session
 from spatialnets.runs.run import Run
 from spatialnets.training import capacity
+from spatialnets.training.shard import Shard
 
 if TYPE_CHECKING:
     from spatialnets.experiments.experiment import Experiment
     from spatialnets.graph.product_speed import Products
+    from spatialnets.protocols import Geometry
 
 __all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shard_size"]
 
@@ -71,7 +75,7 @@ def compute(
         lambda: shard_size(experiment, networks_per_shard),
         lambda: block_units(experiment, products),
     ) as (run, shards):
-        missing = [TrainJob(record, shards[record.index]) for record in run.shards if not record.done]
+        missing = [TrainJob(record, shards[record.index]) for record in run.missing]
         if missing and not isinstance(engine, Slurm):
             require_no_active_tasks(run)
         if missing:
@@ -84,8 +88,8 @@ def _compute_missing(
     experiment: Experiment, run: Run, missing: Sequence[TrainJob], engine: Engine, progress: Progress
 ) -> None:
     done = experiment.updates
-    for job in missing:
-        done -= job.shard.updates * len(job.shard.networks) - job.progress(run)
+    for job, (_, stored) in zip(missing, results_of(run, missing), strict=True):
+        done -= job.shard.updates * len(job.shard.networks) - stored
     session = Session.begin(run, name_of("engine", type(engine)), engine.workers)
     with register_driver(run, engine, experiment.updates, done, "updates"):
         progress.begin(experiment.updates, done, f"{run.name} ({', '.join(run.groups)})")
@@ -136,26 +140,39 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
         Number of shards trained at the same time; by default one per core.
     """
     from spatialnets.graph.products import block_products
-    from spatialnets.training.trainer import Trainer
 
     _require_devices(experiment)
-
     shards = experiment.shards(shard_size(experiment))
     total, seconds_per_update = 0.0, {}
     with arithmetic(THREADS), block_products(block_units(experiment)):
-        for shard in shards:
-            kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
-            if kind not in seconds_per_update:
-                trainer = Trainer(shard, StoredGeometry.of(experiment.geometries[shard.geometry]))
-                batch = trainer.training_trials.batch(0, shard.training.batch_size)
-                times = []
-                for _ in range(TIMED_UPDATES):
-                    start = time.perf_counter()
-                    trainer.update(batch)
-                    times.append(time.perf_counter() - start)
-                seconds_per_update[kind] = float(np.median(times[1:]))
-            total += seconds_per_update[kind] * shard.updates
+        for start, end in pairwise(shards.starts):
+            for shard, count in _kinds(shards, start, end):
+                kind = (shard.group, shard.geometry, shard.core, shard.task, len(shard.networks))
+                if kind not in seconds_per_update:
+                    seconds_per_update[kind] = _seconds_per_update(shard, experiment.geometries[shard.geometry])
+                total += seconds_per_update[kind] * shard.updates * count
     return total / min(workers or capacity.cores(), max(len(shards), 1))
+
+
+def _kinds(shards: Sequence[Shard], start: int, end: int) -> list[tuple[Shard, int]]:
+    """Return the first shard of an ensemble with the number of shards of its size, and the same of a smaller last."""
+    first, last = shards[start], shards[end - 1]
+    if len(last.networks) == len(first.networks):
+        return [(first, end - start)]
+    return [(first, end - start - 1), (last, 1)]
+
+
+def _seconds_per_update(shard: Shard, geometry: Geometry) -> float:
+    from spatialnets.training.trainer import Trainer
+
+    trainer = Trainer(shard, StoredGeometry.of(geometry))
+    batch = trainer.training_trials.batch(0, shard.training.batch_size)
+    times = []
+    for _ in range(TIMED_UPDATES):
+        start = time.perf_counter()
+        trainer.update(batch)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
 
 
 def block_units(experiment: Experiment, products: Products = "auto") -> list[int]:
@@ -214,15 +231,15 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
     if requested is not None:
         if requested < 1:
             raise UserError(f"networks per shard must be 1 or more, not {requested}")
-        return requested
-    free = capacity.memory_bytes()
+        return min(requested, MAX_SHARD_NETWORKS)
+    free, networks = capacity.memory_bytes(), experiment.networks
     sizes = []
     for ensemble in experiment.ensembles:
         states, needed = capacity.bytes_per_network(ensemble, ensemble.geometry.n_units)
         device = ensemble.training.device_here
         if device == "cpu":
             in_cache = int(capacity.cache_bytes() / (CACHED_PASSES * states))
-            size = min(MAX_NETWORKS, in_cache, math.ceil(experiment.networks / capacity.cores()))
+            size = min(MAX_NETWORKS, in_cache, math.ceil(networks / capacity.cores()))
             usable = None if free is None else capacity.USABLE_SHARE * free / capacity.cores()
         else:
             size, usable = MAX_NETWORKS_ON_ACCELERATOR, capacity.free_accelerator_bytes(device)

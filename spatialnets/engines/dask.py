@@ -21,6 +21,7 @@ from spatialnets.engines.engine import ATTEMPTS, Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import work_command, write_orders
 from spatialnets.engines.threads import thread_variables
+from spatialnets.engines.train_job import results_of
 from spatialnets.errors import RunError, UserError
 from spatialnets.files.locks import hold, is_held
 from spatialnets.progress import Progress
@@ -120,7 +121,7 @@ class _Session:
 
     def work(self) -> None:
         """Do all jobs."""
-        stored = {job.key: job.progress(self.run) for job in self.jobs}
+        stored = [progress for _, progress in results_of(self.run, self.jobs)]
         waiting = deque(range(len(self.jobs)))
         working: dict[int, Future] = {}
         resting: dict[int, float] = {}  # the times at which jobs are tried again
@@ -146,16 +147,18 @@ class _Session:
                     f"the Dask scheduler {where} is gone; stored results are kept. To continue, repeat the command "
                     "with a scheduler that is running"
                 )
+            begun = [*working, *resting]
             for number in [number for number, future in working.items() if future.done()]:
                 future = working[number]
                 if future.status in ("lost", "cancelled") and self.client.status != "running":
                     continue  # the scheduler is gone, which is reported soon
                 del working[number]
                 self._settle(number, future, waiting, resting)
-            for job in self.jobs:
-                if (now := job.progress(self.run)) > stored[job.key]:
-                    self.progress.advance(now - stored[job.key], job.name)
-                    stored[job.key] = now
+            results = results_of(self.run, [self.jobs[number] for number in begun])
+            for number, (_, progress) in zip(begun, results, strict=True):
+                if progress > stored[number]:
+                    self.progress.advance(progress - stored[number], self.jobs[number].name)
+                    stored[number] = progress
 
     def _submit(self, number: int) -> Future:
         command = [*work_command(self.run, self.orders, "python")[1:], str(number)]

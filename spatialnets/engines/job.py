@@ -5,13 +5,18 @@ from __future__ import annotations
 import pickle
 import pickletools
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 from spatialnets.errors import UserError
 from spatialnets.runs.run import Run
+from spatialnets.runs.shards import ShardRecord
 
-__all__ = ["Advance", "Job", "importable_elsewhere", "require_importable"]
+__all__ = ["Advance", "Job", "importable_elsewhere", "one_per_ensemble", "require_importable"]
+
+AnyJob = TypeVar("AnyJob", bound="Job")
 
 Advance = Callable[[int, str], None]
 """Called with the amount of work done since the last call, and a short description of the current work."""
@@ -31,14 +36,13 @@ class Job(Protocol):
         ...
 
     @property
-    def order(self) -> Mapping[str, Any]:
-        """Plain data from which any process can rebuild the job (see `spatialnets.engines.orders`).
+    def record(self) -> ShardRecord:
+        """The shard that is trained or measured."""
+        ...
 
-        Raises
-        ------
-        UserError
-            If no other process can, because a component is defined in a script or notebook.
-        """
+    @property
+    def order(self) -> Mapping[str, Any]:
+        """Plain data from which any process can rebuild the job (see `spatialnets.engines.orders`)."""
         ...
 
     def work(self, run: Run, advance: Advance) -> list[str]:
@@ -52,6 +56,12 @@ class Job(Protocol):
     def progress(self, run: Run) -> int:
         """Return how much of the work is stored, in the units of the progress display."""
         ...
+
+
+def one_per_ensemble(run: Run, jobs: Sequence[AnyJob]) -> list[AnyJob]:
+    """Return the first of the jobs of each ensemble; the others have the same components, except for their networks."""
+    places = run.shards.places([job.record.index for job in jobs])
+    return [jobs[first] for first in np.unique(places, return_index=True)[1].tolist()]
 
 
 def importable_elsewhere(job: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spatialnets.engines.engine import Engine
-from spatialnets.engines.job import Job, importable_elsewhere, require_importable
+from spatialnets.engines.job import Job, importable_elsewhere, one_per_ensemble, require_importable
 from spatialnets.engines.threads import arithmetic
 from spatialnets.engines.train_job import TrainJob
 from spatialnets.engines.workers import Workers
@@ -31,7 +31,7 @@ class Here(Engine):
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         count = min(self.workers or (1 if _devices(jobs) else _jobs_at_a_time(run, jobs)), len(jobs))
-        if count > 1 and all(map(importable_elsewhere, jobs)):
+        if count > 1 and all(map(importable_elsewhere, one_per_ensemble(run, jobs))):
             with Workers(run.folder, count, run.plan["threads"]) as pool:
                 pool.compute(jobs, progress)
             return
@@ -53,7 +53,7 @@ class Processes(Engine):
     """
 
     def do(self, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
-        for job in jobs:
+        for job in one_per_ensemble(run, jobs):
             require_importable(job, job.name)
         devices = _devices(jobs)
         gpus = _gpus() if "cuda" in devices else ()
@@ -64,7 +64,7 @@ class Processes(Engine):
 
 def _jobs_at_a_time(run: Run, jobs: Sequence[Job]) -> int:
     """Return the number of jobs at a time that uses all cores and fits the memory."""
-    shards = [job.shard for job in jobs if isinstance(job, TrainJob)]
+    shards = [job.shard for job in one_per_ensemble(run, jobs) if isinstance(job, TrainJob)]
     units = {name: len(run.geometry(name).positions) for name in {shard.geometry for shard in shards}}
     return fitting_workers(shards, [units[shard.geometry] for shard in shards])
 

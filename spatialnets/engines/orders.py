@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spatialnets.engines.job import Job
+from spatialnets.engines.job import Job, one_per_ensemble, require_importable
+from spatialnets.engines.train_job import TrainJob
 from spatialnets.errors import RunError, UserError
 from spatialnets.files.atomic import write_text
 from spatialnets.runs.run import Run
@@ -23,8 +24,10 @@ def write_orders(run: Run, jobs: Sequence[Job]) -> Path:
     Raises
     ------
     UserError
-        If a job cannot be done by another process.
+        If a job cannot be done by another process, because a component is defined in a script or notebook.
     """
+    for job in one_per_ensemble(run, [job for job in jobs if isinstance(job, TrainJob)]):
+        require_importable(job, job.name)
     folder = run.folder.resolve() / "engine"
     folder.mkdir(exist_ok=True)
     path = folder / f"orders-{secrets.token_hex(6)}.jsonl"  # a name that no other process uses
@@ -86,7 +89,6 @@ def train_jobs(run: Run, indices: Sequence[Any]) -> list[Job]:
     UserError
         If the run has no such shard, or a component of its experiment is not available here.
     """
-    from spatialnets.engines.train_job import TrainJob
     from spatialnets.runs.folder import planned_shards
 
     for index in indices:

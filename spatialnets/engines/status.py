@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from spatialnets.engines.choice import engine_from_note
 from spatialnets.engines.claim import cancellation_file, claimed_jobs
 from spatialnets.engines.driver import driver_note, has_driver
 from spatialnets.errors import UserError
 from spatialnets.progress import clock_time
+from spatialnets.runs.plan import indices_in
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import updates_in
@@ -69,7 +73,7 @@ class Status:
     begun
         Unfinished shards that have a checkpoint.
     stored_seconds_ago
-        Time since something was last stored; None if nothing is stored.
+        Time since a shard or checkpoint was last stored (or a shard removed); None if nothing is stored.
     computed
         Whether a process is computing the run, or waits for those that do.
     jobs
@@ -103,26 +107,33 @@ class Status:
 
 
 def status_of(run: Run) -> Status:
-    """Return the state of a run."""
+    """Return the state of a run; it lists folders, and reads nothing but the checkpoints of unfinished shards."""
     note, now = driver_note(run), time.time()
     computed = has_driver(run)
-    done = [shard for shard in run.shards if shard.done]
-    begun = tuple(state for shard in run.missing if (state := _unfinished(run, shard, now)) is not None)
-    times = [stamp for shard in done if (stamp := _modified(shard.path)) is not None]
-    times += [now - shard.seconds_ago for shard in begun]
+    stored = run.stored()
+    finished = set(stored)
+    checkpoints = [
+        index
+        for index in indices_in(run.folder / "checkpoints", ".npz")
+        if index < len(run.shards) and index not in finished
+    ]
+    begun = tuple(state for index in checkpoints if (state := _unfinished(run, run.shards[index], now)) is not None)
+    # a folder's own time is that of its last result; a hundred thousand files would each have to be asked
+    modified = _modified(run.folder / "shards") if stored else None
+    times = [stamp for stamp in (modified,) if stamp is not None] + [now - shard.seconds_ago for shard in begun]
     engine = engine_from_note(note)
     return Status(
         name=run.name,
         folder=str(run.folder),
-        networks=sum(len(shard.networks) for shard in done),
-        of=sum(len(shard.networks) for shard in run.shards),
+        networks=int(run.shards.sizes(stored).sum()),
+        of=sum(run.shards.lengths),
         shards=len(run.shards),
         begun=begun,
         stored_seconds_ago=max(0.0, now - max(times)) if times else None,
         computed=computed,
         jobs=claimed_jobs(run),
         by=note,
-        left_seconds=_remaining_seconds(run, note) if computed and note is not None else None,
+        left_seconds=_remaining_seconds(run, note, stored, begun) if computed and note is not None else None,
         scheduler=engine.state(run) if engine is not None else None,
         cancelled=cancellation_file(run.folder).exists(),
         refused=_refusals(run),
@@ -150,18 +161,23 @@ def _unfinished(run: Run, shard: ShardRecord, now: float) -> UnfinishedShard | N
     return UnfinishedShard(shard.index, shard.group, updates, of, epoch, max(0.0, now - stored))
 
 
-def _remaining_seconds(run: Run, note: dict[str, Any]) -> float | None:
+def _remaining_seconds(
+    run: Run, note: dict[str, Any], stored: Sequence[int], begun: Sequence[UnfinishedShard]
+) -> float | None:
     """Estimate the remaining time from the updates that this session has stored."""
     if note.get("what") != "updates":
         return None
     try:
         elapsed = (datetime.now(UTC) - datetime.fromisoformat(note["since"])).total_seconds()
         total, done_before = int(note["total"]), int(note["done"])
-        done = 0
-        for shard in run.shards:
-            training = run.parts(shard.group, shard.networks[0]).training
-            updates = training.epochs * training.updates_per_epoch
-            done += len(shard.networks) * (updates if shard.done else updates_in(run.checkpoint(shard.index)))
+        finished = np.bincount(
+            run.shards.places(stored), weights=run.shards.sizes(stored), minlength=len(run.shards.ensembles)
+        )
+        done = sum(shard.updates * len(run.shards[shard.shard].networks) for shard in begun)
+        for ensemble, networks in zip(run.shards.ensembles, finished.tolist(), strict=True):
+            if networks:
+                training = run.parts(ensemble.group, int(ensemble.networks[0])).training
+                done += int(networks) * training.epochs * training.updates_per_epoch
     except (UserError, KeyError, TypeError, ValueError):
         return None
     if elapsed < MIN_SECONDS or done <= done_before:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spatialnets.engines.claim import claim, refusal_file, with_cancellation_check
-from spatialnets.engines.job import Advance, require_importable
+from spatialnets.engines.job import Advance, Job
+from spatialnets.runs.plan import indices_in
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import updates_in
 from spatialnets.training.shard import Shard
 
-__all__ = ["TrainJob"]
+__all__ = ["TrainJob", "results_of"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class TrainJob:
 
     @property
     def order(self) -> Mapping[str, Any]:
-        require_importable(self, self.name)
         return {"shard": self.record.index}
 
     def work(self, run: Run, advance: Advance) -> list[str]:
@@ -77,3 +77,20 @@ class TrainJob:
         """Return the number of stored updates, summed over networks."""
         updates = self.shard.updates if self.done(run) else updates_in(run.checkpoint(self.record.index))
         return updates * len(self.shard.networks)
+
+
+def results_of(run: Run, jobs: Sequence[Job]) -> list[tuple[bool, int]]:
+    """Return whether each job is done, and how much of its work is stored (`Job.done`, `Job.progress`).
+
+    The folders of shards and checkpoints are listed once, however many jobs there are.
+    """
+    stored, begun = set(run.stored()), set(indices_in(run.folder / "checkpoints", ".npz"))
+    results = []
+    for job in jobs:
+        if not isinstance(job, TrainJob):
+            results.append((job.done(run), job.progress(run)))
+        elif job.record.index in stored:
+            results.append((True, job.shard.updates * len(job.shard.networks)))
+        else:
+            results.append((False, job.progress(run) if job.record.index in begun else 0))
+    return results

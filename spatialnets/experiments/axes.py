@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spatialnets.files.yaml_nodes import Node, plain
 
-__all__ = ["MAX_NETWORKS", "Axis", "network_values", "read_axis"]
+__all__ = ["MAX_NETWORKS", "Axis", "Column", "columns_of", "read_axis"]
 
 MAX_NETWORKS = 10**6  # of a group; more are surely a typing error
 
@@ -42,9 +43,14 @@ class Axis:
     @property
     def length(self) -> int | None:
         """The number of values, or None if there is one for each network of the group."""
-        if self.kind == "along" or (self.kind in ("linspace", "logspace") and len(self.arguments) == 2):
-            return None
-        return len(self.values(0))
+        match self.kind:
+            case "along":
+                return None
+            case "linspace" | "logspace":
+                return int(self.arguments[2]) if len(self.arguments) == 3 else None
+            case "range":
+                return len(range(*self.arguments))
+        return len(self.arguments)
 
     def values(self, networks: int) -> tuple[Any, ...]:
         """Return the values; `networks` is their number if the axis does not specify it."""
@@ -54,7 +60,7 @@ class Axis:
                 count = int(self.arguments[2]) if len(self.arguments) == 3 else networks
                 space = np.linspace if self.kind == "linspace" else np.geomspace
                 with np.errstate(all="ignore"):  # values that are not finite are refused by the component
-                    return tuple(float(value) for value in space(first, last, count))
+                    return tuple(space(first, last, count).tolist())
             case "range":
                 return tuple(range(*self.arguments))
         return self.arguments
@@ -102,8 +108,42 @@ def _count(given: Sequence[Any]) -> bool:
     return len(given) == 2 or (isinstance(given[2], int) and 1 <= given[2] <= MAX_NETWORKS)
 
 
-def network_values(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], networks: int) -> list[dict[str, Any]]:
-    """Return the value of every axis for each network of a group.
+class Column(NamedTuple):
+    """The values of one axis in all networks of a group: each `repeat` times in a row, and then from the first again.
+
+    Parameters
+    ----------
+    values
+        The values of the axis.
+    repeat
+        Number of successive networks with the same value.
+    """
+
+    values: tuple[Any, ...]
+    repeat: int
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions among `values` of the values of some networks, ``(network,)``."""
+        return numbers // self.repeat % len(self.values)
+
+    def of(self, numbers: Sequence[int]) -> tuple[Any, ...]:
+        """Return the values of some networks.
+
+        Examples
+        --------
+        >>> Column((5, 10), repeat=2).of(range(6))
+        (5, 5, 10, 10, 5, 5)
+        """
+        if self.repeat == 1 and numbers == range(len(self.values)):
+            return self.values
+        places = self.places(np.asarray(numbers, dtype=np.int64)).tolist()
+        return itemgetter(*places)(self.values) if len(places) > 1 else (self.values[places[0]],)
+
+
+def columns_of(
+    axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], networks: int
+) -> tuple[dict[str, Column], int]:
+    """Return the values of every axis in all networks of a group, and the number of networks.
 
     Axes with an explicit length are crossed, the last one fastest, except that zipped axes advance together. Each
     combination has `networks` networks, along which all other axes run.
@@ -125,32 +165,31 @@ def network_values(axes: Mapping[str, Axis], zipped: Sequence[Sequence[str]], ne
     Examples
     --------
     >>> axes = {"task.delay_steps": Axis("list", (5, 10)), "regularizer.strength": Axis("linspace", (0, 1))}
-    >>> [tuple(values.values()) for values in network_values(axes, [], networks=2)]
+    >>> columns, count = columns_of(axes, [], networks=2)
+    >>> list(zip(*(column.of(range(count)) for column in columns.values())))
     [(5, 0.0), (5, 1.0), (10, 0.0), (10, 1.0)]
     """
     along = {path: axis for path, axis in axes.items() if axis.length is None}
     for path, axis in along.items():
         if axis.kind == "along" and len(axis.arguments) != networks:
             raise ValueError(f"{path}: expected {networks} values, one for each network, got {len(axis.arguments)}")
-    bundles: list[list[dict[str, Any]]] = []
-    bundled: set[str] = set()
-    for path, axis in axes.items():
-        if path in along or path in bundled:
+    bundles: list[list[str]] = []
+    for path in axes:
+        if path in along or any(path in bundle for bundle in bundles):
             continue
-        together = next((list(paths) for paths in zipped if path in paths), [path])
-        lengths = {other: axes[other].length for other in together}
+        bundle = next((list(paths) for paths in zipped if path in paths), [path])
+        lengths = {other: axes[other].length for other in bundle}
         if len(set(lengths.values())) > 1 or None in lengths.values():
             listed = ", ".join(f"{other} has {length or 'none'}" for other, length in lengths.items())
             raise ValueError(f"zip: zipped axes need the same explicit length: {listed}")
-        bundled.update(together)
-        values = {other: axes[other].values(networks) for other in together}
-        bundles.append([{other: values[other][index] for other in together} for index in range(axis.length or 0)])
-    if networks * math.prod(map(len, bundles)) > MAX_NETWORKS:
+        bundles.append(bundle)
+    repeats = [networks]  # of each bundle, from the last one
+    for bundle in reversed(bundles):
+        repeats.append(repeats[-1] * (axes[bundle[0]].length or 0))
+    count = repeats.pop()
+    if count > MAX_NETWORKS:
         raise ValueError(f"the axes of this group give more than {MAX_NETWORKS:,} networks")
-    running = {path: axis.values(networks) for path, axis in along.items()}
-    result = []
-    for combination in product(*bundles):
-        fixed = {path: value for bundle in combination for path, value in bundle.items()}
-        for index in range(networks):
-            result.append({path: fixed[path] if path in fixed else running[path][index] for path in axes})
-    return result
+    columns = {path: Column(axis.values(networks), 1) for path, axis in along.items()}
+    for bundle, repeat in zip(bundles, reversed(repeats), strict=True):
+        columns |= {path: Column(axes[path].values(networks), repeat) for path in bundle}
+    return {path: columns[path] for path in axes}, count

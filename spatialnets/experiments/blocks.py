@@ -40,6 +40,7 @@ UNTRUSTED = (
 Part = TypeVar("Part")
 
 
+@cache
 def _hints(part: Any) -> dict[str, Any]:
     hints = get_type_hints(part, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(part) if field.init}
@@ -242,6 +243,8 @@ class Builder:
                 for place, item in enumerate(node.value)
             )
         value = plain(node)
+        if isinstance(value, tuple) and is_per_network(hint):  # numbers, one for each network
+            return value
         try:
             return _adapter(hint).validate_json(json.dumps(value), strict=True)
         except ValidationError as error:
@@ -392,7 +395,7 @@ def brief(family: str, block: Mapping[str, Any]) -> str:
 
 def _data(value: Any, path: str) -> Any:
     if isinstance(value, (list, tuple)):
-        return [_data(item, path) for item in value]
+        return [item if type(item) is float else _data(item, path) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _data(item, path) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from spatialnets.errors import DeclarationError, UserError, nearest
-from spatialnets.experiments.blocks import block_of, identity, select_networks
+from spatialnets.experiments.blocks import block_of, identity
 from spatialnets.experiments.declaration import BLOCKS, apply_override, is_axis, load_file, load_preset
-from spatialnets.experiments.group import EnsembleSpec, Group
+from spatialnets.experiments.group import EnsembleSpec, Group, shards_of
 from spatialnets.experiments.resolver import Kinds, Resolver
 from spatialnets.files.yaml_nodes import Node, from_plain
 from spatialnets.protocols import Analysis, Geometry, RecurrentCore, Regularizer, Task
 from spatialnets.training.settings import Training
-from spatialnets.training.shard import Shard
+from spatialnets.training.shard import Division, Shard
 
 if TYPE_CHECKING:
     from spatialnets.engines.engine import Engine
@@ -213,28 +213,9 @@ class Experiment:
         ]
         return hashlib.sha256(json.dumps([resolved, groups], sort_keys=True).encode()).hexdigest()
 
-    def shards(self, size: int) -> tuple[Shard, ...]:
-        """Return all networks divided into shards of at most `size` networks."""
-        shards: list[Shard] = []
-        for group in self.groups.values():
-            for ensemble in group.ensembles:
-                for start in range(0, len(ensemble.numbers), size):
-                    networks = slice(start, start + size)
-                    shards.append(
-                        Shard(
-                            index=len(shards),
-                            group=group.name,
-                            networks=ensemble.numbers[networks],
-                            seeds=ensemble.seeds[networks],
-                            geometry=ensemble.geometry_name,
-                            core=select_networks(ensemble.core, networks),
-                            regularizer=select_networks(ensemble.regularizer, networks),
-                            task=select_networks(ensemble.task, networks),
-                            training=select_networks(ensemble.training, networks),
-                            axes={path: values[networks] for path, values in ensemble.axes.items()},
-                        )
-                    )
-        return tuple(shards)
+    def shards(self, size: int) -> Division[tuple[str, EnsembleSpec], Shard]:
+        """Return all networks divided into shards of at most `size` networks, each built when it is requested."""
+        return shards_of([(group.name, each) for group in self.groups.values() for each in group.ensembles], size)
 
     def run(
         self,

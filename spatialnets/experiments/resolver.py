@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeGuard
+
+import numpy as np
 
 from spatialnets import registry
 from spatialnets.errors import DeclarationError, nearest
-from spatialnets.experiments.axes import MAX_NETWORKS, Axis, network_values, read_axis
+from spatialnets.experiments.axes import MAX_NETWORKS, Axis, Column, columns_of, read_axis
 from spatialnets.experiments.blocks import Builder, block_of, identity, is_per_network
 from spatialnets.experiments.declaration import (
     BLOCKS,
@@ -23,7 +26,7 @@ from spatialnets.experiments.declaration import (
     is_axis,
     merge,
 )
-from spatialnets.experiments.group import EnsembleSpec, Group
+from spatialnets.experiments.group import EnsembleSpec, Group, as_progression
 from spatialnets.files.yaml_nodes import Node, from_plain, plain
 from spatialnets.protocols import Analysis, Geometry
 
@@ -215,7 +218,7 @@ class Resolver:
             axes |= self._axes(block, family, family, block, [])
         zipped = self._zipped(node.value.get("zip"), axes)
         try:
-            networks_of = network_values(axes, zipped, networks)
+            columns, count = columns_of(axes, zipped, networks)
         except ValueError as error:
             self.builder.note(node, f"groups.{name}", str(error))
             return
@@ -226,7 +229,7 @@ class Resolver:
                 if not any(path.split(".")[0] == family for path in axes):
                     self.builder.build(family, block, family)
             return
-        ensembles = self._ensembles(blocks, axes, networks_of, networks)
+        ensembles = self._ensembles(blocks, columns, count, networks)
         if ensembles is None:
             return
         self.groups[name] = Group(name, tuple(ensembles))
@@ -254,42 +257,34 @@ class Resolver:
             for path in bundle:
                 if path not in axes:
                     self.builder.note(node, "zip", f"'{path}' is not an axis of this group: {nearest(path, axes)}")
-        return bundles
+        return [[path for path in bundle if path in axes] for bundle in bundles]
 
     def _ensembles(
-        self,
-        blocks: Mapping[str, Node],
-        axes: Mapping[str, Axis],
-        networks_of: Sequence[Mapping[str, Any]],
-        repeats: int,
+        self, blocks: Mapping[str, Node], columns: Mapping[str, Column], count: int, repeats: int
     ) -> list[EnsembleSpec] | None:
-        def batches(path: str) -> bool:
-            family, *within = path.split(".")
-            return path == "seed" or is_per_network(self.builder.hint(family, blocks[family], within))
-
-        ensembles: dict[str, list[int]] = {}
-        splitting = [path for path in axes if not batches(path)]
-        for number, values in enumerate(networks_of):
-            fixed = {path: values[path] for path in splitting}
-            ensembles.setdefault(json.dumps(fixed, sort_keys=True, default=str), []).append(number)
-        specs = [self._ensemble(blocks, axes, networks_of, numbers, repeats, batches) for numbers in ensembles.values()]
+        batching = {path for path in columns if path == "seed" or is_per_network(self._hint(blocks, path))}
+        divided = _divided([column for path, column in columns.items() if path not in batching], count)
+        specs = [self._ensemble(blocks, columns, numbers, repeats, batching) for numbers in divided]
         return None if None in specs else [spec for spec in specs if spec is not None]
+
+    def _hint(self, blocks: Mapping[str, Node], path: str) -> Any:
+        family, *within = path.split(".")
+        return self.builder.hint(family, blocks[family], within)
 
     def _ensemble(
         self,
         blocks: Mapping[str, Node],
-        axes: Mapping[str, Axis],
-        networks_of: Sequence[Mapping[str, Any]],
+        columns: Mapping[str, Column],
         numbers: Sequence[int],
         repeats: int,
-        batches: Callable[[str], bool],
+        batching: Collection[str],
     ) -> EnsembleSpec | None:
-        values = {path: tuple(networks_of[number][path] for number in numbers) for path in axes}
+        values = {path: column.of(numbers) for path, column in columns.items()}
         parts: dict[str, Any] = {}
         for family, block in blocks.items():
             for path, along in values.items():
                 if path.split(".")[0] == family:
-                    block = _set_path(block, path.split(".")[1:], list(along) if batches(path) else along[0])
+                    block = _set_path(block, path.split(".")[1:], along if path in batching else along[0])
             parts[family] = self.builder.build(family, block, family)
         if None in parts.values():
             return None
@@ -302,21 +297,35 @@ class Resolver:
                 "omit n_units, or choose a geometry of that size",
             )
             return None
-        seeds = [
-            (int(networks_of[number]["seed"]) if self.seed_axis else self.seed) + number % repeats for number in numbers
-        ]
+        first = np.asarray(values["seed"], dtype=np.int64) if self.seed_axis else self.seed
         return EnsembleSpec(
-            numbers=tuple(numbers),
-            seeds=tuple(seeds),
+            numbers=numbers,
+            seeds=as_progression(first + np.asarray(numbers, dtype=np.int64) % repeats),
             geometry_name=geometry_name(geometry),
             axes=values,
             **parts,
         )
 
 
+def _divided(columns: Sequence[Column], count: int) -> list[Sequence[int]]:
+    """Divide the numbers of all networks into those with equal values in some columns, in the order of the first."""
+    kinds = np.zeros(count, dtype=np.int64)  # equal where all values are
+    for column in columns:
+        texts = [json.dumps(value, sort_keys=True, default=str) for value in column.values]
+        _, codes = np.unique(np.array(texts, dtype=object), return_inverse=True)
+        kinds = np.unique(kinds * len(texts) + codes[column.places(np.arange(count))], return_inverse=True)[1]
+    if not kinds.any():
+        return [range(count)]
+    _, first, kinds = np.unique(kinds, return_index=True, return_inverse=True)
+    order = np.argsort(first[kinds], kind="stable")
+    ends = np.flatnonzero(np.diff(first[kinds][order])) + 1
+    return [as_progression(numbers) for numbers in np.split(order, ends)]
+
+
 def _set_path(node: Node, path: Sequence[str], value: Any) -> Node:
+    """Return a node with a value at a path within it; a tuple is the value of a `PerNetwork` field."""
     if not path:
-        return as_block(from_plain(value, node.mark))
+        return as_block(_node_of(value, node.mark))
     key, rest = path[0], path[1:]
     if isinstance(node.value, list):
         items = list(node.value)
@@ -326,10 +335,18 @@ def _set_path(node: Node, path: Sequence[str], value: Any) -> Node:
     return Node(
         {
             **node.value,
-            key: _set_path(node.value[key], rest, value) if rest else from_plain(value, node.value[key].mark),
+            key: _set_path(node.value[key], rest, value) if rest else _node_of(value, node.value[key].mark),
         },
         node.mark,
     )
+
+
+def _node_of(value: Any, mark: str) -> Node:
+    """Return plain data as a node; numbers of a million networks stay one value, because none has a place of its own."""
+    if isinstance(value, tuple) and set(map(type, value)) <= {int, float}:
+        with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits, which the component refuses
+            return Node(tuple(map(float, value)), mark)
+    return from_plain(value, mark)
 
 
 def _keep_axes(block: Any, declared: Node) -> Any:

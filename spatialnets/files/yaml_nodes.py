@@ -13,7 +13,8 @@ from spatialnets.errors import DeclarationError
 
 __all__ = ["MAX_CHARACTERS", "Node", "Value", "from_plain", "parse", "plain"]
 
-Value: TypeAlias = "dict[str, Node] | list[Node] | str | int | float | bool | None"
+Value: TypeAlias = "dict[str, Node] | list[Node] | tuple[float, ...] | str | int | float | bool | None"
+"""A tuple holds one number for each network; no file contains one."""
 
 # Limits against malicious files: ten lines of YAML can expand to more than any memory holds.
 MAX_CHARACTERS = 4 * 2**20

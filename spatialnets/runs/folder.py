@@ -14,10 +14,12 @@ import numpy as np
 
 from spatialnets.errors import RunError
 from spatialnets.experiments.experiment import Experiment
+from spatialnets.experiments.group import EnsembleSpec, shards_of
 from spatialnets.files.atomic import remove_leftovers, rename_damaged, write_checked
 from spatialnets.files.locks import WITHOUT_LOCKS, try_lock
 from spatialnets.files.netcdf import DamagedFile
 from spatialnets.networks.stored_geometry import StoredGeometry
+from spatialnets.runs.plan import division_of
 from spatialnets.runs.provenance import new_provenance, now, warn
 from spatialnets.runs.run import Run
 from spatialnets.runs.shards import ShardRecord
@@ -25,7 +27,7 @@ from spatialnets.training.shard import Shard
 
 __all__ = ["FORMAT", "THREADS", "begin", "open_or_create", "planned_shards", "write_plan"]
 
-FORMAT = 4  # of plan.json and shards
+FORMAT = 5  # of plan.json and shards
 THREADS = 1  # one process per core beats threads within products of this size; in the plan, since results depend on it
 
 
@@ -35,7 +37,7 @@ def open_or_create(
     folder: Path,
     shard_size: Callable[[], int],
     block_units: Callable[[], Sequence[int]] = tuple,
-) -> Iterator[tuple[Run, tuple[Shard, ...]]]:
+) -> Iterator[tuple[Run, Sequence[Shard]]]:
     """Open or create the run of an experiment, and lock its folder for this process within the block.
 
     Parameters
@@ -133,20 +135,11 @@ def begin(experiment: Experiment, folder: Path, size: int, block_units: Sequence
     plan = {
         "format": FORMAT,
         "experiment": experiment.digest,
-        "networks_per_shard": size,
         "threads": THREADS,
         "block_products": list(block_units),
         **({"device": auto} if auto is not None else {}),
         "geometries": experiment.geometry_blocks,
-        "shards": [
-            {
-                "index": shard.index,
-                "group": shard.group,
-                "networks": list(shard.networks),
-                "geometry": shard.geometry,
-            }
-            for shard in experiment.shards(size)
-        ],
+        **division_of(experiment, size),
     }
     write_checked(folder / "experiment.yaml", experiment.to_yaml().encode())
     run = Run(folder, {"name": experiment.name}, plan)
@@ -162,13 +155,9 @@ def write_plan(run: Run) -> None:
     write_checked(run.folder / "plan.json", (json.dumps(run.plan) + "\n").encode())
 
 
-def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, ...]]:
+def _continue(experiment: Experiment, folder: Path) -> tuple[Run, Sequence[Shard]]:
     run = Run.open(folder).with_experiment(experiment)
-    if run.plan.get("format") != FORMAT:
-        raise RunError(
-            f"{folder} was written by another version (format {run.plan.get('format')}, not {FORMAT}) and cannot be "
-            "continued; choose another folder with --out to start again"
-        )
+    _require_format(run)
     if run.plan["experiment"] != experiment.digest:
         raise RunError(
             f"{folder} holds another experiment ('{run.name}', {run.plan['experiment'][:8]}) than this one "
@@ -183,21 +172,47 @@ def _continue(experiment: Experiment, folder: Path) -> tuple[Run, tuple[Shard, .
                 "different. Choose another folder with --out to start again"
             )
     _repair_provenance(experiment, run)
-    for record in run.shards:
-        if record.done:
-            _check_or_rename(run, record)
+    for index in run.stored():
+        _check_or_rename(run, run.shards[index])
     return run, planned_shards(run, experiment)
 
 
-def planned_shards(run: Run, experiment: Experiment) -> tuple[Shard, ...]:
-    """Return the shards of a run as planned: of the planned size, and on the device that ``"auto"`` meant then."""
+def _require_format(run: Run) -> None:
+    """Raise a RunError unless this version can train the missing networks of a run as the others were trained."""
+    written = run.plan["format"]
+    if written < FORMAT:
+        raise RunError(
+            f"{run.folder} was begun by an earlier version (format {written}, not {FORMAT}) and cannot be continued, "
+            "because noise is drawn from another stream since then: train its experiment again with `spatialnets run "
+            f"{run.folder / 'experiment.yaml'} --out FOLDER`; what it holds can still be read, reported and compared"
+        )
+    if written > FORMAT:
+        raise RunError(
+            f"{run.folder} was begun by a later version (format {written}, not {FORMAT}) and cannot be continued by "
+            "this one; update spatialnets, or choose another folder with --out to start again"
+        )
 
-    def planned(shard: Shard) -> Shard:
-        if shard.training.device != "auto":
-            return shard
-        return replace(shard, training=replace(shard.training, device=run.plan["device"]))
 
-    return tuple(map(planned, experiment.shards(run.plan["networks_per_shard"])))
+def planned_shards(run: Run, experiment: Experiment) -> Sequence[Shard]:
+    """Return the shards of a run as planned: of the planned size, and on the device that ``"auto"`` meant then.
+
+    Raises
+    ------
+    RunError
+        If this version cannot train them, or the plan divides the networks of another experiment.
+    """
+    _require_format(run)
+    division = division_of(experiment, run.plan["networks_per_shard"])
+    if any(run.plan[key] != value for key, value in division.items()):
+        raise RunError(f"{run.folder} is damaged: plan.json divides other networks than experiment.yaml declares")
+
+    def planned(ensemble: EnsembleSpec) -> EnsembleSpec:
+        if ensemble.training.device != "auto":
+            return ensemble
+        return replace(ensemble, training=replace(ensemble.training, device=run.plan.get("device", "cpu")))
+
+    ensembles = [(group.name, planned(each)) for group in experiment.groups.values() for each in group.ensembles]
+    return shards_of(ensembles, run.plan["networks_per_shard"])
 
 
 def _check_or_rename(run: Run, record: ShardRecord) -> None:

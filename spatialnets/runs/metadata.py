@@ -1,4 +1,4 @@
-"""Read and validate the metadata of a run: ``experiment.yaml``, ``plan.json`` and ``provenance.json``."""
+"""Read and validate the text files of a run, such as ``experiment.yaml`` and ``provenance.json``."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ __all__ = [
     "check_stored",
     "declaration_of",
     "is_imported",
-    "plan_of",
+    "json_of",
     "provenance_of",
     "write_provenance",
 ]
 
-MAX_INDEX = 10**6
 FOLDERS = ("geometries", "shards", "checkpoints", "analyses", "figures", "comparison", "exports", "engine")
 
 PROVENANCE: dict[str, Any] = {
@@ -94,7 +93,14 @@ def _advice(name: str) -> str:
     return ". It cannot be computed again: restore it from a copy of the run, or start again in another folder"
 
 
-def _json(folder: Path, name: str) -> Any:
+def json_of(folder: Path, name: str) -> Any:
+    """Return the content of a JSON file of a run.
+
+    Raises
+    ------
+    RunError
+        If the file is missing or damaged.
+    """
     try:
         return json.loads(_text(folder, name))
     except (ValueError, RecursionError) as error:
@@ -141,51 +147,6 @@ def _is_part(block: Any, family: str = "") -> bool:
     return all(isinstance(parts, list) and all(map(_is_part, parts)) for parts in inner)
 
 
-def plan_of(folder: Path) -> dict[str, Any]:
-    """Return the plan, which divides the networks into shards.
-
-    Raises
-    ------
-    RunError
-        If the file is missing or invalid.
-    """
-    plan = _json(folder, "plan.json")
-    _must(isinstance(plan, dict) and isinstance(plan.get("shards"), list), folder, "plan.json", "it has no shards")
-    for key in ("experiment", "threads", "networks_per_shard"):
-        value = plan.get(key)
-        valid = isinstance(value, str) if key == "experiment" else _is_count(value) and value > 0
-        _must(valid, folder, "plan.json", f"it has no valid {key}")
-    units = plan.setdefault("block_products", [])  # a plan without it was written by an earlier version
-    valid = isinstance(units, list) and all(map(_is_count, units))
-    _must(valid, folder, "plan.json", "it has no valid block_products")
-    seen: set[tuple[str, int]] = set()
-    for place, entry in enumerate(plan["shards"]):
-        about = f"shard {place}"
-        _must(isinstance(entry, dict), folder, "plan.json", f"{about} is not a mapping")
-        _must(_is_count(entry.get("index")) and entry["index"] == place, folder, "plan.json", f"{about} has no index")
-        _must(_is_word(entry.get("group"), GROUP), folder, "plan.json", f"{about} names no group")
-        _must(_is_word(entry.get("geometry"), NAME), folder, "plan.json", f"{about} names no geometry")
-        networks = entry.get("networks")
-        _must(
-            isinstance(networks, list) and bool(networks) and all(map(_is_count, networks)),
-            folder,
-            "plan.json",
-            f"{about} has no numbers of networks",
-        )
-        numbered = {(entry["group"], number) for number in networks}
-        fresh = len(numbered) == len(networks) and not numbered & seen
-        _must(fresh, folder, "plan.json", f"{about} has a network that another shard has")
-        seen |= numbered
-    geometries = plan.get("geometries")
-    valid = isinstance(geometries, dict) and all(
-        isinstance(block, dict) and isinstance(block.get("kind"), str) for block in geometries.values()
-    )
-    _must(valid, folder, "plan.json", "its geometries are not components")
-    declared = all(entry["geometry"] in geometries for entry in plan["shards"])
-    _must(declared, folder, "plan.json", "a shard has a geometry that is not declared")
-    return dict(plan)
-
-
 def provenance_of(folder: Path) -> dict[str, Any]:
     """Return the contents of ``provenance.json``: versions, machine and times.
 
@@ -194,7 +155,7 @@ def provenance_of(folder: Path) -> dict[str, Any]:
     RunError
         If the file is missing or invalid.
     """
-    content = _json(folder, "provenance.json")
+    content = json_of(folder, "provenance.json")
     invalid = _invalid_key(content, PROVENANCE)
     _must(invalid is None, folder, "provenance.json", f"{invalid} is missing or has the wrong type")
     checksum = content.pop("checksum")
@@ -246,10 +207,6 @@ def _must(condition: bool, folder: Path, name: str, otherwise: str) -> None:
 
 def _is_word(value: Any, pattern: str) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_INDEX
 
 
 def check_stored(folder: Path, path: Path) -> None:

@@ -79,7 +79,7 @@ class Session:
     @classmethod
     def begin(cls, run: Run, engine: str, workers: int | None) -> Session:
         """Return a session that begins now."""
-        return cls(run, engine, workers, now(), len(run.missing))
+        return cls(run, engine, workers, now(), len(run.shards) - len(run.stored()))
 
     def end(self) -> None:
         """Note when the session ended and how many shards it computed."""
@@ -91,7 +91,7 @@ class Session:
                     "ended": now(),
                     "engine": self.engine,
                     "workers": self.workers,
-                    "shards": self.missing - len(self.run.missing),
+                    "shards": self.missing - (len(self.run.shards) - len(self.run.stored())),
                 }
             )
             self.run.write_provenance(provenance)

@@ -23,10 +23,10 @@ from spatialnets.runs.metadata import (
     check_stored,
     declaration_of,
     is_imported,
-    plan_of,
     provenance_of,
     write_provenance,
 )
+from spatialnets.runs.plan import indices_in, plan_of, planned_records
 from spatialnets.runs.shards import ShardRecord, concatenate
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Run:
     the same without weights; `map` goes through all groups shard by shard, without loading all at once.
 
     The folder holds ``experiment.yaml`` (the whole declaration), ``provenance.json`` (versions, times, machine),
-    ``plan.json`` (the networks of each shard), ``geometries/*.npz``, ``shards/*.nc``, ``analyses/*.nc``
+    ``plan.json`` (how the networks are divided into shards), ``geometries/*.npz``, ``shards/*.nc``, ``analyses/*.nc``
     and, once reported, ``report.html``, ``metrics.csv`` and ``figures/``.
 
     Examples
@@ -91,16 +91,7 @@ class Run:
         self.trusted = trusted
         self._experiment = experiment
         self._mapper = mapper or _serially
-        self.shards = tuple(
-            ShardRecord(
-                index=entry["index"],
-                group=entry["group"],
-                networks=tuple(entry["networks"]),
-                path=folder / "shards" / f"{entry['index']:05d}.nc",
-                geometry=entry["geometry"],
-            )
-            for entry in plan["shards"]
-        )
+        self.shards = planned_records(folder, plan)
 
     @classmethod
     def open(cls, path: str | Path, trusted: bool = False) -> Run:
@@ -123,12 +114,13 @@ class Run:
         if not folder.is_dir():
             raise RunError(f"there is no run folder {folder}")
         declaration, plan = declaration_of(folder), plan_of(folder)
-        unknown = sorted({entry["group"] for entry in plan["shards"]} - set(declaration["groups"]))
+        run = cls(folder, declaration, plan, trusted=trusted)
+        unknown = sorted(set(run.groups) - set(declaration["groups"]))
         if unknown:
             raise RunError(
                 f"{folder} is damaged: plan.json has a group '{unknown[0]}' that experiment.yaml does not have"
             )
-        return cls(folder, declaration, plan, trusted=trusted)
+        return run
 
     def __repr__(self) -> str:
         done = sum(len(shard.networks) for shard in self.shards if shard.done)
@@ -143,7 +135,7 @@ class Run:
     @property
     def groups(self) -> tuple[str, ...]:
         """The groups' names, in their declared order."""
-        return tuple(dict.fromkeys(shard.group for shard in self.shards))
+        return tuple(dict.fromkeys(ensemble.group for ensemble in self.shards.ensembles))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -158,15 +150,20 @@ class Run:
         """Whether its networks were trained elsewhere; False if its provenance cannot be read."""
         return is_imported(self.folder)
 
+    def stored(self) -> list[int]:
+        """Return the indices of the shards that have been computed, from one listing of their folder."""
+        return [index for index in indices_in(self.folder / "shards", ".nc") if index < len(self.shards)]
+
     @property
     def missing(self) -> tuple[ShardRecord, ...]:
         """The shards that have not been computed."""
-        return tuple(shard for shard in self.shards if not shard.done)
+        stored = set(self.stored())
+        return tuple(self.shards[index] for index in range(len(self.shards)) if index not in stored)
 
     @property
     def finished(self) -> bool:
         """Whether every network has been computed."""
-        return not self.missing
+        return len(self.stored()) == len(self.shards)
 
     def geometry(self, name: str) -> StoredGeometry:
         """Return a geometry as it was when the run began."""

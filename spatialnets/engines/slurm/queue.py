@@ -21,6 +21,7 @@ from spatialnets.engines.slurm.submissions import (
     read_submissions,
     slurm_folder,
 )
+from spatialnets.engines.train_job import results_of
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import write_text
 from spatialnets.progress import Progress
@@ -57,7 +58,8 @@ class SlurmQueue:
 
     def __init__(self, engine: Slurm, run: Run, jobs: Sequence[Job], progress: Progress) -> None:
         self._engine, self._run, self._progress = engine, run, progress
-        self._stored = {job.key: job.progress(run) for job in jobs}
+        results = results_of(run, jobs)
+        self._stored = {job.key: progress for job, (_, progress) in zip(jobs, results, strict=True)}
         self._jobs = {job.key: job for job in jobs}  # those that are not done
         self._places: dict[str, tuple[Submission, int]] = {}  # submission and line of each job
         self._looks: dict[str, int] = {}  # since a job was last seen in the queue
@@ -225,9 +227,10 @@ class SlurmQueue:
             self._note_no_answer(error)
         _refresh(self._run)
         advanced, active, lost = 0, {}, []
-        for key, job in list(self._jobs.items()):
-            done = job.done(self._run)
-            stored = max(job.progress(self._run), self._stored[key])
+        jobs = list(self._jobs.items())
+        results = results_of(self._run, [job for _, job in jobs])
+        for (key, job), (done, progress) in zip(jobs, results, strict=True):
+            stored = max(progress, self._stored[key])
             advanced += stored - self._stored[key]
             self._stored[key] = stored
             if done:
