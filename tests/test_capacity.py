@@ -60,13 +60,13 @@ def test_less_cache_gives_smaller_shards_of_at_least_one_network(machine: pytest
     assert shard_size(PAPER) == 1
 
 
-@pytest.mark.parametrize(("networks", "size"), [(20_000, 4), (50_000, 10), (200_000, 40), (1_000_000, 64)])
+@pytest.mark.parametrize(("networks", "size"), [(10_000, 4), (50_000, 20), (160_000, 64), (1_000_000, 64)])
 def test_shards_of_a_run_of_very_many_networks_are_larger(
     machine: pytest.MonkeyPatch, networks: int, size: int
 ) -> None:
     large = PAPER.override(f"networks={networks}")  # of each of two groups
     assert shard_size(large) == size
-    if networks <= 200_000:
+    if networks <= 160_000:
         assert len(large.shards(size)) <= SHARDS
     _, needed = bytes_per_network(PAPER.ensembles[0], 100)
     machine.setattr(capacity, "memory_bytes", lambda: 20 * needed)  # the shards of two cores must fit into 60 % of it

@@ -39,7 +39,7 @@ __all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shar
 TIMED_UPDATES = 4
 MAX_NETWORKS = 16  # per shard on a CPU: larger ones save little call overhead and balance the load less well
 MAX_NETWORKS_OF_LARGE_RUN = 64  # the same if there would be more than SHARDS: measured as fast per network as 8
-SHARDS = 10_000  # two files each: more would flood the folders of a parallel file system and the queue of a scheduler
+SHARDS = 5_000  # half of the jobs that Slurm holds by default, for all users; and two files each, in one folder
 MAX_NETWORKS_ON_ACCELERATOR = 512  # per shard
 CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit in the cache
 
@@ -217,7 +217,7 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
 
     On a CPU the states of a pass should fit a core's share of the cache, every core should get a shard, and the shards
     of all cores must fit in memory; on an accelerator a shard must fit in its memory. Shards of a run of very many
-    networks are larger than the cache, so that there are about 10,000 of them.
+    networks are larger than the cache, so that there are about 5,000 of them.
 
     Parameters
     ----------
