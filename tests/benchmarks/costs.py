@@ -1,4 +1,4 @@
-"""What a large experiment costs: a model of a few constants, which are measured, estimated or assumed."""
+"""The time, disk space and files of a large experiment, by a model of a few measured or assumed constants."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Cost:
-    """What some work costs on a cluster.
+    """Time, disk space and files of some work on a cluster.
 
     Parameters
     ----------
