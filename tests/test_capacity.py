@@ -9,7 +9,7 @@ from conftest import Outcome
 from tiny import OVERRIDES
 
 from spatialnets import Experiment, Run
-from spatialnets.engines.compute import MAX_NETWORKS_ON_CPU, shard_size
+from spatialnets.engines.compute import MAX_NETWORKS_ON_CPU, SHARDS, shard_size
 from spatialnets.errors import UserError
 from spatialnets.runs.folder import open_or_create
 from spatialnets.training import capacity
@@ -68,6 +68,19 @@ def test_less_cache_gives_smaller_shards_of_at_least_one_network(machine: pytest
     assert shard_size(PAPER) == 2
     machine.setattr(capacity, "cache_bytes", lambda: 2**14)
     assert shard_size(PAPER) == 1
+
+
+@pytest.mark.parametrize(("networks", "size"), [(10_000, 4), (50_000, 20), (160_000, 64), (1_000_000, 64)])
+def test_shards_of_a_run_of_very_many_networks_are_larger(
+    machine: pytest.MonkeyPatch, networks: int, size: int
+) -> None:
+    large = PAPER.override(f"networks={networks}")  # of each of two groups
+    assert shard_size(large) == size
+    if networks <= 160_000:
+        assert len(large.shards(size)) <= SHARDS
+    _, needed = bytes_per_network(PAPER.ensembles[0], 100)
+    machine.setattr(capacity, "memory_bytes", lambda: 20 * needed)  # the shards of two cores must fit into 60 % of it
+    assert shard_size(large) == min(size, 6)
 
 
 def test_a_requested_size_is_used_unless_it_is_invalid(machine: pytest.MonkeyPatch) -> None:

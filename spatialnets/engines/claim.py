@@ -21,6 +21,7 @@ __all__ = [
     "claim",
     "claimed_jobs",
     "refusal_file",
+    "refused_jobs",
     "with_cancellation_check",
 ]
 
@@ -100,3 +101,8 @@ def with_cancellation_check(run: Run, advance: Advance) -> Advance:
 def refusal_file(run: Run, job: Job) -> Path:
     """Return the file in which a remote process writes why it refused a job."""
     return run.folder / "engine" / "refused" / f"{job.key}.txt"
+
+
+def refused_jobs(run: Run) -> set[str]:
+    """Return the keys of the jobs that remote processes refused, from one listing of their folder."""
+    return {path.stem for path in (run.folder / "engine" / "refused").glob("*.txt")}

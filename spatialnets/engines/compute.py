@@ -38,6 +38,8 @@ __all__ = ["block_units", "compute", "estimate_bytes", "estimate_seconds", "shar
 
 TIMED_UPDATES = 4
 MAX_NETWORKS_ON_CPU = 16  # per shard: larger ones save little call overhead and balance the load less well
+MAX_NETWORKS_OF_LARGE_RUN = 64  # the same if there would be more than SHARDS: measured as fast per network as 8
+SHARDS = 5_000  # half of the jobs that Slurm holds by default, for all users; and two files each, in one folder
 MAX_NETWORKS_ON_ACCELERATOR = 512  # per shard
 CACHED_PASSES = 1.5  # the states of the forward pass and of part of the backward pass should fit in the cache
 
@@ -224,7 +226,8 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
     """Return the number of networks in a shard, which is decided when a run begins and stored in its plan.
 
     On a CPU the states of a pass should fit a core's share of the cache, every core should get a shard, and the shards
-    of all cores must fit in memory; on an accelerator a shard must fit in its memory.
+    of all cores must fit in memory; on an accelerator a shard must fit in its memory. Shards of a run of very many
+    networks are larger than the cache, so that there are about 5,000 of them.
 
     Parameters
     ----------
@@ -250,6 +253,7 @@ def shard_size(experiment: Experiment, requested: int | None = None) -> int:
         if device == "cpu":
             in_cache = int(capacity.cache_bytes() / (CACHED_PASSES * states))
             size = min(MAX_NETWORKS_ON_CPU, in_cache, math.ceil(networks / capacity.cores()))
+            size = max(size, min(math.ceil(networks / SHARDS), MAX_NETWORKS_OF_LARGE_RUN))
             usable = None if free is None else capacity.USABLE_SHARE * free / capacity.cores()
         else:
             size, usable = MAX_NETWORKS_ON_ACCELERATOR, capacity.free_accelerator_bytes(device)

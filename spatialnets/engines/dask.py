@@ -21,7 +21,7 @@ from spatialnets.engines.engine import ATTEMPTS, Engine
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import work_command, write_orders
 from spatialnets.engines.threads import thread_variables
-from spatialnets.engines.train_job import results_of
+from spatialnets.engines.train_job import MAX_LOOK_SHARE, results_of
 from spatialnets.errors import RunError, UserError
 from spatialnets.files.locks import hold, is_held
 from spatialnets.progress import Progress
@@ -125,7 +125,8 @@ class _Session:
         waiting = deque(range(len(self.jobs)))
         working: dict[int, Future] = {}
         resting: dict[int, float] = {}  # the times at which jobs are tried again
-        last_contact = time.monotonic()
+        changed: set[int] = set()  # jobs that have ended since the last look
+        last_contact, next_look = time.monotonic(), 0.0
         max_working = self.engine.workers or len(self.jobs)
         while waiting or working or resting:
             if cancellation_file(self.run.folder).exists():
@@ -147,18 +148,26 @@ class _Session:
                     f"the Dask scheduler {where} is gone; stored results are kept. To continue, repeat the command "
                     "with a scheduler that is running"
                 )
-            begun = [*working, *resting]
             for number in [number for number, future in working.items() if future.done()]:
                 future = working[number]
                 if future.status in ("lost", "cancelled") and self.client.status != "running":
                     continue  # the scheduler is gone, which is reported soon
                 del working[number]
+                changed.add(number)
                 self._settle(number, future, waiting, resting)
-            results = results_of(self.run, [self.jobs[number] for number in begun])
-            for number, (_, progress) in zip(begun, results, strict=True):
-                if progress > stored[number]:
-                    self.progress.advance(progress - stored[number], self.jobs[number].name)
-                    stored[number] = progress
+            begun = time.monotonic()
+            if begun >= next_look or not (waiting or working or resting):
+                self._look(sorted({*changed, *working, *resting}), stored)
+                changed.clear()
+                next_look = time.monotonic() + (time.monotonic() - begun) / MAX_LOOK_SHARE
+
+    def _look(self, numbers: Sequence[int], stored: list[int]) -> None:
+        """Report the progress that jobs have stored since the last look."""
+        results = results_of(self.run, [self.jobs[number] for number in numbers])
+        for number, (_, progress) in zip(numbers, results, strict=True):
+            if progress > stored[number]:
+                self.progress.advance(progress - stored[number], self.jobs[number].name)
+                stored[number] = progress
 
     def _submit(self, number: int) -> Future:
         command = [*work_command(self.run, self.orders, "python")[1:], str(number)]

@@ -13,7 +13,10 @@ from spatialnets.runs.shards import ShardRecord
 from spatialnets.training.checkpoint import remove_checkpoint, updates_in
 from spatialnets.training.shard import Shard
 
-__all__ = ["TrainJob", "results_of"]
+__all__ = ["MAX_LOOK_SHARE", "TrainJob", "results_of"]
+
+MAX_LOOK_SHARE = 0.05
+"""Largest share of the time in which an engine looks at the folder of a run: each look reads all checkpoints."""
 
 
 @dataclass(frozen=True)

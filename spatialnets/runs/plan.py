@@ -100,7 +100,7 @@ def plan_of(folder: Path) -> dict[str, Any]:
         _require_valid(plan)
     except ValueError as error:
         raise RunError(f"{folder} is damaged: plan.json: {error}") from error
-    return dict(plan)
+    return {"block_products": [], **plan}  # those of earlier versions are not trained
 
 
 def _require_valid(plan: Any) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from spatialnets.engines.claim import Cancelled, cancellation_file, refusal_file
+from spatialnets.engines.claim import Cancelled, cancellation_file, refusal_file, refused_jobs
 from spatialnets.engines.job import Job
 from spatialnets.engines.orders import work_command, write_orders
 from spatialnets.engines.slurm import commands
@@ -21,7 +21,7 @@ from spatialnets.engines.slurm.submissions import (
     read_submissions,
     slurm_folder,
 )
-from spatialnets.engines.train_job import results_of
+from spatialnets.engines.train_job import MAX_LOOK_SHARE, results_of
 from spatialnets.errors import RunError
 from spatialnets.files.atomic import write_text
 from spatialnets.progress import Progress
@@ -72,9 +72,9 @@ class SlurmQueue:
     def submit(self) -> None:
         """Submit the jobs that are neither done nor in the queue already."""
         self._attach()
-        self._submit_jobs(
-            [job for key, job in self._jobs.items() if key not in self._places and not job.done(self._run)]
-        )
+        jobs = [job for key, job in self._jobs.items() if key not in self._places]
+        results = results_of(self._run, jobs)
+        self._submit_jobs([job for job, (done, _) in zip(jobs, results, strict=True) if not done])
 
     @property
     def submitted(self) -> str:
@@ -99,9 +99,10 @@ class SlurmQueue:
         """
         while self._jobs:
             self._stop_if_cancelled()
+            begun = time.monotonic()
             self._look()
             if self._jobs:
-                time.sleep(self._engine.poll_seconds)
+                time.sleep(max(self._engine.poll_seconds, (time.monotonic() - begun) / MAX_LOOK_SHARE))
         for submission in self._submissions():
             if all(key in self._stored for key in submission.keys):  # all its jobs are done
                 submission.remove(self._run)
@@ -173,12 +174,13 @@ class SlurmQueue:
         """Submit jobs, in several arrays if Slurm's limit requires it."""
         if not jobs:
             return
-        size = commands.max_array_size()
+        size, refused = commands.max_array_size(), refused_jobs(self._run)
         arrays = [jobs[start : start + size] for start in range(0, len(jobs), size)]
         for array in arrays:
             submission = new_submission(self._run, [job.key for job in array])
             for line, job in enumerate(array):
-                refusal_file(self._run, job).unlink(missing_ok=True)
+                if job.key in refused:
+                    refusal_file(self._run, job).unlink(missing_ok=True)
                 self._places[job.key] = submission, line
                 self._looks.pop(job.key, None)
             number = self._sbatch(submission, array, len(arrays))
