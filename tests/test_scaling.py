@@ -12,6 +12,7 @@ from costs import Cluster, Work
 from spatialnets import Run
 from spatialnets.engines.claim import refused_jobs
 from spatialnets.engines.orders import read_order, train_jobs, write_orders
+from spatialnets.engines.slurm import commands
 from spatialnets.errors import RunError
 
 WORK = Work("a hundred networks", 100, seconds=2.0, gibibytes=(1.0, 0.5), megabytes=20.0)
@@ -93,6 +94,22 @@ def test_refused_jobs_are_found_in_one_listing(run: Run) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "shard-00003.txt").write_text("no memory\n", encoding="utf-8")
     assert refused_jobs(run) == {"shard-00003"}
+
+
+@pytest.mark.parametrize(
+    ("configuration", "size"),
+    [
+        ("MaxArraySize            = 4001\nSchedulerParameters     = (null)\n", 4001),
+        ("MaxArraySize            = 1001\nSchedulerParameters     = bf_interval=1,max_array_tasks=1000\n", 1000),
+        ("MaxArraySize            = 4\nSchedulerParameters     = max_array_tasks=1000,bf_interval=1\n", 4),
+        ("ClusterName             = max_array_tasks=7\n", commands.DEFAULT_MAX_ARRAY_SIZE),
+    ],
+)
+def test_an_array_of_slurm_keeps_to_both_limits_of_the_cluster(
+    monkeypatch: pytest.MonkeyPatch, configuration: str, size: int
+) -> None:
+    monkeypatch.setattr(commands, "_run", lambda *words: configuration)
+    assert commands.max_array_size() == size
 
 
 def test_the_model_agrees_with_a_computation_by_hand() -> None:

@@ -131,13 +131,15 @@ def cancel(jobs: Sequence[str]) -> None:
 
 
 def max_array_size() -> int:
-    """Return the maximum number of tasks in a job array."""
+    """Return the maximum number of tasks in a job array: the smaller of ``MaxArraySize`` and ``max_array_tasks``."""
     try:
         output = _run("scontrol", "show", "config")
     except (_CommandError, NoAnswer, RunError):
         return DEFAULT_MAX_ARRAY_SIZE
-    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", output, re.MULTILINE)
-    return max(int(match[1]), 1) if match else DEFAULT_MAX_ARRAY_SIZE
+    size = re.search(r"^MaxArraySize\s*=\s*(\d+)", output, re.MULTILINE)
+    tasks = re.search(r"^SchedulerParameters\s*=.*\bmax_array_tasks=(\d+)", output, re.MULTILINE)
+    limits = [int(limit[1]) for limit in (size, tasks) if limit is not None]
+    return max(min(limits, default=DEFAULT_MAX_ARRAY_SIZE), 1)
 
 
 class _CommandError(Exception):
