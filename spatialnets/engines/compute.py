@@ -129,14 +129,13 @@ def _require_devices(experiment: Experiment) -> None:
 
 
 def _require_finite_networks(run: Run) -> None:
+    scores = run.map(lambda shard: shard[["status", "reason"]], scores_only=True)
     for group in run.groups:
-        scores = run.scores(group)
-        if bool((scores["status"] == "diverged").all()):
-            reasons = scores["reason"].to_numpy()
-            strengths = scores["strength"].to_numpy()
+        own = scores.isel(network=(scores["group"] == group).to_numpy())
+        if bool((own["status"] == "diverged").all()):
             raise RunError(
-                f"every network of group '{group}' diverged (the first one: {reasons[0]}; strength "
-                f"{strengths[0]:g}); lower regularizer.strength or training.learning_rate. "
+                f"every network of group '{group}' diverged (the first one: {own['reason'].to_numpy()[0]}; strength "
+                f"{own['strength'].to_numpy()[0]:g}); lower regularizer.strength or training.learning_rate. "
                 f"The results are in {run.folder}"
             )
 
@@ -154,7 +153,10 @@ def estimate_seconds(experiment: Experiment, workers: int | None = None) -> floa
     from spatialnets.graph.products import block_products
 
     _require_devices(experiment)
-    shards = experiment.shards(shard_size(experiment))
+    size = shard_size(experiment)
+    if all(ensemble.training.device_here == "cpu" for ensemble in experiment.ensembles):
+        size = min(size, MAX_NETWORKS_ON_CPU)  # larger shards take as long per network, and more memory to try
+    shards = experiment.shards(size)
     total, seconds_per_update = 0.0, {}
     with arithmetic(THREADS), block_products(block_units(experiment)):
         for start, end in pairwise(shards.starts):

@@ -83,8 +83,9 @@ def _of_tensors(magnitudes: Tensor, diagonal: bool) -> Tensor:
     inverse_root = (strengths.where(alive, 1).rsqrt()).where(alive, 0)
     matrix = magnitudes * inverse_root * inverse_root.mT
     series = exponential_without_identity(matrix, _DEGREE[str(matrix.dtype).removeprefix("torch.")])
-    on_diagonal = series.diagonal(dim1=-2, dim2=-1)
-    return series + torch.ones_like(on_diagonal).diag_embed() if diagonal else series - on_diagonal.diag_embed()
+    if diagonal:
+        return series + torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
+    return series.masked_fill(torch.eye(matrix.shape[-1], dtype=torch.bool, device=matrix.device), 0)
 
 
 def _of_arrays(magnitudes: ArrayLike, diagonal: bool) -> FloatArray:

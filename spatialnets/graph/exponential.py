@@ -41,15 +41,15 @@ class _Exponential(torch.autograd.Function):
         flat = matrix.flatten(0, -3) if matrix.ndim > 2 else matrix[None]
         square = _product(flat, flat)
         cube = _product(square, flat)
-        coefficients, buffer = inverse_factorials(degree), torch.empty_like(flat)
+        coefficients = inverse_factorials(degree)
 
         def chunk(power: int) -> Tensor:
-            total = (flat * coefficients[power + 1]).add_(torch.mul(square, coefficients[power + 2], out=buffer))
+            total = (flat * coefficients[power + 1]).add_(square, alpha=coefficients[power + 2])
             if power:
                 total.diagonal(dim1=-2, dim2=-1).add_(coefficients[power])
             return total
 
-        partial = [chunk(degree - 3).add_(torch.mul(cube, coefficients[degree], out=buffer))]
+        partial = [chunk(degree - 3).add_(cube, alpha=coefficients[degree])]
         for power in range(degree - 6, -1, -3):
             partial.append(add_products(chunk(power), cube, partial[-1]))
         result = partial.pop()

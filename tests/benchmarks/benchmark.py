@@ -26,6 +26,7 @@ import sizes
 import steps
 import structures
 import torch
+from baseline import UNITS
 from page import LOAD, keep, write
 from timing import SMALLEST, Effort, Figures
 
@@ -56,14 +57,11 @@ BENCHMARKS: Mapping[str, Callable[[Effort], Figures]] = {
 PACKAGES = ("spatialnets", "torch", "numpy", "scipy", "numba", "networkx", "xarray")
 
 
-UNITS = (100, 360, 400, 1000)  # numbers of units in these benchmarks up to which the method of products is measured
-
-
 @contextmanager
 def as_in_a_worker() -> Iterator[None]:
     """Compute within the block as workers do: on one thread, by the chosen products, keeping memory that was freed."""
     keep_memory()  # for all programs that run alternately: otherwise each would pay for the other's pages
-    with arithmetic(1), block_products(choose_block_units(UNITS)):
+    with arithmetic(1), block_products(choose_block_units([UNITS])):  # others choose for their own units
         yield
 
 

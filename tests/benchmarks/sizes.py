@@ -13,6 +13,8 @@ from timing import Effort, Figures, child, peak_gibibytes, printed_figures, time
 
 from spatialnets.cores import RNN
 from spatialnets.geometries import Cortex, Sphere
+from spatialnets.graph.product_choice import choose_block_units
+from spatialnets.graph.products import block_products
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import Both
 from spatialnets.tasks import OneChoice
@@ -90,8 +92,9 @@ def print_size(method: Literal["exact", "stochastic"], n_units: int, updates: in
     trainer.penalties.terms = {"both": Both(0.001, method=method)}
     slow = n_units > (1000 if method == "exact" else 4000)  # one update, and for the exact method no warm-up
     times = []
-    for _ in range((1 if slow else updates) + (not slow or method == "stochastic")):
-        start = time.perf_counter()
-        trainer.run_epoch(lambda updates, epoch: None)
-        times.append(time.perf_counter() - start)
+    with block_products(choose_block_units([n_units])):
+        for _ in range((1 if slow else updates) + (not slow or method == "stochastic")):
+            start = time.perf_counter()
+            trainer.run_epoch(lambda updates, epoch: None)
+            times.append(time.perf_counter() - start)
     print(statistics.median(times[-1:] if slow else times[-updates:]), peak_gibibytes())

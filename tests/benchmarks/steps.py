@@ -7,7 +7,7 @@ The baseline, `baseline.py`, is a program without this toolkit: one network at a
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ from spatialnets import Snapshot, registry
 from spatialnets.cores import RNN
 from spatialnets.geometries import Grid
 from spatialnets.graph.communicability import communicability
+from spatialnets.graph.product_choice import choose_block_units
+from spatialnets.graph.products import block_products
 from spatialnets.networks.stored_geometry import StoredGeometry
 from spatialnets.regularizers import L1, Both
 from spatialnets.tasks import OneChoice
@@ -140,9 +142,11 @@ def series(effort: Effort) -> Figures:
         count = NETWORKS_PER_SHARD if size <= 100 else 2 if size < 1000 else 1
         weights = torch.rand(count, size, size).requires_grad_()
         price = torch.rand(size, size)
+        units = choose_block_units([size])
 
-        def ours(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
-            torch.autograd.grad((price * communicability(weights)).sum(), weights)
+        def ours(weights: torch.Tensor = weights, price: torch.Tensor = price, units: Sequence[int] = units) -> None:
+            with block_products(units):
+                torch.autograd.grad((price * communicability(weights)).sum(), weights)
 
         def exponential(weights: torch.Tensor = weights, price: torch.Tensor = price) -> None:
             root = weights.sum(dim=-1).sqrt()
