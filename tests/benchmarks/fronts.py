@@ -45,7 +45,7 @@ def paper(effort: Effort) -> Figures:
     overrides = ("preset=sernn_paper", f"networks={each}", *effort.overrides)
     few, many = effort.epochs
     shorts, baselines, longs, peaks = [], [], [], []
-    for _ in range(min(effort.repeats, 3)):  # alternately, so that a machine that slows down favours neither
+    for _ in range(min(effort.repeats, 5)):  # alternately, so that a machine that slows down favours neither
         shorts.append(whole_run(*overrides, f"training.epochs={few}"))
         for group in ("both", "l1"):
             baselines.append(UPDATES_PER_EPOCH * printed_figures(baseline_child(group, effort.alone))[0])

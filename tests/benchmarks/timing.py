@@ -32,7 +32,7 @@ class Effort:
     sizes: tuple[int, ...] = (100, 400, 1000, 4000)  # units
     largest: int | None = 10_000  # units, trained only with the stochastic method
     surface_units: int = 400
-    epochs: tuple[int, int] = (2, 6)
+    epochs: tuple[int, int] = (2, 10)
     networks: tuple[int, ...] = (4, 16, 40)  # of each of the paper's two groups
     matrices: int = 10
     product_seconds: float = 0.2  # for each kernel and shape
