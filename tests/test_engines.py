@@ -233,3 +233,28 @@ def test_tiny_numbers_are_treated_as_zero_only_while_training(tmp_path: Path) ->
         assert float(tiny * 0.01) == 0
         assert torch.get_num_threads() == 1
     assert float(tiny * 0.01) > 0
+
+
+def test_what_a_component_prints_in_a_worker_is_not_lost(tmp_path: Path) -> None:
+    (tmp_path / "talking.py").write_text(
+        "from dataclasses import dataclass\n"
+        "from spatialnets.tasks import OneChoice\n"
+        "@dataclass(frozen=True)\n"
+        "class Talking(OneChoice):\n"
+        "    def trials(self, count, generator):\n"
+        "        print('printed by a task')\n"
+        "        return super().trials(count, generator)\n"
+    )
+    words = ["preset=sernn_demo", *OVERRIDES, "networks=1", "task=talking:Talking", "--no-report", "--workers", "2"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        [sys.executable, "-m", "spatialnets", "run", *words, "--out", "run"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "printed by a task" in done.stderr

@@ -84,4 +84,5 @@ if __name__ == "__main__":
         main()
     except (BrokenPipeError, EOFError):
         os._exit(1)  # the driver is gone
+    sys.stdout.flush()  # what components have printed
     os._exit(0)  # everything is reported and stored; taking the libraries down again would take half a second
